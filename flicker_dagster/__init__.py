@@ -1,0 +1,3 @@
+"""SaaS audit logs into a SIEM, every event once, orchestrated by Dagster."""
+
+__version__ = "0.1.0"

@@ -1,0 +1,230 @@
+"""The grammar of `config.yaml`: what a user may write, with types, defaults and meanings.
+
+These models are also the resolved configuration: a vendor preset is merged beneath the user's mapping *before*
+validation, so a `SourceConfig` holds everything that collecting needs. Strings that may hold `${VAR}`,
+`${VAR:-default}` or `${file:path}` are typed `Template` and stay unresolved; secrets are resolved only when used.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+Template = Annotated[str, Field(description="text; may hold ${VAR}, ${VAR:-default} or ${file:path}")]
+Milliseconds = Annotated[int, Field(ge=0)]
+FieldPath = Annotated[str, Field(description="dotted path into the event or answer; \\. is a literal dot")]
+
+
+class Record(BaseModel):
+    """Frozen, strict, and closed: an unknown key is an error."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+
+class BasicAuth(Record):
+    username: Template
+    password: Template
+
+
+class Pagination(Record):
+    pagination_type: Literal["none", "cursor", "page", "offset", "link_header", "next_url"] = "offset"
+    page_size: Annotated[int, Field(ge=1)] = 100
+    limit_param: str | None = None
+    cursor_param: str | None = None
+    next_cursor_field: FieldPath | None = None
+    page_param: str | None = None
+    first_page: int = 1
+    next_page_field: FieldPath | None = None
+    offset_param: str | None = None
+    has_more_field: FieldPath | None = None
+    next_url_field: FieldPath | None = Field(None, description="body field with the next page's URL, absolute or relative")
+    link_rel: str = "next"
+    durable_cursor: bool = Field(
+        False, description="the vendor's cursor may be kept between polls and is where the next poll starts"
+    )
+    repeat_params: bool = Field(True, description="send the first request's parameters again with each cursor or page")
+    stop_on_short_page: bool = Field(False, description="a page with fewer than page_size events is the last one")
+    cursor_expired_status: list[int] = Field(default_factory=lambda: [400, 404, 410])
+
+
+class FieldFilter(Record):
+    """One condition on an event: the value at `field` matches the regular expression `pattern`.
+
+    Without `field` the pattern is tried on every scalar value of the event (never on the raw text).
+    """
+
+    field: FieldPath | None = None
+    pattern: str
+
+    def compiled(self) -> re.Pattern[str]:
+        return re.compile(self.pattern)
+
+
+class RetryConfig(Record):
+    max_retries: Annotated[int, Field(ge=0)] = 5
+    initial_delay_ms: Milliseconds = 1_000
+    max_delay_ms: Milliseconds = 60_000
+    max_queue_size: int | None = Field(None, description="accepted for old files; nothing is ever dropped from a queue")
+
+
+class WindowConfig(Record):
+    size: Literal["hour", "day"] = "hour"
+    start: str | None = Field(None, description="ISO date or time of the first window; default: when first collected")
+
+
+class SweepConfig(Record):
+    enabled: bool = True
+    settle_ms: Milliseconds = Field(600_000, description="how long after its end a window is left to settle")
+    max_windows_per_tick: Annotated[int, Field(ge=1)] = 6
+    revisit_ms: list[Milliseconds] = Field(default_factory=list, description="ages at which a window is read again")
+    cron: str | None = Field(None, description="when to look for windows to sweep; default every five minutes")
+
+
+class RateLimit(Record):
+    """How the vendor tells its quota. Header names are matched without regard to case."""
+
+    limit_header: str | None = None
+    remaining_header: str | None = None
+    reset_header: str | None = None
+    reset_format: Literal["unix", "unix_ms", "seconds", "iso8601"] = "unix"
+    reserve: Annotated[float, Field(ge=0, lt=1)] = Field(0.1, description="share of the quota left to others")
+    min_interval_ms: Milliseconds = Field(0, description="least time between two requests")
+
+
+class Limits(Record):
+    page_bytes: int = Field(64 * 1024 * 1024, description="largest answer accepted")
+    connect_timeout_ms: Milliseconds = 10_000
+    read_timeout_ms: Milliseconds = 60_000
+    run_seconds: int = Field(600, description="longest one run fetches before it hands over and keeps a resume point")
+    run_pages: int = Field(10_000, description="most pages one run fetches before it hands over")
+    spool_bytes: int = Field(2 * 1024**3, description="cap of events waiting for the SIEM; fetching pauses there")
+    max_wait_ms: Milliseconds = Field(60_000, description="longest wait for a rate limit inside a run")
+
+
+class Tls(Record):
+    cert_path: Template | None = None
+    key_path: Template | None = None
+    ca_cert_path: Template | None = None
+    accept_invalid_certs: bool = False
+
+
+class BearerAuth(Record):
+    type: Literal["bearer"]
+    token: Template
+
+
+class BasicDestinationAuth(Record):
+    type: Literal["basic"]
+    username: Template
+    password: Template
+
+
+class HeaderAuth(Record):
+    type: Literal["header"]
+    name: str
+    value: Template
+
+
+class HttpDestination(Record):
+    """POST to any HTTP endpoint: a JSON array of the vendor's events, byte for byte, unless `format` says otherwise."""
+
+    type: Literal["http"]
+    endpoint: Template
+    auth: Annotated[BearerAuth | BasicDestinationAuth | HeaderAuth, Field(discriminator="type")] | None = None
+    api_key: Template | None = Field(None, description="original spelling of auth.type bearer")
+    basic: BasicAuth | None = Field(None, description="original spelling of auth.type basic")
+    require_auth: bool = False
+    headers: dict[str, Template] = Field(default_factory=dict)
+    compression: bool | Literal["gzip", "none"] = False
+    format: Literal["json", "ndjson", "envelope"] = "json"
+    tls: Tls | None = None
+    timeout_ms: Milliseconds = 30_000
+    max_in_flight: Annotated[int, Field(ge=1, le=64)] = 4
+    max_batch_bytes: Annotated[int, Field(ge=1)] = 1_000_000
+    success_status: list[int] = Field(default_factory=lambda: [200, 201, 202, 204])
+
+
+Destination = HttpDestination  # becomes a discriminated union with the second type
+
+
+class SourceConfig(Record):
+    """One entry of `api_sources`."""
+
+    name: Annotated[str, Field(min_length=1)]
+    endpoint: Template
+    vendor: str | None = Field(None, description="name of a preset, or `generic` for none; default: by the endpoint's host")
+    description: str | None = None
+    owners: list[str] = Field(default_factory=list)
+    polling_frequency_ms: Annotated[int, Field(ge=1)]
+    live: bool = True
+
+    headers: dict[str, Template] = Field(default_factory=dict)
+    api_key: Template | None = None
+    api_key_header: str | None = Field(None, description="header that carries api_key; default Authorization: Bearer")
+    basic: BasicAuth | None = None
+    tls: Tls | None = None
+    query_params: dict[str, Template] = Field(
+        default_factory=dict, description="sent with the first request; {start} and {end} stand for the span asked for"
+    )
+
+    results_field: FieldPath = ""
+    error_field: FieldPath | None = Field(None, description="a non-empty value here in a 200 is an error")
+    id_field: FieldPath | list[FieldPath] | None = None
+    timestamp_field: FieldPath | list[FieldPath] = Field(description="first readable one is the event's time")
+    timestamp_format: str = Field("auto", description="auto, iso8601, rfc3339, unix, unix_ms, unix_us, unix_ns or strptime")
+    message_field: FieldPath | None = None
+
+    time_filter_param: str | None = None
+    time_filter_until_param: str | None = None
+    time_filter_format: str = Field("rfc3339", description="iso8601, rfc3339, unix, unix_ms or a strftime pattern")
+    time_filter_bounded_live: bool = Field(True, description="send the upper bound on live polls too, not only on windows")
+
+    pagination: Pagination = Field(default_factory=Pagination)
+    order: Literal["ascending", "descending", "unordered"] = "unordered"
+    lookback_ms: Milliseconds = 120_000
+    delay_ms: Milliseconds = Field(0, description="stay this far behind the vendor's clock")
+    slice_ms: Milliseconds | None = Field(None, description="longest span asked for in one walk")
+    retention_ms: Milliseconds | None = Field(None, description="how far back the vendor keeps events")
+    start_from: str = Field("now", description="now, an ISO time, or an age such as 24h or 7d")
+
+    window: WindowConfig = Field(default_factory=WindowConfig)
+    sweep: SweepConfig = Field(default_factory=SweepConfig)
+    match_on: list[FieldFilter] = Field(default_factory=list)
+    exclude_on: list[FieldFilter] = Field(default_factory=list)
+
+    buffer_size: Annotated[int, Field(ge=1)] = 100
+    flush_interval_ms: Milliseconds = 30_000
+    destination: Destination
+    retry: RetryConfig = Field(default_factory=RetryConfig)
+    rate_limit: RateLimit = Field(default_factory=RateLimit)
+    limits: Limits = Field(default_factory=Limits)
+
+    @property
+    def asset_name(self) -> str:
+        """The source's name as Dagster spells it: `okta-audit-logs` → `okta_audit_logs`."""
+        return re.sub(r"[^A-Za-z0-9_]", "_", self.name)
+
+
+class Overrule(Record):
+    """A key of the user's file that the vendor preset replaced, and why."""
+
+    source: str
+    key: str
+    line: int
+    why: str
+
+
+class FlickerConfig(Record):
+    """A whole `config.yaml`, presets merged, still holding unresolved templates."""
+
+    path: str
+    sources: list[SourceConfig]
+    ledger_retention_ms: Milliseconds = 35 * 86_400_000
+    overruled: list[Overrule] = Field(default_factory=list)
+    notes: list[str] = Field(default_factory=list)
+
+    def source(self, name: str) -> SourceConfig:
+        """The source of that name. Raises KeyError."""
+        return next(s for s in self.sources if s.name == name)

@@ -1,0 +1,112 @@
+"""Every error Flicker raises on purpose: what happened, to which source, and what to do.
+
+Messages are shown to users as they stand. They never hold a resolved secret: whoever builds one masks it first
+(`flicker_dagster.config.secrets.Masker`).
+"""
+
+from __future__ import annotations
+
+
+class FlickerError(Exception):
+    """Root of all errors of this package."""
+
+
+# -- configuration -----------------------------------------------------------------------------------------------
+
+
+class ConfigError(FlickerError):
+    """The configuration cannot be used. `problems` holds one printable line per fault, in file order."""
+
+    def __init__(self, problems: list[str]) -> None:
+        super().__init__("\n".join(problems))
+        self.problems = problems
+
+
+class SecretUnset(FlickerError):
+    """A `${VAR}` or `${file:…}` that a source needs has no value. Breaks that source only."""
+
+
+# -- collecting --------------------------------------------------------------------------------------------------
+
+
+class CollectError(FlickerError):
+    """The vendor could not be read. Nothing was lost: the position has not moved."""
+
+    #: Worth asking again without anybody changing anything?
+    retryable = True
+
+    def __init__(self, message: str, *, retry_after_s: float | None = None) -> None:
+        super().__init__(message)
+        self.retry_after_s = retry_after_s
+
+
+class VendorUnavailable(CollectError):
+    """No answer, a cut connection, a time-out or a 5xx."""
+
+
+class RateLimited(CollectError):
+    """The vendor asked us to wait (429, 403 with nothing remaining, 503 with Retry-After)."""
+
+
+class VendorRefused(CollectError):
+    """401, 403, 404 or another 4xx: somebody has to change a token, a permission or the configuration."""
+
+    retryable = False
+
+
+class CursorRejected(CollectError):
+    """The vendor no longer knows the cursor; the walk starts again from the position's time."""
+
+
+class BadAnswer(CollectError):
+    """A 200 that is not the promised answer: HTML, truncated JSON, an error object, a page over the size cap."""
+
+
+class EndlessWalk(CollectError):
+    """The vendor handed out the same cursor twice in one walk."""
+
+
+# -- delivering --------------------------------------------------------------------------------------------------
+
+
+class DeliverError(FlickerError):
+    """The SIEM did not take the events. They wait in the spool."""
+
+    retryable = True
+
+    def __init__(self, message: str, *, retry_after_s: float | None = None) -> None:
+        super().__init__(message)
+        self.retry_after_s = retry_after_s
+
+
+class DestinationUnavailable(DeliverError):
+    """No answer, a 5xx, 408 or 429."""
+
+
+class DestinationBlocked(DeliverError):
+    """401, 403, 404 …: credentials, permission or address. Everything waits until somebody fixes it."""
+
+    retryable = False
+
+
+# -- state -------------------------------------------------------------------------------------------------------
+
+
+class StateError(FlickerError):
+    """Positions, ledger, spool or dead letters cannot be read or written."""
+
+
+class RegistryUnreadable(StateError):
+    """The registry exists but cannot be read. Collection stops: starting fresh would lose or repeat events."""
+
+
+class WriteConflict(StateError):
+    """Somebody else wrote the object since we read it (a conditional write was refused)."""
+
+
+class SpoolFull(StateError):
+    """The spool has reached its cap or the disk is full; fetching pauses until the SIEM takes events."""
+
+
+class SourceBusy(StateError):
+    """Another run of the same source holds its lock."""

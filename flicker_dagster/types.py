@@ -1,0 +1,75 @@
+"""The records that travel between floors. Times are integer milliseconds since the epoch, UTC, unless named otherwise."""
+
+from __future__ import annotations
+
+import msgspec
+
+
+class Position(msgspec.Struct, frozen=True, omit_defaults=False):
+    """Where live collection of a source stands; the registry's shape.
+
+    `last_timestamp` is RFC 3339 UTC with milliseconds; `cursor` is the vendor's own token, opaque, or None.
+    """
+
+    last_timestamp: str | None = None
+    cursor: str | None = None
+
+
+class Window(msgspec.Struct, frozen=True):
+    """A half-open span of event time `[start_ms, end_ms)`; `key` is its Dagster partition key."""
+
+    key: str
+    start_ms: int
+    end_ms: int
+
+
+class DecodedPage(msgspec.Struct):
+    """One answer of the vendor, decoded no further than needed. All lists run parallel, in the vendor's order.
+
+    `events` are the exact bytes of each event (compacted only if the vendor pretty-prints);
+    `digests` the 16-byte digest of each event id; `times_ms` each event's time, None where it cannot be read.
+    """
+
+    events: list[bytes | msgspec.Raw]
+    digests: list[bytes]
+    times_ms: list[int | None]
+    size_bytes: int
+
+
+class WalkState(msgspec.Struct, frozen=True):
+    """How to ask for the next page of a walk; small, JSON-ready, free of secrets. Kept in the spool between runs."""
+
+    start_ms: int | None = None
+    end_ms: int | None = None
+    cursor: str | None = None  # page token, or the verbatim next URL
+    page: int = 0  # pages already read in this walk
+    offset: int = 0  # events already read, for offset paging
+    newest_ms: int | None = None  # newest event time read so far in this walk
+
+
+class Page(msgspec.Struct):
+    """A decoded page with what comes after it. `next` is None at the end of the walk."""
+
+    decoded: DecodedPage
+    next: WalkState | None
+    resume_cursor: str | None  # a durable cursor that a later poll may start from, where the API has one
+    vendor_now_ms: int | None  # the vendor's clock, from its Date header
+    number: int
+
+
+class Batch(msgspec.Struct, frozen=True):
+    """The events of one request to the SIEM: membership and bytes are frozen in the spool.
+
+    `body` is gzip-compressed with no time stamp in it, so the same batch always has the same bytes.
+    `digests` maps a window's key to the concatenated 16-byte id digests of the batch's events in that window.
+    """
+
+    seq: int
+    batch_id: str
+    count: int
+    content_type: str
+    body: bytes
+    body_bytes: int  # before compression
+    digests: dict[str, bytes]
+    first_ms: int | None = None
+    last_ms: int | None = None
