@@ -1,0 +1,46 @@
+"""Where collection of a source begins: the sensor's cursor, else the registry, else `start_from`, written down at once."""
+
+from __future__ import annotations
+
+import logging
+
+from flicker_dagster.errors import WriteConflict
+from flicker_dagster.pipeline.work import SourceWork
+from flicker_dagster.times import parse_time_ms, rfc3339_ms, start_from_ms
+from flicker_dagster.types import Position
+
+log = logging.getLogger("flicker.begin")
+
+
+def starting_position(work: SourceWork) -> Position:
+    """The position a new instance starts from. A first start is saved to the registry before anything is fetched.
+
+    Raises RegistryUnreadable: a registry that is there but cannot be read must never be taken for a first start.
+    """
+    position = work.registry.position(work.source.name)
+    if position is None:
+        start_ms = start_from_ms(work.source.start_from, work.now_ms())
+        first = Position(last_timestamp=rfc3339_ms(start_ms), cursor=None)
+        position = work.registry.commit(work.source.name, first, seen=None)
+        log.info("Registry saved to %s", work.registry.where)
+    _write_down_begin(work, position)
+    return position
+
+
+def begun_ms(work: SourceWork) -> int | None:
+    """The time from which live collection covers the source; windows before it are the business of backfills."""
+    stored = work.layout.store().read(_begun_key(work))
+    return None if stored is None else parse_time_ms(stored.data.decode())
+
+
+def _write_down_begin(work: SourceWork, position: Position) -> None:
+    if position.last_timestamp is None or begun_ms(work) is not None:
+        return
+    try:
+        work.layout.store().write(_begun_key(work), position.last_timestamp.encode(), expected=None)
+    except WriteConflict:
+        log.debug("%s: another Flicker wrote down the beginning first", work.source.name)
+
+
+def _begun_key(work: SourceWork) -> str:
+    return f"begun/{work.source.name}"

@@ -1,0 +1,236 @@
+"""Fetch: walk the vendor's pages into the spool, resuming at the page where the last attempt stopped.
+
+Nothing here decides that an event was delivered: the position moves in `commit`, after the SIEM acknowledged.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+
+import msgspec
+
+from flicker_dagster.collect.filters import EventFilter
+from flicker_dagster.collect.walk import walk as walk_pages
+from flicker_dagster.deliver.batching import Batcher
+from flicker_dagster.errors import CursorRejected, RateLimited, SpoolFull
+from flicker_dagster.failpoints import reach
+from flicker_dagster.pipeline.intake import Intake, Known
+from flicker_dagster.pipeline.plan import Slice, frontier_after, next_slice, start_of, start_position, window_slice
+from flicker_dagster.pipeline.tally import Tally
+from flicker_dagster.pipeline.work import SourceWork
+from flicker_dagster.state.spool import SpoolUnit, UnitState
+from flicker_dagster.times import parse_time_ms
+from flicker_dagster.types import Page, Position, WalkState, Window
+
+log = logging.getLogger("flicker.fetch")
+
+#: Partial batches are closed at least every so many pages, so that a resume point is never far behind.
+PAGES_PER_RESUME_POINT = 10
+
+
+class FetchReport(msgspec.Struct, frozen=True):
+    """What a fetch did. `stopped` says why it ended before the data did; `resume_at_ms` when to go on, if not at once."""
+
+    unit: str
+    tally: Tally
+    complete: bool
+    stopped: str | None = None
+    resume_at_ms: int | None = None
+
+
+def fetch_live(work: SourceWork, position: Position, *, redeliver: bool = False) -> FetchReport:
+    """Collect from `position` to now into the live unit.
+
+    A unit that already fetched from this very position goes on where it stopped, so a SIEM outage never stops
+    fetching; any other position is a rewind, a new instance or a lost spool, and is walked afresh. With `redeliver`
+    everything up to where collection stood is shipped again.
+    """
+    unit = work.live
+    state = unit.state
+    if state is None or state.base != position or state.redeliver != redeliver:
+        stood = work.registry.position(work.source.name)
+        until_ms = _time_ms(stood) if redeliver else None
+        state = UnitState(
+            base=position,
+            frontier=start_position(position, stood),
+            walk=None,
+            complete=False,
+            redeliver=redeliver,
+            redeliver_until_ms=until_ms,
+            registry_seen=stood,
+            tally={},
+        )
+    tally = Tally()
+    intake = _intake(work, [unit], tally, position_ms=_time_ms(position), redeliver_until_ms=state.redeliver_until_ms)
+    fetch = _Fetch(work, unit, state, intake, hand_over_s=work.source.flush_interval_ms / 1000)
+    return fetch.run(lambda frontier, walk: next_slice(work.source, frontier, walk, now_ms=work.now_ms()))
+
+
+def fetch_window(work: SourceWork, window: Window, *, redeliver: bool = False, fresh: bool = False) -> FetchReport:
+    """Read a whole window again and put into its unit what nobody has delivered yet.
+
+    `fresh` starts the walk anew (a new run certifies only what it read itself); otherwise an interrupted walk of the
+    same run goes on at its page.
+    """
+    unit = work.spool.unit(window.key)
+    state = unit.state
+    if state is None or fresh:
+        state = UnitState(base=None, frontier=None, complete=False, tally={})
+    tally = Tally.of(state.tally) if state.tally else Tally()
+    redeliver_until_ms = window.end_ms if redeliver else None
+    intake = _intake(work, [work.live, unit], tally, window=window, redeliver_until_ms=redeliver_until_ms)
+    fetch = _Fetch(work, unit, state, intake, hand_over_s=None)
+    return fetch.run(lambda frontier, walk: window_slice(work.source, window, walk, now_ms=work.now_ms()))
+
+
+def _intake(
+    work: SourceWork,
+    units: list[SpoolUnit],
+    tally: Tally,
+    *,
+    position_ms: int | None = None,
+    window: Window | None = None,
+    redeliver_until_ms: int | None = None,
+) -> Intake:
+    destination = work.destination
+    batcher = Batcher(
+        source_name=work.source.name,
+        encode=destination.encode,
+        content_type=destination.content_type,
+        max_events=work.source.buffer_size,
+        max_bytes=destination.max_batch_bytes,
+    )
+    waiting = [unit.known() for unit in units]
+    return Intake(
+        known=Known(work.ledger, waiting, redeliver_until_ms=redeliver_until_ms),
+        batcher=batcher,
+        event_filter=EventFilter(work.source),
+        tally=tally,
+        position_ms=position_ms,
+        window=window,
+    )
+
+
+class _Fetch:
+    """One fetch into one unit: a run of slices, each a walk of pages."""
+
+    def __init__(
+        self, work: SourceWork, unit: SpoolUnit, state: UnitState, intake: Intake, *, hand_over_s: float | None
+    ) -> None:
+        self.work = work
+        self.unit = unit
+        self.state = state
+        self.intake = intake
+        self.hand_over_s = hand_over_s
+        self.started_s = work.clock()
+        self.first_new_s: float | None = None
+        self.pages_since_resume_point = 0
+
+    def run(self, plan: Callable[[Position | None, WalkState | None], Slice]) -> FetchReport:
+        source = self.work.source
+        try:
+            while True:
+                piece = plan(self.state.frontier, self.state.walk)
+                stopped = self._walk(piece)
+                if stopped is not None:
+                    return self._report(complete=False, stopped=stopped)
+                done = msgspec.structs.replace(self.state, walk=None, complete=piece.last)
+                if not piece.last and done.frontier is None:  # a window remembers its next slice, not a position
+                    done = msgspec.structs.replace(done, walk=WalkState(start_ms=piece.walk.end_ms))
+                self._save([], done)
+                if piece.last:
+                    return self._report(complete=True)
+        except SpoolFull as full:
+            log.warning("%s: %s; fetching pauses until the SIEM takes events", source.name, full)
+            return self._report(complete=False, stopped=str(full))
+        except RateLimited as limited:
+            wait_s = limited.retry_after_s
+            if wait_s is None or wait_s * 1000 <= source.limits.max_wait_ms:
+                raise
+            log.warning("%s: %s", source.name, limited)
+            return self._report(complete=False, stopped=str(limited), resume_at_ms=self.work.now_ms() + int(wait_s * 1000))
+        finally:
+            self.unit.sync()
+            log.info("Fetched %d new events from %s", self.intake.tally.new, source.name)
+
+    def _walk(self, piece: Slice) -> str | None:
+        """Read one slice to its end. Answers why it stopped early, or None."""
+        walk = piece.walk
+        try:
+            return self._pages(piece, walk)
+        except CursorRejected as rejected:
+            if walk.cursor is None:
+                raise
+            # The vendor forgot the cursor: ask again by time; what was already delivered is recognised by its id.
+            log.warning("%s: %s; starting again from the position's time", self.work.source.name, rejected)
+            self.intake.tally.cursor_resets += 1
+            restart = start_of(self.work.source, self.state.frontier, walk, now_ms=self.work.now_ms())
+            return self._pages(piece, restart)
+
+    def _pages(self, piece: Slice, walk: WalkState) -> str | None:
+        newest_ms = walk.newest_ms
+        for page in walk_pages(self.work.source, self.work.client, walk):
+            now_ms = page.vendor_now_ms or self.work.now_ms()
+            new_before = self.intake.tally.new
+            batches = self.intake.take(page.decoded, now_ms=now_ms)
+            if self.intake.tally.new > new_before and self.first_new_s is None:
+                self.first_new_s = self.work.clock()
+            newest_ms = _newest(newest_ms, page, now_ms)
+            ended = page.next is None
+            stopped = None if ended else self._over_budget()
+            if ended or stopped or self.pages_since_resume_point >= PAGES_PER_RESUME_POINT:
+                batches += self.intake.flush()
+            resume = None if page.next is None else msgspec.structs.replace(page.next, newest_ms=newest_ms)
+            self._save(batches, self._state_after(piece, page, resume, newest_ms, now_ms))
+            reach("fetch.after_page")
+            if stopped:
+                return stopped
+        return None
+
+    def _state_after(
+        self, piece: Slice, page: Page, resume: WalkState | None, newest_ms: int | None, now_ms: int
+    ) -> UnitState:
+        frontier = frontier_after(
+            self.work.source, self.state.frontier, piece, page, resume, newest_ms=newest_ms, now_ms=now_ms
+        )
+        return msgspec.structs.replace(self.state, frontier=frontier, walk=resume, complete=False)
+
+    def _save(self, batches: list, state: UnitState) -> None:
+        """Commit a page to the spool. The resume point moves only when no event of it still waits in memory."""
+        state = msgspec.structs.replace(state, tally=self.intake.tally.as_counts())
+        if self.intake.holds_events:
+            self.pages_since_resume_point += 1
+            state = msgspec.structs.replace(state, walk=self.state.walk, frontier=self.state.frontier)
+        else:
+            self.pages_since_resume_point = 0
+        self.unit.append(batches, state)
+        self.state = state
+
+    def _over_budget(self) -> str | None:
+        now_s = self.work.clock()
+        limits = self.work.source.limits
+        if self.hand_over_s is not None and self.first_new_s is not None and now_s - self.first_new_s >= self.hand_over_s:
+            return f"handed over after flush_interval_ms ({self.hand_over_s:g} s); the next poll goes on from here"
+        if now_s - self.started_s >= limits.run_seconds:
+            return f"stopped at limits.run_seconds ({limits.run_seconds}); the next poll goes on from here"
+        if self.intake.tally.pages >= limits.run_pages:
+            return f"stopped at limits.run_pages ({limits.run_pages}); the next poll goes on from here"
+        return None
+
+    def _report(self, *, complete: bool, stopped: str | None = None, resume_at_ms: int | None = None) -> FetchReport:
+        if stopped:
+            log.info("%s: %s", self.work.source.name, stopped)
+        return FetchReport(self.unit.name, self.intake.tally, complete, stopped, resume_at_ms)
+
+
+def _newest(newest_ms: int | None, page: Page, now_ms: int) -> int | None:
+    """The newest event time so far; an event dated in the future of the vendor's clock does not count."""
+    times = [ms for ms in page.decoded.times_ms if ms is not None and ms <= now_ms]
+    if not times:
+        return newest_ms
+    return max(times) if newest_ms is None else max(newest_ms, max(times))
+
+
+def _time_ms(position: Position | None) -> int | None:
+    return None if position is None or position.last_timestamp is None else parse_time_ms(position.last_timestamp)

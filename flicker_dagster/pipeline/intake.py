@@ -1,0 +1,160 @@
+"""From a decoded page to the events that nobody has delivered yet, cut into batches."""
+
+from __future__ import annotations
+
+from itertools import compress
+
+from flicker_dagster.collect.filters import EventFilter
+from flicker_dagster.deliver.batching import Batcher
+from flicker_dagster.pipeline.tally import Tally
+from flicker_dagster.pipeline.windows import HOUR_MS, shard_of
+from flicker_dagster.state.digests import DigestSet
+from flicker_dagster.state.ledger import Ledger
+from flicker_dagster.types import Batch, DecodedPage, Window
+
+
+class Known:
+    """Which ids count as delivered: those in the ledger, those that wait in the spool, those taken by this very run.
+
+    With `redeliver_until_ms` the ledger is not asked about events up to that time: they are shipped again.
+    """
+
+    def __init__(self, ledger: Ledger, waiting: list[DigestSet], *, redeliver_until_ms: int | None = None) -> None:
+        self._ledger = ledger
+        self._others = [*waiting, DigestSet()]
+        self._redeliver_until_ms = redeliver_until_ms
+
+    def unknown(self, shard: str, digests: list[bytes], times_ms: list[int | None]) -> list[int]:
+        """Indices of the digests of one shard that are new, each id once, in order."""
+        if len(set(digests)) == len(digests):
+            indices = list(range(len(digests)))
+        else:
+            indices = list({digest: index for index, digest in reversed(list(enumerate(digests)))}.values())[::-1]
+        for known in self._others:
+            indices = _still_unknown(known, digests, indices)
+        until_ms = self._redeliver_until_ms
+        if until_ms is None:
+            return _still_unknown(self._ledger.known(shard), digests, indices)
+        again = {i for i in indices if times_ms[i] is not None and times_ms[i] <= until_ms}  # type: ignore[operator]
+        later = _still_unknown(self._ledger.known(shard), digests, [i for i in indices if i not in again])
+        return sorted(again.union(later))
+
+    def take(self, digests: list[bytes]) -> None:
+        self._others[-1].add_many(b"".join(digests))
+
+
+class Intake:
+    """Takes pages, gives batches of new events. Counts everything it sees in `tally`.
+
+    `position_ms` is where collection stood: a new event from before it is counted as late. With `window`, only what
+    lies inside it is counted as the window's; strays from an inclusive edge are still delivered if new.
+    """
+
+    def __init__(
+        self,
+        *,
+        known: Known,
+        batcher: Batcher,
+        event_filter: EventFilter,
+        tally: Tally,
+        position_ms: int | None = None,
+        window: Window | None = None,
+    ) -> None:
+        self._known = known
+        self._batcher = batcher
+        self._filter = event_filter
+        self.tally = tally
+        self._position_ms = position_ms
+        self._window = window
+
+    def take(self, page: DecodedPage, *, now_ms: int) -> list[Batch]:
+        """Batches that became full with this page. Events that cannot be dated are filed under no hour and delivered."""
+        self.tally.pages += 1
+        self.tally.bytes += page.size_bytes
+        events, digests, times_ms = page.events, page.digests, page.times_ms
+        if self._window is not None:
+            self._count_window(digests, times_ms)
+        else:
+            self.tally.seen += len(events)
+        keep = self._filter.mask(page)
+        if keep is not None:
+            kept = sum(keep)
+            self.tally.filtered += len(events) - kept
+            events, digests = list(compress(events, keep)), list(compress(digests, keep))
+            times_ms = list(compress(times_ms, keep))
+        batches: list[Batch] = []
+        for shard, indices in _by_shard(times_ms):
+            if indices is None:
+                batches += self._take_shard(shard, events, digests, times_ms, now_ms)
+            else:
+                batches += self._take_shard(
+                    shard,
+                    [events[i] for i in indices],
+                    [digests[i] for i in indices],
+                    [times_ms[i] for i in indices],
+                    now_ms,
+                )
+        return batches
+
+    def _take_shard(
+        self, shard: str, events: list, digests: list[bytes], times_ms: list[int | None], now_ms: int
+    ) -> list[Batch]:
+        timed = [ms for ms in times_ms if ms is not None]
+        new = self._known.unknown(shard, digests, times_ms)
+        self.tally.known += len(events) - len(new)
+        if not new:
+            return []
+        if len(new) != len(events):
+            events = [events[i] for i in new]
+            digests = [digests[i] for i in new]
+            times_ms = [times_ms[i] for i in new]
+            timed = [ms for ms in times_ms if ms is not None]
+        self._known.take(digests)
+        self.tally.new += len(new)
+        self.tally.untimed += len(new) - len(timed)
+        self.tally.add_times(timed)
+        if timed and max(timed) > now_ms:
+            self.tally.future += sum(ms > now_ms for ms in timed)
+        if self._position_ms is not None and timed and min(timed) < self._position_ms:
+            self.tally.late += sum(ms < self._position_ms for ms in timed)
+        return self._batcher.add(events, digests, shard, times_ms)
+
+    def _count_window(self, digests: list[bytes], times_ms: list[int | None]) -> None:
+        assert self._window is not None
+        start_ms, end_ms = self._window.start_ms, self._window.end_ms
+        inside = [d for d, ms in zip(digests, times_ms) if ms is not None and start_ms <= ms < end_ms]
+        self.tally.seen += len(inside)
+        self.tally.outside += len(digests) - len(inside)
+        self.tally.add_ids(inside)
+
+    def flush(self) -> list[Batch]:
+        return self._batcher.flush()
+
+    @property
+    def holds_events(self) -> bool:
+        """Events wait in memory for their batch to fill: a resume point must not lie behind them."""
+        return self._batcher.pending_events > 0
+
+
+def _still_unknown(known: DigestSet, digests: list[bytes], indices: list[int]) -> list[int]:
+    if not indices:
+        return indices
+    everything = len(indices) == len(digests)
+    kept = known.unknown(digests if everything else [digests[i] for i in indices])
+    if len(kept) == len(indices):
+        return indices
+    return kept if everything else [indices[i] for i in kept]
+
+
+def _by_shard(times_ms: list[int | None]) -> list[tuple[str, list[int] | None]]:
+    """Indices by ledger shard; None stands for all of them (the common case: a page lies within one hour)."""
+    if not times_ms:
+        return []
+    if None not in times_ms:
+        first = min(times_ms) // HOUR_MS  # type: ignore[type-var, operator]
+        if max(times_ms) // HOUR_MS == first:  # type: ignore[type-var, operator]
+            return [(shard_of(times_ms[0]), None)]
+    shards: dict[str, list[int]] = {}
+    for index, ms in enumerate(times_ms):
+        shards.setdefault(shard_of(ms), []).append(index)
+    return list(shards.items())

@@ -1,0 +1,52 @@
+"""Probe: the cheap look whether a quiet source has anything new. Reads a page or two, keeps nothing, ships nothing."""
+
+from __future__ import annotations
+
+import msgspec
+
+from flicker_dagster.collect.filters import EventFilter
+from flicker_dagster.collect.walk import walk as walk_pages
+from flicker_dagster.pipeline.intake import Known
+from flicker_dagster.pipeline.plan import next_slice
+from flicker_dagster.pipeline.windows import shard_of
+from flicker_dagster.pipeline.work import SourceWork
+from flicker_dagster.types import Position
+
+#: A quiet source answers in a page or two; one with more to say is busy and gets a run.
+MAX_PAGES = 2
+
+
+class ProbeResult(msgspec.Struct, frozen=True):
+    """What the look found. `found` is also true where more than a look is needed to tell."""
+
+    found: bool
+    pages: int
+    why: str
+
+
+def probe(work: SourceWork, position: Position) -> ProbeResult:
+    """Is there anything at the vendor that is neither delivered nor waiting? Raises CollectError as a walk does."""
+    piece = next_slice(work.source, position, None, now_ms=work.now_ms())
+    if not piece.last:
+        return ProbeResult(True, 0, "the span to read is longer than one slice")
+    waiting = work.live.waiting
+    if waiting.events:
+        return ProbeResult(True, 0, f"{waiting.events} events wait in the spool")
+    known = Known(work.ledger, [])
+    event_filter = EventFilter(work.source)
+    pages = 0
+    for page in walk_pages(work.source, work.client, piece.walk):
+        pages += 1
+        decoded = page.decoded
+        keep = event_filter.mask(decoded)
+        shards: dict[str, tuple[list[bytes], list[int | None]]] = {}
+        for index, (digest, time_ms) in enumerate(zip(decoded.digests, decoded.times_ms)):
+            if keep is None or keep[index]:
+                digests, times_ms = shards.setdefault(shard_of(time_ms), ([], []))
+                digests.append(digest)
+                times_ms.append(time_ms)
+        if any(known.unknown(shard, digests, times_ms) for shard, (digests, times_ms) in shards.items()):
+            return ProbeResult(True, pages, "new events")
+        if pages >= MAX_PAGES and page.next is not None:
+            return ProbeResult(True, pages, "more pages than a probe reads")
+    return ProbeResult(False, pages, "nothing new")

@@ -1,0 +1,97 @@
+"""Windows of event time: the partition grid of a source, and the hours by which the ledger is sharded.
+
+Both are UTC and half-open. Partition keys are Dagster's own spelling for hourly and daily grids.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import datetime, timedelta, timezone
+
+from flicker_dagster.config.models import SourceConfig
+from flicker_dagster.errors import FlickerError
+from flicker_dagster.times import parse_time_ms
+from flicker_dagster.types import Window
+
+HOUR_MS = 3_600_000
+DAY_MS = 24 * HOUR_MS
+KEY_FORMATS = {"hour": "%Y-%m-%d-%H:%M", "day": "%Y-%m-%d"}
+SIZES_MS = {"hour": HOUR_MS, "day": DAY_MS}
+
+#: How far back the grid reaches where neither `window.start` nor the vendor's retention says otherwise.
+DEFAULT_REACH_MS = 90 * DAY_MS
+
+#: The shard of events whose time cannot be read: their digest is all there is to file them by.
+UNTIMED_SHARD = "untimed"
+
+
+def shard_of(time_ms: int | None) -> str:
+    """The ledger shard of an event: its UTC hour, whatever the grid is, so that changing `window` forgets nothing."""
+    if time_ms is None:
+        return UNTIMED_SHARD
+    hour = time_ms // HOUR_MS
+    key = _SHARD_KEYS.get(hour)
+    if key is None:
+        if len(_SHARD_KEYS) > 4096:
+            _SHARD_KEYS.clear()
+        key = _SHARD_KEYS[hour] = _utc(hour * HOUR_MS).strftime("%Y-%m-%dT%H")
+    return key
+
+
+_SHARD_KEYS: dict[int, str] = {}
+
+
+def shards_between(start_ms: int, end_ms: int) -> list[str]:
+    """Every shard that events of `[start_ms, end_ms)` can be in."""
+    return [shard_of(ms) for ms in range(start_ms // HOUR_MS * HOUR_MS, end_ms, HOUR_MS)]
+
+
+def grid_start_ms(source: SourceConfig, now_ms: int) -> int:
+    """Where the source's partition grid begins: `window.start`, else the first of the month in which retention ends.
+
+    The first of a month keeps the grid still for weeks; a grid that moved every hour would change under the UI's feet.
+    """
+    if source.window.start is not None:
+        start_ms = parse_time_ms(source.window.start)
+        if start_ms is None:
+            raise FlickerError(f"{source.name}: window.start {source.window.start!r} is not an ISO date or time")
+        return start_ms // SIZES_MS[source.window.size] * SIZES_MS[source.window.size]
+    reach_ms = source.retention_ms or DEFAULT_REACH_MS
+    edge = _utc(now_ms - reach_ms)
+    return _ms(edge.replace(day=1, hour=0, minute=0, second=0, microsecond=0))
+
+
+def window_of_key(source: SourceConfig, key: str) -> Window:
+    """The window that a partition key names. Raises FlickerError for a key of another grid."""
+    try:
+        start = datetime.strptime(key, KEY_FORMATS[source.window.size]).replace(tzinfo=timezone.utc)
+    except ValueError:
+        raise FlickerError(
+            f"{source.name}: {key!r} is no {source.window.size} window; expected a key such as "
+            f"{window_at(source, 0).key!r}"
+        ) from None
+    return Window(key=key, start_ms=_ms(start), end_ms=_ms(start) + SIZES_MS[source.window.size])
+
+
+def window_at(source: SourceConfig, time_ms: int) -> Window:
+    """The window that holds an instant."""
+    size_ms = SIZES_MS[source.window.size]
+    start_ms = time_ms // size_ms * size_ms
+    return Window(_utc(start_ms).strftime(KEY_FORMATS[source.window.size]), start_ms, start_ms + size_ms)
+
+
+def closed_windows(source: SourceConfig, since_ms: int, until_ms: int) -> Iterator[Window]:
+    """Windows, newest first, that end at or before `until_ms` and hold or follow `since_ms`."""
+    size_ms = SIZES_MS[source.window.size]
+    window = window_at(source, until_ms - size_ms)
+    while window.end_ms > since_ms:
+        yield window
+        window = window_at(source, window.start_ms - size_ms)
+
+
+def _utc(ms: int) -> datetime:
+    return datetime(1970, 1, 1, tzinfo=timezone.utc) + timedelta(milliseconds=ms)
+
+
+def _ms(moment: datetime) -> int:
+    return int(moment.timestamp() * 1000)

@@ -1,0 +1,87 @@
+"""Everything one source needs for a unit of work, opened when first used and closed together."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from functools import cached_property
+from types import TracebackType
+
+from flicker_dagster.collect.client import VendorClient
+from flicker_dagster.config.models import SourceConfig
+from flicker_dagster.deliver.destinations import Destination, open_destination
+from flicker_dagster.state.dead_letters import DeadLetters
+from flicker_dagster.state.layout import StateLayout
+from flicker_dagster.state.ledger import Ledger
+from flicker_dagster.state.registry import Registry
+from flicker_dagster.state.spool import SourceSpool, SpoolUnit
+
+#: The spool's unit of live collection; every other unit is a window's key.
+LIVE = "live"
+
+
+class SourceWork:
+    """A source with its vendor client, destination and state.
+
+    Opening is lazy: a probe opens no destination, a delivery asks the vendor nothing. `env` stands for the process
+    environment where secrets are resolved; `clock` gives seconds since the epoch.
+    """
+
+    def __init__(
+        self,
+        source: SourceConfig,
+        layout: StateLayout,
+        *,
+        env: Mapping[str, str] | None = None,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self.source = source
+        self.layout = layout
+        self.env = env
+        self.clock = clock
+
+    @cached_property
+    def client(self) -> VendorClient:
+        return VendorClient(self.source, env=self.env)
+
+    @cached_property
+    def destination(self) -> Destination:
+        return open_destination(self.source, env=self.env)
+
+    @cached_property
+    def registry(self) -> Registry:
+        return self.layout.registry()
+
+    @cached_property
+    def ledger(self) -> Ledger:
+        return self.layout.ledger(self.source.name)
+
+    @cached_property
+    def dead_letters(self) -> DeadLetters:
+        return self.layout.dead_letters(self.source.name)
+
+    @cached_property
+    def spool(self) -> SourceSpool:
+        return self.layout.spool(self.source.name, cap_bytes=self.source.limits.spool_bytes)
+
+    @property
+    def live(self) -> SpoolUnit:
+        return self.spool.unit(LIVE)
+
+    def now_ms(self) -> int:
+        return int(self.clock() * 1000)
+
+    def close(self) -> None:
+        """Close what was opened; harmless to call twice."""
+        for name in ("client", "destination"):
+            opened = self.__dict__.pop(name, None)
+            if opened is not None:
+                opened.close()
+
+    def __enter__(self) -> SourceWork:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
