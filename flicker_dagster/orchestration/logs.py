@@ -1,0 +1,30 @@
+"""Flicker's own log lines on standard error, where `docker logs` and `kubectl logs` find them."""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+
+LEVEL_VAR = "FLICKER_LOG"
+ROOT = "flicker"
+FORMAT = "%(asctime)s %(levelname)-7s %(message)s"
+
+
+def log_to_console() -> None:
+    """Attach one handler to the `flicker` logger; calling it again changes nothing. `FLICKER_LOG=debug` says more."""
+    logger = logging.getLogger(ROOT)
+    logger.setLevel(level())
+    if any(getattr(handler, "flicker_console", False) for handler in logger.handlers):
+        return
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(logging.Formatter(FORMAT, datefmt="%Y-%m-%dT%H:%M:%S%z"))
+    handler.flicker_console = True  # type: ignore[attr-defined]
+    logger.addHandler(handler)
+    logger.propagate = False
+
+
+def level() -> int:
+    """The level that FLICKER_LOG asks for; RUST_LOG is read too, for command lines of the original Flicker."""
+    asked = (os.environ.get(LEVEL_VAR) or os.environ.get("RUST_LOG") or "info").split(",")[0].upper()
+    return {"TRACE": logging.DEBUG}.get(asked, getattr(logging, asked, logging.INFO))

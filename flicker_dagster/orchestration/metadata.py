@@ -1,0 +1,79 @@
+"""What a materialisation says: numbers as numbers, so that Dagster plots them over time."""
+
+from __future__ import annotations
+
+import dagster as dg
+
+from flicker_dagster.config.models import SourceConfig
+from flicker_dagster.deliver.drain import DrainReport
+from flicker_dagster.orchestration import names
+from flicker_dagster.pipeline.deliver import LiveReport, WindowReport
+from flicker_dagster.pipeline.tally import Tally
+from flicker_dagster.times import rfc3339_ms
+from flicker_dagster.types import Position
+
+
+def live_metadata(source: SourceConfig, report: LiveReport, *, now_ms: int) -> dict[str, dg.MetadataValue]:
+    """A live run: how many events, how late behind the vendor, and from where to where the position moved."""
+    end = _position(report.end)
+    if report.redeliver and not report.complete:
+        end["redeliver"] = True
+    metadata = _counts(report.tally) | _drained(report.drained)
+    metadata |= {
+        "dagster/row_count": dg.MetadataValue.int(report.drained.delivered),
+        names.FROM_KEY: dg.MetadataValue.json(_position(report.start)),
+        names.TO_KEY: dg.MetadataValue.json(end),
+        names.COMPLETE_KEY: dg.MetadataValue.bool(report.complete),
+    }
+    if report.tally.last_ms is not None and report.tally.first_ms is not None:
+        metadata["collection lag s"] = dg.MetadataValue.float(round((now_ms - report.tally.last_ms) / 1000, 3))
+        metadata["oldest event lag s"] = dg.MetadataValue.float(round((now_ms - report.tally.first_ms) / 1000, 3))
+    return metadata
+
+
+def window_metadata(report: WindowReport) -> dict[str, dg.MetadataValue]:
+    """A window run: what the vendor has of the window, and how much of it was missing until now."""
+    window = report.window
+    return (
+        _counts(report.tally)
+        | _drained(report.drained)
+        | {
+            "dagster/partition_row_count": dg.MetadataValue.int(report.tally.seen),
+            "window": dg.MetadataValue.text(f"[{rfc3339_ms(window.start_ms)}, {rfc3339_ms(window.end_ms)})"),
+            "covered": dg.MetadataValue.text(f"covered, {report.tally.seen} events"),
+            "ids digest": dg.MetadataValue.text(report.tally.ids_sum),
+        }
+    )
+
+
+def _counts(tally: Tally) -> dict[str, dg.MetadataValue]:
+    metadata: dict[str, dg.MetadataValue] = {
+        "events seen": dg.MetadataValue.int(tally.seen),
+        names.NEW_KEY: dg.MetadataValue.int(tally.new),
+        "events already delivered": dg.MetadataValue.int(tally.known),
+        "events late": dg.MetadataValue.int(tally.late),
+        "events filtered": dg.MetadataValue.int(tally.filtered),
+        "events without a time": dg.MetadataValue.int(tally.untimed),
+        "events from the future": dg.MetadataValue.int(tally.future),
+        "pages": dg.MetadataValue.int(tally.pages),
+        "bytes": dg.MetadataValue.int(tally.bytes),
+    }
+    if tally.first_ms is not None and tally.last_ms is not None:
+        metadata["first event"] = dg.MetadataValue.timestamp(tally.first_ms / 1000)
+        metadata["last event"] = dg.MetadataValue.timestamp(tally.last_ms / 1000)
+    return metadata
+
+
+def _drained(drained: DrainReport) -> dict[str, dg.MetadataValue]:
+    answers = ", ".join(f"{status} × {count}" for status, count in sorted(drained.statuses.items()))
+    return {
+        "batches": dg.MetadataValue.int(drained.batches),
+        "events delivered": dg.MetadataValue.int(drained.delivered),
+        "events the SIEM had already": dg.MetadataValue.int(drained.duplicate),
+        "events dead-lettered": dg.MetadataValue.int(drained.dead),
+        "SIEM answers": dg.MetadataValue.text(answers or "nothing to send"),
+    }
+
+
+def _position(position: Position) -> dict[str, object]:
+    return {"last_timestamp": position.last_timestamp, "cursor": position.cursor}

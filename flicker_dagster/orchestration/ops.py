@@ -1,0 +1,132 @@
+"""The two ops of a source's asset: `fetch` into the spool, `deliver` from it.
+
+They share nothing but the spool on disk, so a retry or a re-execution resumes at the page or batch that failed.
+"""
+
+# No `from __future__ import annotations` here: Dagster reads the annotation of `context` itself, not its text.
+
+from collections.abc import Iterator
+
+import dagster as dg
+
+from flicker_dagster.config.models import SourceConfig
+from flicker_dagster.errors import DeliverError
+from flicker_dagster.orchestration import names
+from flicker_dagster.orchestration.checks import complete_check, delivered_check
+from flicker_dagster.orchestration.metadata import live_metadata, window_metadata
+from flicker_dagster.orchestration.resources import FlickerState
+from flicker_dagster.orchestration.retries import as_dagster, retry_policy
+from flicker_dagster.pipeline.begin import begun_ms, starting_position
+from flicker_dagster.pipeline.deliver import deliver_live, deliver_window, drain_unit, waiting_events
+from flicker_dagster.pipeline.fetch import FetchReport, fetch_live, fetch_window
+from flicker_dagster.pipeline.windows import window_of_key
+from flicker_dagster.pipeline.work import SourceWork
+from flicker_dagster.types import Position
+
+#: How long a run waits for the source's lock: another run holds it only while it ends.
+LOCK_WAIT_S = 30.0
+
+
+class FetchConfig(dg.Config):
+    """Where a live run starts. Left empty, it starts where collection stands; a window run needs no position."""
+
+    last_timestamp: str = ""
+    cursor: str = ""
+    redeliver: bool = False
+
+
+def build_fetch(source: SourceConfig) -> dg.OpDefinition:
+    @dg.op(
+        name=f"{source.asset_name}__fetch",
+        description=f"Walk {source.name}'s pages into the spool; ids already delivered are recognised.",
+        out=dg.Out(dg.Nothing),
+        retry_policy=retry_policy(source.retry),
+        pool=names.pool_name(source),
+        tags={names.SOURCE_TAG: source.name},
+    )
+    def fetch(context: dg.OpExecutionContext, config: FetchConfig, flicker: FlickerState) -> None:
+        with as_dagster(context, source), flicker.work(source) as work, work.spool.lock(wait_s=LOCK_WAIT_S):
+            try:
+                reports = _fetch(context, work, config)
+            except Exception:
+                if context.retry_number >= source.retry.max_retries:
+                    _deliver_leftovers(context, work)
+                raise
+        context.add_output_metadata(_fetch_metadata(reports))
+        resume_at_ms = max((report.resume_at_ms or 0 for report in reports), default=0)
+        if resume_at_ms:
+            context.instance.add_run_tags(context.run_id, {names.RESUME_TAG: f"{resume_at_ms / 1000:.3f}"})
+
+    return fetch
+
+
+def build_deliver(source: SourceConfig) -> dg.OpDefinition:
+    @dg.op(
+        name=f"{source.asset_name}__deliver",
+        description=f"Send what waits in the spool to {source.destination.type}; commit when all is acknowledged.",
+        ins={"fetched": dg.In(dg.Nothing)},
+        out={
+            "result": dg.Out(dg.Nothing),
+            names.CHECK_COMPLETE: dg.Out(is_required=False),
+            names.CHECK_DELIVERED: dg.Out(),
+        },
+        retry_policy=retry_policy(source.retry),
+        pool=names.pool_name(source),
+        tags={names.SOURCE_TAG: source.name},
+    )
+    def deliver(context: dg.AssetExecutionContext, flicker: FlickerState) -> Iterator[dg.Output | dg.AssetCheckResult]:
+        op_context = context.op_execution_context
+        check = None
+        with as_dagster(op_context, source), flicker.work(source) as work, work.spool.lock(wait_s=LOCK_WAIT_S):
+            if _is_window_run(op_context):
+                reports = [deliver_window(work, window_of_key(source, key)) for key in op_context.partition_keys]
+                for report in reports:
+                    context.add_asset_metadata(window_metadata(report), partition_key=report.window.key)
+                check = complete_check(source, reports, begun_ms=begun_ms(work))
+            else:
+                context.add_asset_metadata(live_metadata(source, deliver_live(work), now_ms=work.now_ms()))
+            dead_letters = work.dead_letters.count()
+        yield dg.Output(None, "result")
+        if check is not None:
+            yield check
+        yield delivered_check(source, dead_letters)
+
+    return deliver
+
+
+def _fetch(context: dg.OpExecutionContext, work: SourceWork, config: FetchConfig) -> list[FetchReport]:
+    redeliver = config.redeliver or context.run.tags.get(names.REDELIVER_TAG) == "true"
+    if _is_window_run(context):
+        windows = [window_of_key(work.source, key) for key in context.partition_keys]
+        fresh = context.retry_number == 0
+        return [fetch_window(work, window, redeliver=redeliver, fresh=fresh) for window in windows]
+    if config.last_timestamp:
+        position = Position(last_timestamp=config.last_timestamp, cursor=config.cursor or None)
+    else:
+        position = starting_position(work)
+    return [fetch_live(work, position, redeliver=redeliver)]
+
+
+def _deliver_leftovers(context: dg.OpExecutionContext, work: SourceWork) -> None:
+    """The vendor failed for good in this run: what was fetched before must still not wait for its recovery."""
+    waiting = waiting_events(work)
+    if not waiting:
+        return
+    context.log.warning(f"{work.source.name}: delivering {waiting} events fetched before the vendor failed")
+    try:
+        drain_unit(work, work.live)
+    except DeliverError as error:
+        context.log.warning(f"{work.source.name}: they wait on, {error}")
+
+
+def _is_window_run(context: dg.OpExecutionContext) -> bool:
+    return context.has_partition_key or context.has_partition_key_range
+
+
+def _fetch_metadata(reports: list[FetchReport]) -> dict[str, object]:
+    totals = {
+        key: sum(getattr(report.tally, key) for report in reports)
+        for key in ("seen", "new", "known", "late", "filtered", "untimed", "pages", "bytes")
+    }
+    stopped = [report.stopped for report in reports if report.stopped]
+    return totals | ({"stopped early": "; ".join(stopped)} if stopped else {})

@@ -1,0 +1,200 @@
+"""The run server: a thread-free process with everything imported, which forks one child per run.
+
+It is started by the warm launcher and ends when the process that started it is gone and its last run has finished. It
+retires (answers `stale`) when the code it has loaded has changed on disk; the configuration is read again by
+`definitions` itself whenever its content has changed, so no run ever sees stale definitions.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import gc
+import json
+import logging
+import os
+import select
+import signal
+import socket
+import sys
+import threading
+from pathlib import Path
+from typing import Any
+
+from flicker_dagster.orchestration import internals
+from flicker_dagster.orchestration.logs import log_to_console
+from flicker_dagster.orchestration.run_socket import lock_path
+
+log = logging.getLogger("flicker.run_server")
+
+TICK_S = 1.0
+MODULE = "flicker_dagster.definitions"
+
+
+class RunServer:
+    """Accepts requests at a Unix socket, one at a time; each takes milliseconds."""
+
+    def __init__(self, path: str) -> None:
+        self.path = path
+        self.parent = os.getppid()
+        self.children: dict[int, dict[str, str]] = {}  # pid → request
+        self.retired = False
+        self.code = code_fingerprint()
+        self.wake_read, self.wake_write = os.pipe()
+        os.set_blocking(self.wake_write, False)
+        self.listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+
+    def serve(self) -> None:
+        """Serve until nobody needs us. Raises RuntimeError if a thread is running: a fork of it could deadlock."""
+        if threading.active_count() != 1 or len(os.listdir("/proc/self/task")) != 1:
+            raise RuntimeError(f"threads are running after the warm-up: {threading.enumerate()}")
+        Path(self.path).unlink(missing_ok=True)
+        self.listener.bind(self.path)
+        self.listener.listen(64)
+        signal.set_wakeup_fd(self.wake_write)
+        signal.signal(signal.SIGCHLD, lambda *_: None)
+        signal.signal(signal.SIGTERM, lambda *_: self._retire())
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        while not (self._unneeded() and not self.children):
+            ready, _, _ = select.select([self.wake_read, *([] if self.retired else [self.listener])], [], [], TICK_S)
+            if self.wake_read in ready:
+                os.read(self.wake_read, 4096)
+            if self.listener in ready:
+                self._answer()
+            self._reap()
+        self._retire()
+
+    def _unneeded(self) -> bool:
+        if os.getppid() != self.parent:
+            self._retire()
+        return self.retired
+
+    def _retire(self) -> None:
+        """Take no more runs. The socket goes first, so that a successor can bind its own."""
+        if not self.retired:
+            self.retired = True
+            self.listener.close()
+            Path(self.path).unlink(missing_ok=True)
+
+    def _answer(self) -> None:
+        connection, _ = self.listener.accept()
+        with connection:
+            connection.settimeout(5)
+            try:
+                request = json.loads(connection.makefile("rb").readline())
+                answer = self._handle(request, connection)
+                connection.sendall(json.dumps(answer).encode() + b"\n")
+            except (OSError, ValueError) as error:
+                log.warning("a request to the run server failed: %s", error)
+
+    def _handle(self, request: dict[str, Any], connection: socket.socket) -> dict[str, Any]:
+        if request["do"] == "ping":
+            return {"pid": os.getpid()}
+        if request["do"] == "terminate":
+            return {"done": self._terminate(request["run_id"])}
+        if request["do"] == "run":
+            if code_fingerprint() != self.code:
+                self._retire()
+                return {"stale": True}
+            return {"pid": self._fork(request, connection)}
+        return {"error": f"unknown request {request['do']!r}"}
+
+    def _fork(self, request: dict[str, str], connection: socket.socket) -> int:
+        pid = os.fork()
+        if pid == 0:
+            connection.close()
+            self._become_child()
+            _exit_after(run_worker, request["run_id"], request["instance"])
+        self.children[pid] = request
+        return pid
+
+    def _become_child(self) -> None:
+        signal.set_wakeup_fd(-1)
+        for name in (signal.SIGCHLD, signal.SIGTERM, signal.SIGINT):
+            signal.signal(name, signal.SIG_DFL)
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+        os.close(self.wake_read)
+        os.close(self.wake_write)
+        if not self.retired:
+            self.listener.close()
+        os.setsid()
+
+    def _terminate(self, run_id: str) -> bool:
+        for pid, request in self.children.items():
+            if request["run_id"] == run_id:
+                os.kill(pid, signal.SIGTERM)
+                return True
+        return False
+
+    def _reap(self) -> None:
+        while self.children:
+            pid, status = os.waitpid(-1, os.WNOHANG)
+            if pid == 0:
+                return
+            request = self.children.pop(pid, None)
+            if request is not None and status != 0:
+                how = f"signal {os.WTERMSIG(status)}" if os.WIFSIGNALED(status) else f"exit code {os.WEXITSTATUS(status)}"
+                reporter = os.fork()  # the server itself opens no database
+                if reporter == 0:
+                    self._become_child()
+                    _exit_after(report_lost, request["run_id"], request["instance"], how)
+
+
+def run_worker(run_id: str, packed_instance: str) -> None:
+    """Execute one run. Dagster records its errors in the event log; the exit code only tells that it was finished."""
+    from flicker_dagster.orchestration.launcher import PID_TAG
+
+    with internals.capture_interrupts(), internals.instance_from(packed_instance) as instance:
+        instance.add_run_tags(run_id, {PID_TAG: str(os.getpid())})
+        run = instance.get_run_by_id(run_id)
+        if run is None:
+            raise RuntimeError(f"run {run_id} is not in the instance")
+        for _event in internals.execute(run, instance):
+            pass
+
+
+def report_lost(run_id: str, packed_instance: str, how: str) -> None:
+    with internals.instance_from(packed_instance) as instance:
+        run = instance.get_run_by_id(run_id)
+        if run is not None and not run.is_finished:
+            internals.report_lost_worker(run, instance, how)
+
+
+def code_fingerprint() -> tuple[tuple[str, int, int], ...]:
+    """Path, size and modification time of every file of this package: what a warm process could be stale against."""
+    package = Path(__file__).resolve().parent.parent
+    files = sorted([*package.rglob("*.py"), *package.rglob("*.yaml")])
+    return tuple((str(path), (found := path.stat()).st_size, found.st_mtime_ns) for path in files)
+
+
+def _exit_after(work: Any, *arguments: str) -> None:
+    code = 1
+    try:
+        work(*arguments)
+        code = 0
+    except (KeyboardInterrupt, SystemExit):
+        code = 0  # terminated on request: Dagster has recorded it
+    except Exception:
+        log.exception("run worker failed")
+    finally:
+        logging.shutdown()
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(code)
+
+
+def main() -> None:
+    path = sys.argv[1]
+    log_to_console()
+    lock = open(lock_path(path), "w")  # noqa: SIM115 — held, and inherited by every run, until the last one ends
+    os.set_inheritable(lock.fileno(), True)
+    fcntl.flock(lock, fcntl.LOCK_SH)
+    from flicker_dagster.orchestration.warm_up import warm_up
+
+    warm_up(MODULE)
+    gc.collect()
+    gc.freeze()  # a collection in a child must not touch, and so copy, the pages it shares with us
+    RunServer(path).serve()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,110 @@
+"""The sweep of a source: a schedule that asks for every closed, settled window not yet verified, newest first."""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Iterable
+
+import dagster as dg
+
+from flicker_dagster.config.models import SourceConfig
+from flicker_dagster.orchestration import names
+from flicker_dagster.orchestration.history import failures_in_a_row, recent_runs
+from flicker_dagster.orchestration.sensor import FAILURE_CAP_S
+from flicker_dagster.orchestration.settings import Settings
+from flicker_dagster.pipeline.begin import begun_ms
+from flicker_dagster.pipeline.windows import closed_windows, grid_start_ms
+from flicker_dagster.pipeline.work import SourceWork
+from flicker_dagster.types import Window
+
+#: Minutes between looks for windows to sweep, and the base of the wait after a failed sweep.
+TICK_MINUTES = 5
+
+#: Windows whose verification is checked for its time as well: an early backfill may have turned one green too soon.
+RECENT_WINDOWS = 48
+
+
+def build_sweep_schedule(
+    source: SourceConfig, settings: Settings, job: dg.UnresolvedAssetJobDefinition
+) -> dg.ScheduleDefinition:
+    """The schedule `<asset>_sweep`, running by default."""
+
+    @dg.schedule(
+        name=names.schedule_name(source),
+        job=job,
+        cron_schedule=source.sweep.cron or _cron(source),
+        default_status=dg.DefaultScheduleStatus.RUNNING,
+        execution_timezone="UTC",
+        description=f"Reads every closed {source.window.size} of {source.name} again and delivers what live polls missed.",
+    )
+    def sweep(context: dg.ScheduleEvaluationContext) -> dg.SkipReason | list[dg.RunRequest]:
+        return tick(context.instance, source, SourceWork(source, settings.layout()))
+
+    return sweep
+
+
+def tick(
+    instance: dg.DagsterInstance, source: SourceConfig, work: SourceWork
+) -> dg.SkipReason | list[dg.RunRequest]:
+    """Ask for the windows that are due, or say why none is."""
+    if not source.sweep.enabled:
+        return dg.SkipReason("sweep.enabled is false")
+    runs = recent_runs(instance, source, names.SWEEP)
+    busy = next((run for run in runs if run.in_flight), None)
+    if busy is not None:
+        return dg.SkipReason(f"run {busy.run_id[:8]} sweeps {busy.partition}")
+    failures = failures_in_a_row(runs)
+    if failures:
+        wait_s = min(FAILURE_CAP_S, 60 * TICK_MINUTES * 2 ** (failures - 1))
+        if work.clock() < (runs[0].ended_s or 0) + wait_s:
+            return dg.SkipReason(f"waits after {failures} failed sweep(s): {runs[0].error or 'see the run for its error'}")
+    due = due_windows(instance, source, work)
+    if not due:
+        return dg.SkipReason("every settled window is verified")
+    return [_request(source, window) for window in due[: source.sweep.max_windows_per_tick]]
+
+
+def due_windows(instance: dg.DagsterInstance, source: SourceConfig, work: SourceWork) -> list[Window]:
+    """Closed and settled windows that no run has verified since they settled, newest first."""
+    now_ms = work.now_ms()
+    began_ms = begun_ms(work)
+    if began_ms is None:  # nothing collected yet
+        return []
+    since_ms = max(began_ms, grid_start_ms(source, now_ms))
+    settled = list(closed_windows(source, since_ms, now_ms - source.sweep.settle_ms))
+    verified = set(instance.get_materialized_partitions(dg.AssetKey(source.asset_name)))
+    verified -= _verified_too_soon(instance, source, settled[:RECENT_WINDOWS])
+    return [window for window in settled if window.key not in verified]
+
+
+def _verified_too_soon(instance: dg.DagsterInstance, source: SourceConfig, windows: Iterable[Window]) -> set[str]:
+    settles_s = {window.key: (window.end_ms + source.sweep.settle_ms) / 1000 for window in windows}
+    if not settles_s:
+        return set()
+    records = instance.fetch_materializations(
+        dg.AssetRecordsFilter(asset_key=dg.AssetKey(source.asset_name), asset_partitions=list(settles_s)),
+        limit=4 * len(settles_s),
+    ).records
+    latest_s: dict[str, float] = {}
+    for record in records:
+        key = record.partition_key
+        if key is not None:
+            latest_s[key] = max(record.timestamp, latest_s.get(key, 0))
+    return {key for key, at_s in latest_s.items() if at_s < settles_s[key]}
+
+
+def _request(source: SourceConfig, window: Window) -> dg.RunRequest:
+    return dg.RunRequest(
+        partition_key=window.key,
+        tags={
+            names.SOURCE_TAG: source.name,
+            names.MODE_TAG: names.SWEEP,
+            names.PRIORITY_TAG: str(names.PRIORITIES[names.SWEEP]),
+        },
+    )
+
+
+def _cron(source: SourceConfig) -> str:
+    """Every few minutes, each source at its own offset, so that thirty sources do not wake in the same minute."""
+    offset = zlib.crc32(source.name.encode()) % TICK_MINUTES
+    return f"{offset}-59/{TICK_MINUTES} * * * *"

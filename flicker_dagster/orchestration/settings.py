@@ -1,0 +1,56 @@
+"""Where the code location finds its configuration and keeps its state: the environment, set by `flicker` or by hand."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from flicker_dagster.state.layout import StateLayout
+
+CONFIG_VAR = "FLICKER_CONFIG"
+REGISTRY_VAR = "FLICKER_REGISTRY_FILE"
+STATE_VAR = "FLICKER_STATE_DIR"
+WORK_VAR = "FLICKER_WORK_DIR"
+
+DEFAULT_CONFIG = "config.yaml"
+DEFAULT_DIR = ".flicker"
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Paths only, never a secret: they show in the Dagster UI."""
+
+    config_path: str = DEFAULT_CONFIG
+    registry_file: str | None = None
+    state_dir: str = DEFAULT_DIR
+    work_dir: str = DEFAULT_DIR
+
+    @classmethod
+    def from_env(cls, env: Mapping[str, str] | None = None) -> Settings:
+        env = os.environ if env is None else env
+        work_dir = env.get(WORK_VAR) or DEFAULT_DIR
+        return cls(
+            config_path=env.get(CONFIG_VAR) or DEFAULT_CONFIG,
+            registry_file=env.get(REGISTRY_VAR) or None,
+            state_dir=env.get(STATE_VAR) or work_dir,
+            work_dir=work_dir,
+        )
+
+    def to_env(self) -> dict[str, str]:
+        """The same settings for a child process, paths made absolute so that its working directory does not matter."""
+        env = {
+            CONFIG_VAR: os.path.abspath(self.config_path),
+            STATE_VAR: _absolute(self.state_dir),
+            WORK_VAR: os.path.abspath(self.work_dir),
+        }
+        if self.registry_file is not None:
+            env[REGISTRY_VAR] = _absolute(self.registry_file)
+        return env
+
+    def layout(self) -> StateLayout:
+        return StateLayout.of(registry_file=self.registry_file, state_dir=self.state_dir, work_dir=self.work_dir)
+
+
+def _absolute(location: str) -> str:
+    return location if location.startswith("s3://") else os.path.abspath(location)
