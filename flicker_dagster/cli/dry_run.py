@@ -1,0 +1,90 @@
+"""`flicker --dry-run`: one real look at each source, nothing shipped, nothing written."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from rich.console import Console
+from rich.table import Table
+
+from flicker_dagster.collect.filters import EventFilter
+from flicker_dagster.collect.walk import walk as walk_pages
+from flicker_dagster.config.load import load_config
+from flicker_dagster.config.models import SourceConfig
+from flicker_dagster.errors import FlickerError
+from flicker_dagster.orchestration.settings import Settings
+from flicker_dagster.pipeline.plan import next_slice
+from flicker_dagster.pipeline.windows import DAY_MS
+from flicker_dagster.pipeline.work import SourceWork
+from flicker_dagster.times import rfc3339_ms, start_from_ms
+from flicker_dagster.types import Position
+
+#: A look, not a collection: enough pages to see the shape of the data.
+MAX_PAGES = 5
+SAMPLE_EVENTS = 2
+SAMPLE_CHARS = 60
+
+
+@dataclass(frozen=True)
+class Look:
+    source: str
+    since: str
+    requests: int = 0
+    events: int = 0
+    first: str = ""
+    last: str = ""
+    samples: str = ""
+    more: bool = False
+    error: str | None = None
+
+
+def dry_run_all(settings: Settings) -> int:
+    """0 if every source answered, 1 otherwise. Raises ConfigError."""
+    config = load_config(settings.config_path)
+    looks = [_look(source, settings) for source in config.sources]
+    table = Table("source", "from", "requests", "would ship", "first event", "last event", "sample ids", title="Dry run")
+    for look in looks:
+        count = f"{look.events}{'+' if look.more else ''}" if look.error is None else f"[red]{look.error}[/]"
+        table.add_row(look.source, look.since, str(look.requests), count, look.first, look.last, look.samples)
+    Console().print(table)
+    Console().print("Nothing was shipped and no position has moved.")
+    return 0 if all(look.error is None for look in looks) else 1
+
+
+def _look(source: SourceConfig, settings: Settings) -> Look:
+    since = ""
+    requests = 0
+    try:
+        with SourceWork(source, settings.layout()) as work:
+            position = _look_from(work)
+            since = position.last_timestamp or ""
+            events, more, samples = 0, False, []
+            times_ms: list[int] = []
+            event_filter = EventFilter(source)
+            piece = next_slice(source, position, None, now_ms=work.now_ms())
+            for page in walk_pages(source, work.client, piece.walk):
+                requests += 1
+                keep = event_filter.mask(page.decoded)
+                kept = [i for i in range(len(page.decoded.events)) if keep is None or keep[i]]
+                events += len(kept)
+                times_ms += [ms for i in kept if (ms := page.decoded.times_ms[i]) is not None]
+                samples += [page.decoded.digests[i].hex()[:12] for i in kept[: SAMPLE_EVENTS - len(samples)]]
+                more = page.next is not None
+                if requests >= MAX_PAGES:
+                    break
+            first, last = (rfc3339_ms(min(times_ms)), rfc3339_ms(max(times_ms))) if times_ms else ("", "")
+            return Look(source.name, since, requests, events, first, last, ", ".join(samples), more)
+    except FlickerError as error:
+        return Look(source.name, since, requests, error=str(error))
+
+
+def _look_from(work: SourceWork) -> Position:
+    """Where a run would start; a first start from `now` would show nothing, so the last day is looked at instead."""
+    position = work.registry.position(work.source.name)
+    if position is not None:
+        return position
+    now_ms = work.now_ms()
+    start_ms = start_from_ms(work.source.start_from, now_ms)
+    if start_ms >= now_ms - 60_000:
+        start_ms = now_ms - DAY_MS
+    return Position(last_timestamp=rfc3339_ms(start_ms), cursor=None)

@@ -1,0 +1,28 @@
+"""`flicker health`: are the Dagster daemons alive?"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import click
+
+from flicker_dagster.orchestration.settings import Settings
+
+
+def check_health(settings: Settings) -> int:
+    """0 if every required daemon has a fresh heartbeat, else 1 with the names of those that have none."""
+    import dagster as dg
+
+    home = os.environ.get("DAGSTER_HOME") or str(Path(settings.work_dir, "dagster").absolute())
+    if not Path(home, "dagster.yaml").is_file():
+        click.echo(f"no Dagster home at {home}", err=True)
+        return 1
+    with dg.DagsterInstance.from_config(home) as instance:
+        statuses = instance.get_daemon_statuses()
+    ill = sorted(name for name, status in statuses.items() if status.required and not status.healthy)
+    if ill:
+        click.echo(f"no fresh heartbeat from: {', '.join(ill)}", err=True)
+        return 1
+    click.echo("healthy")
+    return 0

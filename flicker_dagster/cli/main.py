@@ -1,0 +1,146 @@
+"""The command `flicker`. Without a subcommand it runs everything in the foreground, as a container would."""
+
+from __future__ import annotations
+
+import sys
+import tempfile
+from pathlib import Path
+
+import click
+
+from flicker_dagster import __version__
+from flicker_dagster.errors import ConfigError, FlickerError
+from flicker_dagster.orchestration.logs import log_to_console
+from flicker_dagster.orchestration.settings import DEFAULT_CONFIG, DEFAULT_DIR, Settings
+
+EXIT_FAILED, EXIT_USAGE = 1, 2
+
+
+@click.group(invoke_without_command=True, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="flicker")
+@click.option("-c", "--config", default=DEFAULT_CONFIG, show_default=True, help="The configuration file.")
+@click.option("--track", is_flag=True, help="Keep positions, ledger and runs between starts.")
+@click.option("--registry-file", metavar="PATH|s3://…", help="Where positions are mirrored. Needs --track.")
+@click.option("--state-dir", metavar="DIR|s3://…", help="Ledger and dead letters; default beside the registry.")
+@click.option(
+    "--work-dir",
+    default=DEFAULT_DIR,
+    show_default=True,
+    envvar="FLICKER_WORK_DIR",
+    help="Local directory for the spool and Dagster's own storage; may be lost without losing an event.",
+)
+@click.option("--validate", is_flag=True, help="Check the configuration and say what the presets changed; exit 0 or 2.")
+@click.option("--dry-run", is_flag=True, help="Look once at each source and show what would be shipped. Ships nothing.")
+@click.option("--once", is_flag=True, help="Poll every source once, deliver, and tell by the exit code.")
+@click.option("--no-ui", is_flag=True, help="Without the Dagster web UI.")
+@click.option("--host", default="127.0.0.1", show_default=True, envvar="FLICKER_HOST", help="Address of the web UI.")
+@click.option("--port", default=3000, show_default=True, envvar="FLICKER_PORT", help="Port of the web UI.")
+@click.pass_context
+def cli(
+    context: click.Context,
+    config: str,
+    track: bool,
+    registry_file: str | None,
+    state_dir: str | None,
+    work_dir: str,
+    validate: bool,
+    dry_run: bool,
+    once: bool,
+    no_ui: bool,
+    host: str,
+    port: int,
+) -> None:
+    """SaaS audit logs into your SIEM: every event once.
+
+    \b
+    flicker -c config.yaml --validate        check the configuration
+    flicker -c config.yaml --dry-run         look at each source, ship nothing
+    flicker -c config.yaml --track           run: code server, Dagster daemon, web UI
+    """
+    log_to_console()
+    if registry_file and not (track or context.invoked_subcommand):
+        raise click.UsageError("--registry-file keeps positions; add --track (without it nothing is kept)")
+    settings = Settings(
+        config_path=config, registry_file=registry_file, state_dir=state_dir or work_dir, work_dir=work_dir
+    )
+    context.obj = settings
+    if context.invoked_subcommand is not None:
+        return
+    if validate:
+        from flicker_dagster.cli.validate import validate_config
+
+        sys.exit(validate_config(config))
+    if not Path(config).is_file():
+        raise click.UsageError(f"no configuration at {config!r}; name it with -c, or see `flicker demo`")
+    if track:
+        sys.exit(_work(settings, dry_run=dry_run, once=once, host=host, port=None if no_ui else port))
+    with tempfile.TemporaryDirectory(prefix="flicker-") as forgotten:
+        click.echo("Without --track nothing is kept: a new start begins again from start_from.", err=True)
+        passing = Settings(config_path=config, state_dir=forgotten, work_dir=forgotten)
+        sys.exit(_work(passing, dry_run=dry_run, once=once, host=host, port=None if no_ui else port))
+
+
+def _work(settings: Settings, *, dry_run: bool, once: bool, host: str, port: int | None) -> int:
+    if dry_run:
+        from flicker_dagster.cli.dry_run import dry_run_all
+
+        return dry_run_all(settings)
+    if once:
+        from flicker_dagster.cli.once import poll_once
+
+        return poll_once(settings)
+    from flicker_dagster.cli.supervise import run_foreground
+
+    return run_foreground(settings, host=host, port=port)
+
+
+@cli.command()
+def schema() -> None:
+    """Print the JSON Schema of config.yaml, for editors."""
+    import json
+
+    from flicker_dagster.config.schema import json_schema
+
+    click.echo(json.dumps(json_schema(), indent=2))
+
+
+@cli.command()
+@click.option("--duration", type=click.IntRange(min=10), help="End by itself after so many seconds, with a summary.")
+@click.option("--port", default=3000, show_default=True, help="Port of the Dagster web UI.")
+@click.option("--page-port", default=3001, show_default=True, help="Port of the live page.")
+@click.option("--rate", default=2.0, show_default=True, help="Events per second at each simulated vendor.")
+def demo(duration: int | None, port: int, page_port: int, rate: float) -> None:
+    """Simulated vendors, a SIEM and Flicker on the documented configuration; no account needed."""
+    from flicker_dagster.cli.demo import run_demo
+
+    sys.exit(run_demo(duration_s=duration, ui_port=port, page_port=page_port, rate=rate))
+
+
+@cli.command()
+@click.pass_obj
+def health(settings: Settings) -> None:
+    """Exit 0 while the daemon's heartbeats are fresh; for probes of containers without the web UI."""
+    from flicker_dagster.cli.health import check_health
+
+    sys.exit(check_health(settings))
+
+
+def _add_simulate() -> None:
+    from flicker_dagster.simulator.cli import simulate
+
+    cli.add_command(simulate)
+
+
+_add_simulate()
+
+
+def main() -> None:
+    """Entry point: every expected error is one clear message, never a traceback."""
+    try:
+        cli(standalone_mode=True)
+    except ConfigError as error:
+        click.echo("\n".join(error.problems), err=True)
+        sys.exit(EXIT_USAGE)
+    except FlickerError as error:
+        click.echo(f"flicker: {error}", err=True)
+        sys.exit(EXIT_FAILED)

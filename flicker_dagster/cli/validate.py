@@ -1,0 +1,34 @@
+"""`flicker --validate`: is the configuration right, and what did the vendor presets change?"""
+
+from __future__ import annotations
+
+import os
+
+import click
+
+from flicker_dagster.config.load import load_config
+from flicker_dagster.config.secrets import unset_variables
+from flicker_dagster.errors import ConfigError
+
+
+def validate_config(path: str) -> int:
+    """Print one line per fault, then what was overruled; 0 if the configuration can run here, else 2."""
+    try:
+        config = load_config(path)
+    except ConfigError as error:
+        for problem in error.problems:
+            click.echo(problem, err=True)
+        click.echo(f"{path}: {len(error.problems)} problem(s)", err=True)
+        return 2
+    for overrule in config.overruled:
+        click.echo(f"{path}:{overrule.line}: {overrule.source}: {overrule.key} is overruled: {overrule.why}")
+    for note in config.notes:
+        click.echo(note)
+    unset = unset_variables(config, os.environ)
+    for line in unset:
+        click.echo(line, err=True)
+    if unset:
+        click.echo(f"{path}: {len(unset)} unset reference(s); the sources that use them would fail", err=True)
+        return 2
+    click.echo(f"{path}: valid, {len(config.sources)} API source(s): {', '.join(s.name for s in config.sources)}")
+    return 0
