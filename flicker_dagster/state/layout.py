@@ -1,0 +1,71 @@
+"""Where the state of an installation lives, and how to open each part of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from flicker_dagster.errors import StateError
+from flicker_dagster.state.dead_letters import DeadLetters
+from flicker_dagster.state.ledger import Ledger
+from flicker_dagster.state.position_history import PositionHistory
+from flicker_dagster.state.registry import Registry
+from flicker_dagster.state.spool import SourceSpool
+from flicker_dagster.state.stores import LocalStore, Store, open_store, split_s3
+
+DEFAULT_REGISTRY = "registry.json"
+
+
+@dataclass(frozen=True)
+class StateLayout:
+    """The registry's object, the store of ledger, dead letters and earlier positions, and the local work directory."""
+
+    registry_store: Store
+    registry_key: str
+    store: Store
+    work_dir: Path
+
+    @classmethod
+    def of(cls, registry_file: str | None, state_dir: str | Path, work_dir: str | Path) -> StateLayout:
+        """Lay out the state. `registry_file` and `state_dir` are paths or `s3://bucket/…`.
+
+        Without a registry file everything lies in `state_dir`. With one, the rest lies beside it, below its name
+        without `.json`: `s3://logs/flicker.json` puts the ledger below `s3://logs/flicker/`. Nothing is read or
+        created yet. Raises StateError for an address that cannot be one.
+        """
+        if registry_file is None:
+            store = open_store(state_dir)
+            return cls(store, DEFAULT_REGISTRY, store, Path(work_dir))
+        registry_store, key, beside = _split(registry_file)
+        return cls(registry_store, key, open_store(beside), Path(work_dir))
+
+    def registry(self) -> Registry:
+        return Registry(self.registry_store, self.registry_key, history=PositionHistory(self.store))
+
+    def ledger(self, source: str) -> Ledger:
+        remote = not isinstance(self.store, LocalStore)
+        return Ledger(self.store, source, cache_dir=self.work_dir / "cache" / "ledger" if remote else None)
+
+    def dead_letters(self, source: str) -> DeadLetters:
+        return DeadLetters(self.store, source)
+
+    def spool(self, source: str, *, cap_bytes: int | None = None) -> SourceSpool:
+        return SourceSpool(self.work_dir, source, cap_bytes=cap_bytes)
+
+
+def _split(registry_file: str) -> tuple[Store, str, str]:
+    """The registry's store and key, and where the rest of the state lies."""
+    if registry_file.startswith("s3://"):
+        bucket, key = split_s3(registry_file)
+        if not key:
+            raise StateError(f"{registry_file} names a bucket and no object; write s3://{bucket}/flicker-registry.json")
+        return open_store(f"s3://{bucket}"), key, f"s3://{bucket}/{_stem(key)}"
+    path = Path(registry_file).expanduser()
+    if not path.name or registry_file.endswith("/"):
+        raise StateError(f"{registry_file} is a directory; --registry-file takes the path of a JSON file")
+    return LocalStore(path.parent), path.name, str(path.with_name(_stem(path.name)))
+
+
+def _stem(name: str) -> str:
+    """The name without `.json`; a name that ends otherwise must not be a directory as well."""
+    return name.removesuffix(".json") if name.endswith(".json") and name != ".json" else f"{name}.state"

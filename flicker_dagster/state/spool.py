@@ -1,0 +1,134 @@
+"""The durable queue on the local disk between fetch and deliver, one directory per source."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager, suppress
+from pathlib import Path
+
+from flicker_dagster.errors import SourceBusy, SpoolFull, StateError
+from flicker_dagster.state.files import exclusive
+from flicker_dagster.state.journal import Ack
+from flicker_dagster.state.names import file_safe, from_file_safe
+from flicker_dagster.state.opened_unit import Waiting
+from flicker_dagster.state.spool_unit import SpoolUnit
+from flicker_dagster.state.unit_file import UnitState
+
+__all__ = ["Ack", "SourceSpool", "SpoolUnit", "UnitState", "Waiting"]
+
+
+class SourceSpool:
+    """All units of one source below `<work_dir>/spool/<source>/`.
+
+    `cap_bytes` bounds what lies there: an append that would exceed it raises SpoolFull. Nothing is created on the
+    disk before something is written.
+    """
+
+    def __init__(
+        self,
+        work_dir: str | Path,
+        source: str,
+        *,
+        cap_bytes: int | None = None,
+        sync_acks: bool = True,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self.source = source
+        self.directory = Path(work_dir) / "spool" / file_safe(source)
+        self._cap_bytes = cap_bytes
+        self._sync_acks = sync_acks
+        self._clock = clock
+        self._units: dict[str, SpoolUnit] = {}
+
+    @contextmanager
+    def lock(self, *, wait_s: float = 0) -> Iterator[None]:
+        """Be the only run of this source that writes here, in this process or another.
+
+        Frees itself when the process dies. Raises SourceBusy if another run holds it for longer than `wait_s`.
+        """
+        path = self.directory / ".lock"
+        with ExitStack() as stack:
+            try:
+                fd = stack.enter_context(exclusive(path, wait_s=wait_s))
+            except BlockingIOError:
+                raise SourceBusy(
+                    f"{self.source}: another run is at work ({_holder(path)}); this one goes on when it has finished"
+                ) from None
+            except OSError as error:
+                raise StateError(f"cannot lock {path}: {error.strerror}; check the path and its permissions") from error
+            os.ftruncate(fd, 0)
+            os.pwrite(fd, f"process {os.getpid()}, since {_utc(self._clock())}".encode(), 0)
+            self.close()  # what was read without the lock may be out of date
+            self._sweep()
+            try:
+                yield
+            finally:
+                self.close()
+
+    def unit(self, name: str) -> SpoolUnit:
+        """The unit `live` or a window's; always the same object, until `close`."""
+        unit = self._units.get(name)
+        if unit is None:
+            unit = self._units[name] = SpoolUnit(
+                self.directory / file_safe(name),
+                name,
+                make_room=self._make_room,
+                sync_acks=self._sync_acks,
+                clock=self._clock,
+            )
+        return unit
+
+    def units(self) -> list[str]:
+        """Names of the units on the disk, in order."""
+        return sorted(from_file_safe(path.name) for path in self._directories())
+
+    def waiting_bytes(self) -> int:
+        """Bytes of all batches that the SIEM has not acknowledged. Raises StateError."""
+        return sum(self.unit(name).waiting.bytes for name in self.units())
+
+    def used_bytes(self) -> int:
+        """Bytes of all batches on the disk, the acknowledged ones that await their commit included."""
+        used = 0
+        for unit in self._directories():
+            for path in unit.glob("batches.*"):
+                with suppress(FileNotFoundError):  # a reader without the lock may meet a `clear`
+                    used += path.stat().st_size
+        return used
+
+    def close(self) -> None:
+        """Let go of all files; units that callers still hold read theirs anew when next used."""
+        for unit in self._units.values():
+            unit.close()
+
+    def _make_room(self, size_bytes: int) -> None:
+        if self._cap_bytes is None:
+            return
+        used = self.used_bytes()
+        # An empty spool takes a page of any size: otherwise one larger than the cap would stop its source for ever.
+        if used and used + size_bytes > self._cap_bytes:
+            raise SpoolFull(
+                f"{self.source}: the spool holds {used} bytes and has reached limits.spool_bytes ({self._cap_bytes})"
+            )
+
+    def _directories(self) -> list[Path]:
+        if not self.directory.is_dir():
+            return []
+        return [path for path in self.directory.iterdir() if path.is_dir() and not path.name.startswith(".")]
+
+    def _sweep(self) -> None:
+        for grave in self.directory.glob(".removed-*"):
+            shutil.rmtree(grave, ignore_errors=True)
+
+
+def _holder(lock_file: Path) -> str:
+    try:
+        return lock_file.read_text() or "its process is just starting"
+    except OSError:
+        return "holder unknown"
+
+
+def _utc(clock_s: float) -> str:
+    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(clock_s))

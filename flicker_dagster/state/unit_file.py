@@ -1,0 +1,93 @@
+"""`unit.json`: where a unit's fetch stands, and which files of the spool count."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import msgspec
+
+from flicker_dagster.errors import SpoolFull, StateError
+from flicker_dagster.state.files import FULL_ERRNOS, make_directory, replace_file
+from flicker_dagster.types import Position, WalkState
+
+NAME = "unit.json"
+
+
+class UnitState(msgspec.Struct, frozen=True):
+    """How far a unit's fetch has come. A window unit has neither `base` nor `frontier`.
+
+    `base` is the position the unit was begun from, `frontier` the one it has reached in whole walks, `walk` the resume
+    point inside of a walk. `registry_seen` is the registry's position when the unit was begun. `tally` counts this
+    unit's fetch so far.
+    """
+
+    base: Position | None
+    frontier: Position | None
+    walk: WalkState | None = None
+    complete: bool = False
+    redeliver_until_ms: int | None = None
+    redeliver: bool = False
+    registry_seen: Position | None = None
+    tally: dict[str, int | str | None] = {}
+
+    def begun_again(self) -> UnitState:
+        """The same unit before its first page: for when pages it counted are gone."""
+        return msgspec.structs.replace(self, frontier=self.base, walk=None, complete=False, tally={})
+
+
+class UnitFile(msgspec.Struct, frozen=True):
+    """All of `unit.json`. Files of another `generation` are leftovers.
+
+    `committed_bytes` of the batches file are what `state` counts on, `synced_bytes` were on the disk for sure.
+    """
+
+    version: int = 1
+    generation: int = 0
+    first_seq: int = 0
+    committed_bytes: int = 0
+    synced_bytes: int = 0
+    state: UnitState | None = None
+
+
+_decode = msgspec.json.Decoder(UnitFile).decode
+
+
+def read_unit_file(directory: Path) -> UnitFile | None:
+    """What `unit.json` says, None if it is not there. Raises ValueError if it is damaged, StateError otherwise."""
+    path = directory / NAME
+    try:
+        data = path.read_bytes()
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise StateError(f"cannot read {path}: {error.strerror}; check its permissions") from error
+    try:
+        found = _decode(data)
+    except msgspec.DecodeError as error:
+        raise ValueError(f"{path} is damaged: {error}") from error
+    if found.version != 1:
+        raise StateError(f"{path} has version {found.version}, written by a newer Flicker; only 1 is known here")
+    return found
+
+
+def write_unit_file(directory: Path, content: UnitFile, *, durable: bool) -> None:
+    """Replace `unit.json`. Raises SpoolFull, StateError; the old one then stands."""
+    path = directory / NAME
+    try:
+        make_directory(directory)
+        replace_file(path, msgspec.json.encode(content), durable=durable)
+    except OSError as error:
+        if error.errno in FULL_ERRNOS:
+            raise SpoolFull(f"cannot write {path}: the disk is full; free some space") from error
+        raise StateError(f"cannot write {path}: {error.strerror}; check its permissions") from error
+
+
+def present_generations(directory: Path) -> dict[int, list[Path]]:
+    """Files `batches.<n>` and `journal.<n>` by generation."""
+    found: dict[int, list[Path]] = {}
+    for stem in ("batches", "journal"):
+        for path in directory.glob(f"{stem}.*"):
+            number = path.name.partition(".")[2]
+            if number.isdigit():
+                found.setdefault(int(number), []).append(path)
+    return found

@@ -1,0 +1,51 @@
+from __future__ import annotations
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from flicker_dagster.state.digests import DigestSet, split
+from flicker_dagster_tests.state.builders import digest, digests
+
+SMALL, COMPACT = 10_000, 0
+
+
+@pytest.mark.parametrize("compact_above", [SMALL, COMPACT, 50])
+@settings(max_examples=40, deadline=None)
+@given(first=st.lists(st.integers(0, 80)), second=st.lists(st.integers(0, 80)), asked=st.lists(st.integers(0, 120)))
+def test_it_answers_like_a_set(compact_above: int, first: list[int], second: list[int], asked: list[int]) -> None:
+    known = DigestSet(digests(first), compact_above=compact_above)
+    known.add_many(digests(second))
+    plain = set(first) | set(second)
+    assert len(known) == len(plain)
+    assert known.unknown([digest(n) for n in asked]) == [i for i, n in enumerate(asked) if n not in plain]
+    assert [digest(n) in known for n in asked] == [n in plain for n in asked]
+    assert sorted(split(known.blob())) == sorted(digest(n) for n in plain)
+
+
+def test_a_set_that_outgrows_the_plain_form_keeps_every_member() -> None:
+    names = range(3000)
+    known = DigestSet(compact_above=1000)
+    for start in range(0, 3000, 100):
+        known.add_many(digests(names[start : start + 100]))
+    assert len(known) == 3000
+    assert known.unknown([digest(n) for n in names]) == []
+
+
+def test_a_digest_that_is_cut_short_is_refused() -> None:
+    with pytest.raises(ValueError, match="no whole number"):
+        DigestSet(b"x" * 17)
+
+
+def test_large_sets_take_less_than_forty_bytes_per_digest() -> None:
+    import os
+    import tracemalloc
+
+    count = 300_000
+    blob = os.urandom(16 * count)
+    tracemalloc.start()
+    known = DigestSet(blob)
+    held_bytes, _ = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert len(known) == count
+    assert held_bytes / count < 40

@@ -1,0 +1,301 @@
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from threading import Thread
+
+import pytest
+
+from flicker_dagster.errors import SourceBusy, SpoolFull, StateError
+from flicker_dagster.state import append_only
+from flicker_dagster.state.spool import SourceSpool, SpoolUnit, Waiting
+from flicker_dagster.types import Batch, WalkState
+from flicker_dagster_tests.state.builders import T0_MS, ack, at, batch, digest, digests, state
+
+
+def spool_of(tmp_path: Path, **options: object) -> SourceSpool:
+    return SourceSpool(tmp_path, "okta", clock=lambda: T0_MS / 1000, **options)  # type: ignore[arg-type]
+
+
+def live(tmp_path: Path, **options: object) -> SpoolUnit:
+    """The live unit as a new process finds it."""
+    return spool_of(tmp_path, **options).unit("live")
+
+
+def ids(unit: SpoolUnit) -> list[str]:
+    return [b.batch_id for b in unit.pending()]
+
+
+def acknowledge_all(unit: SpoolUnit) -> list[Batch]:
+    done = list(unit.pending())
+    for each in done:
+        unit.acknowledge(ack(each))
+    return done
+
+
+def test_a_unit_that_was_never_written_is_empty_and_creates_nothing(tmp_path: Path) -> None:
+    unit = live(tmp_path)
+    assert unit.state is None
+    assert unit.waiting == Waiting()
+    assert list(unit.pending()) == []
+    assert unit.digests() == {}
+    assert unit.acks() == []
+    unit.sync()
+    unit.remove()
+    assert os.listdir(tmp_path) == []
+
+
+def test_batches_come_back_whole_and_in_order(tmp_path: Path) -> None:
+    begun = state(1, 2)
+    unit = live(tmp_path)
+    unit.append([batch("a"), batch("b", body=b"\x00" * 5000)], begun)
+    unit.append([batch("c", events=0, body=b"")], begun)
+    found = live(tmp_path)
+    a, b, c = found.pending()
+    assert [a.seq, b.seq, c.seq] == [0, 1, 2]
+    assert (b.body, c.body) == (b"\x00" * 5000, b"")
+    expected = batch("a")
+    assert {f: getattr(a, f) for f in a.__struct_fields__ if f != "seq"} == {
+        f: getattr(expected, f) for f in expected.__struct_fields__ if f != "seq"
+    }
+    assert found.state == begun
+
+
+def test_a_state_is_read_back_as_it_was_written(tmp_path: Path) -> None:
+    import msgspec
+
+    whole = msgspec.structs.replace(
+        state(1, 5),
+        walk=WalkState(start_ms=1, end_ms=9, cursor="n", page=2, offset=3, newest_ms=8),
+        redeliver=True,
+        redeliver_until_ms=77,
+        registry_seen=at(3, "c"),
+        tally={"pages": 3, "first_ms": None, "ids_sum": "ffff"},
+    )
+    live(tmp_path).append([], whole)
+    assert live(tmp_path).state == whole
+
+
+def test_what_waits_is_counted(tmp_path: Path) -> None:
+    unit = live(tmp_path)
+    unit.append([batch("a", events=3), batch("b", events=4)], state())
+    for seen in (unit, live(tmp_path)):
+        waiting = seen.waiting
+        assert (waiting.batches, waiting.events, waiting.oldest_at_ms) == (2, 7, T0_MS)
+        assert waiting.bytes == (tmp_path / "spool/okta/live/batches.0").stat().st_size
+    acknowledge_all(unit)
+    assert unit.waiting == live(tmp_path).waiting == Waiting()
+
+
+def test_acknowledged_batches_are_not_handed_out_again(tmp_path: Path) -> None:
+    unit = live(tmp_path)
+    unit.append([batch(name) for name in "abcd"], state())
+    _, b, _, d = unit.pending()
+    unit.acknowledge(ack(d))
+    unit.acknowledge(ack(b))
+    assert ids(unit) == ids(live(tmp_path)) == ["a", "c"]
+    assert [(a.batch_id, a.status) for a in live(tmp_path).acks()] == [("d", "HTTP 200 OK"), ("b", "HTTP 200 OK")]
+
+
+def test_a_second_word_on_a_batch_changes_nothing(tmp_path: Path) -> None:
+    unit = live(tmp_path)
+    unit.append([batch("a")], state())
+    [a] = unit.pending()
+    unit.acknowledge(ack(a))
+    unit.acknowledge(ack(a, outcome="duplicate"))
+    live(tmp_path).acknowledge(ack(a, outcome="duplicate"))
+    assert [each.outcome for each in live(tmp_path).acks()] == ["delivered"]
+
+
+def test_a_batch_that_is_not_there_cannot_be_acknowledged(tmp_path: Path) -> None:
+    unit = live(tmp_path)
+    unit.append([batch("a")], state())
+    [a] = unit.pending()
+    for wrong in (
+        Batch(1, "a", 3, "", b"", 0, {}),
+        Batch(0, "z", 3, "", b"", 0, {}),
+        Batch(-1, "a", 3, "", b"", 0, {}),
+    ):
+        with pytest.raises(StateError, match="does not hold"):
+            unit.acknowledge(ack(wrong))
+    assert ids(unit) == [a.batch_id]
+
+
+def test_many_threads_may_acknowledge(tmp_path: Path) -> None:
+    unit = live(tmp_path, sync_acks=False)
+    unit.append([batch(str(n)) for n in range(80)], state())
+    waiting = list(unit.pending())
+    threads = [Thread(target=lambda part=waiting[n::4]: [unit.acknowledge(ack(b)) for b in part]) for n in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert live(tmp_path).waiting.batches == 0
+    assert len(live(tmp_path).acks()) == 80
+
+
+def test_ids_are_known_whether_acknowledged_or_waiting(tmp_path: Path) -> None:
+    unit = live(tmp_path)
+    unit.append([batch("a", window="h1"), batch("b", window="h2"), batch("c", window="h1")], state())
+    unit.acknowledge(ack(next(iter(unit.pending()))))
+    expected = {"h1": digests(f"{n}/{i}" for n in "ac" for i in range(3)), "h2": digests(f"b/{i}" for i in range(3))}
+    for seen in (unit, live(tmp_path)):
+        assert seen.digests() == expected
+        assert len(seen.known()) == 9
+        assert digest("b/1") in seen.known()
+
+
+def test_a_cleared_unit_goes_on_from_its_new_state_with_higher_numbers(tmp_path: Path) -> None:
+    unit = live(tmp_path)
+    unit.append([batch("a"), batch("b")], state(1))
+    acknowledge_all(unit)
+    unit.clear(state(2))
+    for seen in (unit, live(tmp_path)):
+        assert seen.state == state(2)
+        assert seen.waiting == Waiting()
+        assert seen.digests() == {}
+        assert seen.acks() == []
+    assert sorted(os.listdir(unit.directory)) == ["unit.json"]
+    unit.append([batch("c")], state(3))
+    assert [b.seq for b in live(tmp_path).pending()] == [2]
+
+
+def test_a_unit_cleared_without_batches_keeps_its_numbers(tmp_path: Path) -> None:
+    unit = live(tmp_path)
+    unit.append([batch("a")], state(1))
+    acknowledge_all(unit)
+    unit.clear(state(2))
+    unit.clear(state(3))
+    unit.append([], state(4))
+    unit.clear(None)
+    assert live(tmp_path).state is None
+    unit.append([batch("b")], state(5))
+    assert [b.seq for b in live(tmp_path).pending()] == [1]
+
+
+def test_a_unit_in_which_batches_wait_is_neither_cleared_nor_removed(tmp_path: Path) -> None:
+    unit = live(tmp_path)
+    unit.append([batch("a")], state())
+    for refuse in (lambda: unit.clear(None), unit.remove):
+        with pytest.raises(StateError, match="still holds 1 batches"):
+            refuse()
+    assert ids(live(tmp_path)) == ["a"]
+
+
+def test_a_removed_unit_is_gone_and_begins_a_new_life(tmp_path: Path) -> None:
+    spool = spool_of(tmp_path)
+    unit = spool.unit("2025-12-17-15:00")
+    unit.append([batch("a")], state())
+    assert spool.units() == ["2025-12-17-15:00"]
+    acknowledge_all(unit)
+    unit.remove()
+    assert spool.units() == []
+    assert unit.state is None
+    unit.append([batch("b")], state())
+    assert ids(unit) == ["b"]
+
+
+def test_units_are_kept_apart_and_counted_together(tmp_path: Path) -> None:
+    spool = spool_of(tmp_path)
+    spool.unit("live").append([batch("a")], state())
+    spool.unit("2025-12-17").append([batch("b"), batch("c")], state())
+    assert spool.units() == ["2025-12-17", "live"]
+    assert spool.unit("live") is spool.unit("live")
+    assert spool.waiting_bytes() == spool.used_bytes() > 0
+    assert SourceSpool(tmp_path, "github").units() == []
+
+
+def test_the_cap_covers_all_units_and_refuses_before_anything_is_written(tmp_path: Path) -> None:
+    spool = spool_of(tmp_path, cap_bytes=3000)
+    spool.unit("live").append([batch("a", body=b"x" * 2000)], state(1))
+    other = spool.unit("2025-12-17")
+    with pytest.raises(SpoolFull, match=r"okta: the spool holds .* limits\.spool_bytes \(3000\)"):
+        other.append([batch("b", body=b"x" * 2000)], state(2))
+    assert other.state is None
+    other.append([], state(3))
+    acknowledge_all(spool.unit("live"))
+    spool.unit("live").clear(None)
+    other.append([batch("b", body=b"x" * 2000)], state(4))
+
+
+def test_an_empty_spool_takes_a_page_of_any_size(tmp_path: Path) -> None:
+    live(tmp_path, cap_bytes=10).append([batch("a", body=b"x" * 2000)], state())
+    assert ids(live(tmp_path)) == ["a"]
+
+
+def test_a_full_disk_leaves_no_part_of_a_page(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    unit = live(tmp_path)
+    unit.append([batch("a")], state(1))
+    whole = (unit.directory / "batches.0").read_bytes()
+
+    def full(fd: int, data: bytes) -> None:
+        os.write(fd, data[: len(data) // 2])
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(append_only, "write_all", full)
+        with pytest.raises(SpoolFull, match="the disk is full"):
+            unit.append([batch("b")], state(2))
+        with pytest.raises(SpoolFull):
+            unit.acknowledge(ack(next(iter(unit.pending()))))
+    assert (unit.directory / "batches.0").read_bytes() == whole
+    assert (unit.directory / "journal.0").read_bytes() == b""
+    assert unit.state == live(tmp_path).state == state(1)
+    assert ids(unit) == ids(live(tmp_path)) == ["a"]
+    unit.append([batch("c")], state(3))
+    acknowledge_all(unit)
+    assert live(tmp_path).waiting.batches == 0
+
+
+def test_only_one_run_holds_a_source(tmp_path: Path) -> None:
+    with spool_of(tmp_path).lock():
+        with pytest.raises(SourceBusy, match=f"okta: another run is at work .process {os.getpid()}, since 2025-12-17"):
+            spool_of(tmp_path).lock(wait_s=0.01).__enter__()
+        with SourceSpool(tmp_path, "github").lock():
+            pass
+    with spool_of(tmp_path).lock():
+        pass
+
+
+def test_an_error_inside_of_a_lock_is_its_own(tmp_path: Path) -> None:
+    with pytest.raises(BlockingIOError, match="mine"), spool_of(tmp_path).lock():
+        raise BlockingIOError("mine")
+
+
+def test_whoever_takes_the_lock_sees_what_the_last_holder_wrote(tmp_path: Path) -> None:
+    spool = spool_of(tmp_path)
+    unit = spool.unit("live")
+    assert unit.waiting.batches == 0
+    with spool_of(tmp_path).lock():
+        live(tmp_path).append([batch("a")], state())
+    assert unit.waiting.batches == 0
+    with spool.lock():
+        assert unit.waiting.batches == 1
+
+
+def test_a_reader_without_the_lock_changes_nothing(tmp_path: Path) -> None:
+    unit = live(tmp_path)
+    unit.append([batch("a")], state())
+    unit.sync()
+    with open(unit.directory / "batches.0", "ab") as file:
+        file.write(b"FLB1 half a frame")
+    (unit.directory / "journal.7").write_bytes(b"")
+    before = {path: path.read_bytes() for path in unit.directory.iterdir()}
+    reader = live(tmp_path)
+    assert (reader.waiting.batches, reader.state, len(reader.known())) == (1, state(), 3)
+    assert {path: path.read_bytes() for path in unit.directory.iterdir()} == before
+
+
+def test_bodies_are_read_one_at_a_time(tmp_path: Path) -> None:
+    import tracemalloc
+
+    unit = live(tmp_path)
+    for n in range(8):
+        unit.append([batch(str(n), body=bytes(1 << 20))], state())
+    found = live(tmp_path)
+    tracemalloc.start()
+    assert sum(len(b.body) for b in found.pending()) == 8 << 20
+    assert len(found.known()) == 24
+    peak_bytes = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak_bytes < 5 << 20

@@ -1,0 +1,144 @@
+"""What is found after a crash in the middle of a write, after the loss of power, and after damage."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from flicker_dagster.errors import StateError
+from flicker_dagster.state.spool import SourceSpool, SpoolUnit
+from flicker_dagster_tests.state.builders import ack, batch, state
+
+
+def live(work_dir: Path) -> SpoolUnit:
+    return SourceSpool(work_dir, "okta").unit("live")
+
+
+def ids(unit: SpoolUnit) -> list[str]:
+    return [b.batch_id for b in unit.pending()]
+
+
+@pytest.fixture
+def two_pages(tmp_path: Path) -> Path:
+    """A page `a` that is committed, and behind it the frames of a page `b` whose commit a crash prevented."""
+    unit = live(tmp_path)
+    unit.append([batch("a")], state(1))
+    before = (unit.directory / "unit.json").read_bytes()
+    unit.append([batch("b")], state(2))
+    (unit.directory / "unit.json").write_bytes(before)
+    return unit.directory
+
+
+def test_a_torn_tail_is_cut_off_wherever_it_tore(two_pages: Path, tmp_path: Path) -> None:
+    whole = (two_pages / "batches.0").read_bytes()
+    first = live(tmp_path).waiting.bytes // 2
+    for length in range(first, len(whole)):
+        (two_pages / "batches.0").write_bytes(whole[:length])
+        unit = live(tmp_path)
+        assert (unit.waiting.batches, len(unit.known()), unit.state) == (1, 3, state(1))
+        unit.append([batch("c")], state(3))
+        found = live(tmp_path)
+        assert (ids(found), found.state) == (["a", "c"], state(3))
+        shutil.rmtree(two_pages)
+        two_pages.mkdir()
+        live(tmp_path).append([batch("a")], state(1))
+
+
+def test_a_page_that_was_written_and_not_committed_is_known(two_pages: Path, tmp_path: Path) -> None:
+    unit = live(tmp_path)
+    assert unit.state == state(1)
+    assert len(unit.known()) == 6
+    assert ids(unit) == ["a", "b"]
+
+
+def test_a_torn_acknowledgement_does_not_count_wherever_it_tore(tmp_path: Path) -> None:
+    unit = live(tmp_path)
+    unit.append([batch("a"), batch("b")], state())
+    a, b = unit.pending()
+    unit.acknowledge(ack(a))
+    first = len((unit.directory / "journal.0").read_bytes())
+    unit.acknowledge(ack(b))
+    whole = (unit.directory / "journal.0").read_bytes()
+    for length in range(len(whole)):
+        (unit.directory / "journal.0").write_bytes(whole[:length])
+        found = live(tmp_path)
+        assert ids(found) == (["b"] if length >= first else ["a", "b"])
+        found.acknowledge(ack(b))
+        assert ids(live(tmp_path)) == ([] if length >= first else ["a"])
+
+
+@pytest.mark.parametrize("file", ["batches.0", "journal.0"])
+def test_damage_before_the_end_is_named_and_nothing_is_delivered_from_there(file: str, tmp_path: Path) -> None:
+    unit = live(tmp_path)
+    unit.append([batch("a"), batch("b")], state())
+    for each in unit.pending():
+        unit.acknowledge(ack(each))
+    unit.append([batch("c")], state())
+    unit.sync()
+    path = unit.directory / file
+    whole = path.read_bytes()
+    for at in range(len(whole) // 3):
+        path.write_bytes(whole[:at] + bytes([whole[at] ^ 0x55]) + whole[at + 1 :])
+        found = live(tmp_path)
+        with pytest.raises(StateError, match=rf"{file} is damaged at byte|does not hold"):
+            found.acks(), found.digests(), [found._open().frames.batch(i) for i in range(2)]
+
+
+def test_frames_that_the_loss_of_power_took_make_the_fetch_begin_again(tmp_path: Path) -> None:
+    unit = live(tmp_path)
+    unit.append([batch("a")], state(1, 1))
+    unit.sync()
+    synced = (unit.directory / "batches.0").stat().st_size
+    unit.append([batch("b")], state(1, 9, complete=True))
+    whole = (unit.directory / "batches.0").read_bytes()
+    for length in range(synced, len(whole)):
+        for tail in (b"", bytes(len(whole) - length)):
+            (unit.directory / "batches.0").write_bytes(whole[:length] + tail)
+            found = live(tmp_path)
+            assert ids(found) == ["a"]
+            again = found.state
+            assert again is not None
+            assert (again.base, again.frontier, again.complete) == (state(1).base, state(1).base, False)
+
+
+@pytest.mark.parametrize("content", [b"", b"\x00" * 200, b'{"version":1,"gen'])
+def test_a_unit_json_that_the_loss_of_power_emptied_costs_the_walk_and_no_batch(content: bytes, tmp_path: Path) -> None:
+    unit = live(tmp_path)
+    unit.append([batch("a")], state(1))
+    unit.acknowledge(ack(next(iter(unit.pending()))))
+    unit.clear(state(2))
+    unit.append([batch("b"), batch("c")], state(3))
+    unit.acknowledge(ack(next(iter(unit.pending()))))
+    (unit.directory / "unit.json").write_bytes(content)
+    found = live(tmp_path)
+    assert found.state is None
+    assert ids(found) == ["c"]
+    assert len(found.known()) == 6
+    found.append([batch("d")], state(4))
+    assert [(b.batch_id, b.seq) for b in live(tmp_path).pending()] == [("c", 2), ("d", 3)]
+
+
+def test_a_unit_json_of_a_newer_version_is_refused(tmp_path: Path) -> None:
+    unit = live(tmp_path)
+    unit.append([], state())
+    (unit.directory / "unit.json").write_bytes(b'{"version": 2}')
+    with pytest.raises(StateError, match="written by a newer Flicker"):
+        _ = live(tmp_path).state
+
+
+def test_acknowledgements_of_batches_that_are_gone_are_refused(tmp_path: Path) -> None:
+    """Otherwise the next batch with that number would count as delivered."""
+    unit = live(tmp_path)
+    unit.append([batch("a")], state())
+    unit.acknowledge(ack(next(iter(unit.pending()))))
+    (unit.directory / "batches.0").unlink()
+    with pytest.raises(StateError, match="acknowledges batch a as number 0"):
+        live(tmp_path).append([batch("b")], state())
+
+
+def test_a_lost_spool_is_an_empty_one(tmp_path: Path) -> None:
+    live(tmp_path).append([batch("a")], state())
+    shutil.rmtree(tmp_path / "spool")
+    assert live(tmp_path).state is None
