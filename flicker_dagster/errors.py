@@ -62,10 +62,6 @@ class BadAnswer(CollectError):
     """A 200 that is not the promised answer: HTML, truncated JSON, an error object, a page over the size cap."""
 
 
-class EndlessWalk(CollectError):
-    """The vendor handed out the same cursor twice in one walk."""
-
-
 # -- delivering --------------------------------------------------------------------------------------------------
 
 

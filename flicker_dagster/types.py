@@ -73,3 +73,30 @@ class Batch(msgspec.Struct, frozen=True):
     digests: dict[str, bytes]
     first_ms: int | None = None
     last_ms: int | None = None
+
+
+class Ack(msgspec.Struct, frozen=True, omit_defaults=True):
+    """What became of one batch. `delivered + duplicate + dead` is its number of events."""
+
+    seq: int
+    batch_id: str
+    outcome: str  # delivered, duplicate, dead-lettered or mixed
+    delivered: int = 0
+    duplicate: int = 0
+    dead: int = 0
+    status: str = ""  # the SIEM's answer, such as "HTTP 200 OK"
+    attempts: int = 1
+    at_ms: int = 0
+
+
+class DeadLetter(msgspec.Struct, frozen=True):
+    """One refused event. `destination` is the endpoint without any secret, `digest` the event id's digest in hex."""
+
+    event: bytes
+    reason: str
+    status: str
+    batch_id: str
+    digest: str
+    destination: str
+    at_ms: int
+    event_time_ms: int | None = None

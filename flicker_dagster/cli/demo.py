@@ -56,9 +56,13 @@ def run_demo(*, duration_s: int | None, ui_port: int, page_port: int, rate: floa
         console.print("[bold]Flicker demo[/]: starting code server, daemon and web UI (about 15 s) …")
         try:
             supervisor.start()
-            console.print(f"  Dagster UI   [link]http://127.0.0.1:{ui_port}[/link]   (assets, runs, sensors, backfills)")
+            console.print(
+                f"  Dagster UI   [link]http://127.0.0.1:{ui_port}[/link]   (assets, runs, sensors, backfills)"
+            )
             console.print(f"  Live page    [link]{world.page.url}[/link]   (emitted / in the SIEM / missing / twice)")
-            console.print("  Ctrl-C ends the demo." if duration_s is None else f"  Ends by itself after {duration_s} s.")
+            console.print(
+                "  Ctrl-C ends the demo." if duration_s is None else f"  Ends by itself after {duration_s} s."
+            )
             _watch(world, supervisor, stop, duration_s)
             world.stop_emitting()
             rows = _settle(world, supervisor)

@@ -42,7 +42,9 @@ def dry_run_all(settings: Settings) -> int:
     """0 if every source answered, 1 otherwise. Raises ConfigError."""
     config = load_config(settings.config_path)
     looks = [_look(source, settings) for source in config.sources]
-    table = Table("source", "from", "requests", "would ship", "first event", "last event", "sample ids", title="Dry run")
+    table = Table(
+        "source", "from", "requests", "would ship", "first event", "last event", "sample ids", title="Dry run"
+    )
     for look in looks:
         count = f"{look.events}{'+' if look.more else ''}" if look.error is None else f"[red]{look.error}[/]"
         table.add_row(look.source, look.since, str(look.requests), count, look.first, look.last, look.samples)

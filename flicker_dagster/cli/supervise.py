@@ -70,7 +70,16 @@ class Supervisor:
         )
         log.info("%d API sources in %s", len(config.sources), self.settings.config_path)
         python = [sys.executable, "-W", "ignore", "-m"]
-        code = [*python, "dagster", "api", "grpc", "--module-name", "flicker_dagster.definitions", "--host", "127.0.0.1"]
+        code = [
+            *python,
+            "dagster",
+            "api",
+            "grpc",
+            "--module-name",
+            "flicker_dagster.definitions",
+            "--host",
+            "127.0.0.1",
+        ]
         code += ["--port", str(self.code_port), "--location-name", LOCATION, "--log-level", "warning"]
         self._spawn(Child("code server", code))
         self._await_port(self.code_port)

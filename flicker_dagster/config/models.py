@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 
 Template = Annotated[str, Field(description="text; may hold ${VAR}, ${VAR:-default} or ${file:path}")]
 Milliseconds = Annotated[int, Field(ge=0)]
@@ -39,7 +39,9 @@ class Pagination(Record):
     next_page_field: FieldPath | None = None
     offset_param: str | None = None
     has_more_field: FieldPath | None = None
-    next_url_field: FieldPath | None = Field(None, description="body field with the next page's URL, absolute or relative")
+    next_url_field: FieldPath | None = Field(
+        None, description="body field with the next page's URL, absolute or relative"
+    )
     link_rel: str = "next"
     durable_cursor: bool = Field(
         False, description="the vendor's cursor may be kept between polls and is where the next poll starts"
@@ -149,12 +151,19 @@ class HttpDestination(Record):
 Destination = HttpDestination  # becomes a discriminated union with the second type
 
 
+def destination_adapter() -> TypeAdapter[HttpDestination]:
+    """Validates one destination by itself, as an entry of the top-level `destinations`."""
+    return TypeAdapter(Destination)
+
+
 class SourceConfig(Record):
     """One entry of `api_sources`."""
 
     name: Annotated[str, Field(min_length=1)]
     endpoint: Template
-    vendor: str | None = Field(None, description="name of a preset, or `generic` for none; default: by the endpoint's host")
+    vendor: str | None = Field(
+        None, description="name of a preset, or `generic` for none; default: by the endpoint's host"
+    )
     description: str | None = None
     owners: list[str] = Field(default_factory=list)
     polling_frequency_ms: Annotated[int, Field(ge=1)]
@@ -172,14 +181,21 @@ class SourceConfig(Record):
     results_field: FieldPath = ""
     error_field: FieldPath | None = Field(None, description="a non-empty value here in a 200 is an error")
     id_field: FieldPath | list[FieldPath] | None = None
+    equal_rows: Literal["same", "distinct"] = Field(
+        "same", description="where events have no id: are byte-identical rows one event, or several?"
+    )
     timestamp_field: FieldPath | list[FieldPath] = Field(description="first readable one is the event's time")
-    timestamp_format: str = Field("auto", description="auto, iso8601, rfc3339, unix, unix_ms, unix_us, unix_ns or strptime")
+    timestamp_format: str = Field(
+        "auto", description="auto, iso8601, rfc3339, unix, unix_ms, unix_us, unix_ns or strptime"
+    )
     message_field: FieldPath | None = None
 
     time_filter_param: str | None = None
     time_filter_until_param: str | None = None
     time_filter_format: str = Field("rfc3339", description="iso8601, rfc3339, unix, unix_ms or a strftime pattern")
-    time_filter_bounded_live: bool = Field(True, description="send the upper bound on live polls too, not only on windows")
+    time_filter_bounded_live: bool = Field(
+        True, description="send the upper bound on live polls too, not only on windows"
+    )
 
     pagination: Pagination = Field(default_factory=Pagination)
     order: Literal["ascending", "descending", "unordered"] = "unordered"
@@ -216,6 +232,13 @@ class Overrule(Record):
     why: str
 
 
+def nearest_line(lines: dict[str, int], path: str) -> int:
+    """The line of a path, or of the innermost path around it that the file holds."""
+    while path not in lines and path:
+        path = path[: max(path.rfind("."), path.rfind("["))] if max(path.rfind("."), path.rfind("[")) > 0 else ""
+    return lines.get(path, 1)
+
+
 class FlickerConfig(Record):
     """A whole `config.yaml`, presets merged, still holding unresolved templates."""
 
@@ -224,6 +247,11 @@ class FlickerConfig(Record):
     ledger_retention_ms: Milliseconds = 35 * 86_400_000
     overruled: list[Overrule] = Field(default_factory=list)
     notes: list[str] = Field(default_factory=list)
+    lines: dict[str, int] = Field(default_factory=dict, repr=False, description="line of each path in the file")
+
+    def line_of(self, path: str) -> int:
+        """The line where a path such as `api_sources[0].headers` stands, or that of the nearest path around it."""
+        return nearest_line(self.lines, path)
 
     def source(self, name: str) -> SourceConfig:
         """The source of that name. Raises KeyError."""

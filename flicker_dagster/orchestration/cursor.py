@@ -60,7 +60,9 @@ def parse_cursor(text: str) -> LiveCursor:
         raise FlickerError(f"the cursor has unknown keys {sorted(unknown)}; expected {EXAMPLE}")
     last_timestamp, cursor = found.get("last_timestamp"), found.get("cursor")
     if not isinstance(last_timestamp, str) or parse_time_ms(last_timestamp) is None:
-        raise FlickerError(f"the cursor's last_timestamp is {last_timestamp!r}; expected an RFC 3339 time as in {EXAMPLE}")
+        raise FlickerError(
+            f"the cursor's last_timestamp is {last_timestamp!r}; expected an RFC 3339 time as in {EXAMPLE}"
+        )
     if cursor is not None and not isinstance(cursor, str):
         raise FlickerError(f"the cursor's cursor is {cursor!r}; expected text or null")
     awaiting = found.get("awaiting")

@@ -19,8 +19,8 @@ def available() -> str | None:
         from dagster._core.origin import JobPythonOrigin  # noqa: F401
         from dagster._grpc.impl import core_execute_run  # noqa: F401
         from dagster._serdes import deserialize_value, serialize_value  # noqa: F401
-        from dagster._utils.interrupts import capture_interrupts  # noqa: F401
         from dagster._utils.hosted_user_process import recon_job_from_origin  # noqa: F401
+        from dagster._utils.interrupts import capture_interrupts  # noqa: F401
     except ImportError as error:
         return str(error)
     return None

@@ -132,7 +132,9 @@ class RunServer:
                 return
             request = self.children.pop(pid, None)
             if request is not None and status != 0:
-                how = f"signal {os.WTERMSIG(status)}" if os.WIFSIGNALED(status) else f"exit code {os.WEXITSTATUS(status)}"
+                how = (
+                    f"signal {os.WTERMSIG(status)}" if os.WIFSIGNALED(status) else f"exit code {os.WEXITSTATUS(status)}"
+                )
                 reporter = os.fork()  # the server itself opens no database
                 if reporter == 0:
                     self._become_child()

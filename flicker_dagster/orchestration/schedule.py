@@ -43,9 +43,7 @@ def build_sweep_schedule(
     return sweep
 
 
-def tick(
-    instance: dg.DagsterInstance, source: SourceConfig, work: SourceWork
-) -> dg.SkipReason | list[dg.RunRequest]:
+def tick(instance: dg.DagsterInstance, source: SourceConfig, work: SourceWork) -> dg.SkipReason | list[dg.RunRequest]:
     """Ask for the windows that are due, or say why none is."""
     if not source.sweep.enabled:
         return dg.SkipReason("sweep.enabled is false")
@@ -57,7 +55,9 @@ def tick(
     if failures:
         wait_s = min(FAILURE_CAP_S, 60 * TICK_MINUTES * 2 ** (failures - 1))
         if work.clock() < (runs[0].ended_s or 0) + wait_s:
-            return dg.SkipReason(f"waits after {failures} failed sweep(s): {runs[0].error or 'see the run for its error'}")
+            return dg.SkipReason(
+                f"waits after {failures} failed sweep(s): {runs[0].error or 'see the run for its error'}"
+            )
     due = due_windows(instance, source, work)
     if not due:
         return dg.SkipReason("every settled window is verified")

@@ -122,7 +122,9 @@ def _reason_to_wait(source: SourceConfig, runs: list[RunSeen], *, now_s: float) 
         until_s = (last.ended_s or now_s) + wait_s
         if now_s < until_s:
             why = last.error or "see the run for its error"
-            return f"waits until {_clock(until_s)} after {failures} failed run(s) in a row: {why} (run {last.run_id[:8]})"
+            return (
+                f"waits until {_clock(until_s)} after {failures} failed run(s) in a row: {why} (run {last.run_id[:8]})"
+            )
     return None
 
 
@@ -156,6 +158,3 @@ def _kept_work(source: SourceConfig, settings: Settings) -> Callable[[], SourceW
 
 def _clock(seconds: float) -> str:
     return datetime.fromtimestamp(seconds, tz=timezone.utc).strftime("%H:%M:%S UTC")
-
-
-

@@ -42,8 +42,13 @@ def _throw_away_job() -> dg.JobDefinition:
     def fetch() -> None:
         return None
 
-    @dg.op(retry_policy=policy, pool="warm_up", ins={"fetched": dg.In(dg.Nothing)}, out={"result": dg.Out(dg.Nothing), "ok": dg.Out()})
-    def deliver(context: dg.AssetExecutionContext):  # noqa: ANN202
+    @dg.op(
+        retry_policy=policy,
+        pool="warm_up",
+        ins={"fetched": dg.In(dg.Nothing)},
+        out={"result": dg.Out(dg.Nothing), "ok": dg.Out()},
+    )
+    def deliver(context: dg.AssetExecutionContext):
         context.add_asset_metadata({"n": 1}, partition_key="2026-01-01")
         yield dg.Output(None, "result")
         yield dg.AssetCheckResult(asset_key="warm_up", check_name="ok", passed=True)

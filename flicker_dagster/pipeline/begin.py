@@ -29,7 +29,7 @@ def starting_position(work: SourceWork) -> Position:
 
 def begun_ms(work: SourceWork) -> int | None:
     """The time from which live collection covers the source; windows before it are the business of backfills."""
-    stored = work.layout.store().read(_begun_key(work))
+    stored = work.layout.store.read(_begun_key(work))
     return None if stored is None else parse_time_ms(stored.data.decode())
 
 
@@ -37,7 +37,7 @@ def _write_down_begin(work: SourceWork, position: Position) -> None:
     if position.last_timestamp is None or begun_ms(work) is not None:
         return
     try:
-        work.layout.store().write(_begun_key(work), position.last_timestamp.encode(), expected=None)
+        work.layout.store.write(_begun_key(work), position.last_timestamp.encode(), expected=None)
     except WriteConflict:
         log.debug("%s: another Flicker wrote down the beginning first", work.source.name)
 

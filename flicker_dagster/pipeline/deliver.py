@@ -14,9 +14,8 @@ from flicker_dagster.deliver.drain import DrainReport, drain
 from flicker_dagster.errors import StateError
 from flicker_dagster.failpoints import reach
 from flicker_dagster.pipeline.tally import Tally
-from flicker_dagster.pipeline.windows import shards_between
 from flicker_dagster.pipeline.work import LIVE, SourceWork
-from flicker_dagster.state.spool import SpoolUnit, UnitState
+from flicker_dagster.state.spool import SpoolUnit
 from flicker_dagster.types import Position, Window
 
 log = logging.getLogger("flicker.deliver")
@@ -47,7 +46,9 @@ def deliver_live(work: SourceWork) -> LiveReport:
     drained = drain_unit(work, unit)
     state = unit.state
     if state is None or state.base is None or state.frontier is None:
-        raise StateError(f"{work.source.name}: nothing was fetched into the spool before this delivery; run fetch first")
+        raise StateError(
+            f"{work.source.name}: nothing was fetched into the spool before this delivery; run fetch first"
+        )
     _commit_ledger(work, unit)
     stands = work.registry.commit(work.source.name, state.frontier, seen=state.registry_seen)
     log.info("Registry saved to %s", work.registry.where)
@@ -98,7 +99,6 @@ def drain_unit(work: SourceWork, unit: SpoolUnit) -> DrainReport:
         work.destination,
         dead_letters=work.dead_letters,
         source_name=work.source.name,
-        retry=work.source.retry,
         in_flight=work.source.destination.max_in_flight,
         clock=work.clock,
     )
@@ -109,25 +109,7 @@ def waiting_events(work: SourceWork) -> int:
     return sum(work.spool.unit(name).waiting.events for name in {LIVE, *work.spool.units()})
 
 
-def waits_in_live(work: SourceWork, window: Window) -> int:
-    """How many events of a window wait in the live unit; 0 before a window may be certified."""
-    digests = work.live.waiting_digests()
-    return sum(len(digests.get(shard, b"")) // 16 for shard in shards_between(window.start_ms, window.end_ms))
-
-
 def _commit_ledger(work: SourceWork, unit: SpoolUnit) -> None:
     reach("commit.before_ledger")
     work.ledger.add(unit.digests())
     reach("commit.after_ledger")
-
-
-__all__ = [
-    "LiveReport",
-    "UnitState",
-    "WindowReport",
-    "deliver_live",
-    "deliver_window",
-    "drain_unit",
-    "waiting_events",
-    "waits_in_live",
-]

@@ -149,7 +149,9 @@ class _Fetch:
             if wait_s is None or wait_s * 1000 <= source.limits.max_wait_ms:
                 raise
             log.warning("%s: %s", source.name, limited)
-            return self._report(complete=False, stopped=str(limited), resume_at_ms=self.work.now_ms() + int(wait_s * 1000))
+            return self._report(
+                complete=False, stopped=str(limited), resume_at_ms=self.work.now_ms() + int(wait_s * 1000)
+            )
         finally:
             self.unit.sync()
             log.info("Fetched %d new events from %s", self.intake.tally.new, source.name)
@@ -210,7 +212,11 @@ class _Fetch:
     def _over_budget(self) -> str | None:
         now_s = self.work.clock()
         limits = self.work.source.limits
-        if self.hand_over_s is not None and self.first_new_s is not None and now_s - self.first_new_s >= self.hand_over_s:
+        if (
+            self.hand_over_s is not None
+            and self.first_new_s is not None
+            and now_s - self.first_new_s >= self.hand_over_s
+        ):
             return f"handed over after flush_interval_ms ({self.hand_over_s:g} s); the next poll goes on from here"
         if now_s - self.started_s >= limits.run_seconds:
             return f"stopped at limits.run_seconds ({limits.run_seconds}); the next poll goes on from here"

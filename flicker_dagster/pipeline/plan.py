@@ -43,9 +43,7 @@ def start_position(position: Position, stood: Position | None) -> Position:
     return position if position.last_timestamp == stood.last_timestamp else Position(position.last_timestamp, None)
 
 
-def next_slice(
-    source: SourceConfig, frontier: Position | None, walk: WalkState | None, *, now_ms: int
-) -> Slice:
+def next_slice(source: SourceConfig, frontier: Position | None, walk: WalkState | None, *, now_ms: int) -> Slice:
     """The next walk of live collection: an interrupted one as it stands, else from the frontier with its lookback."""
     assert frontier is not None
     target_ms = now_ms - source.delay_ms

@@ -29,6 +29,8 @@ def probe(work: SourceWork, position: Position) -> ProbeResult:
     piece = next_slice(work.source, position, None, now_ms=work.now_ms())
     if not piece.last:
         return ProbeResult(True, 0, "the span to read is longer than one slice")
+    work.ledger.refresh()  # a sensor keeps its work for long; runs have written since
+    work.spool.close()
     waiting = work.live.waiting
     if waiting.events:
         return ProbeResult(True, 0, f"{waiting.events} events wait in the spool")

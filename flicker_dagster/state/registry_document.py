@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from flicker_dagster.errors import RegistryUnreadable
+from flicker_dagster.errors import RegistryUnreadable, StateError
 from flicker_dagster.times import parse_time_ms
 from flicker_dagster.types import Position
 
@@ -58,15 +58,20 @@ class RegistryDocument:
         if not isinstance(entry, dict):
             raise _unreadable(self._where, f"the entry of {name} is not an object")
         last_timestamp, cursor = entry.get("last_timestamp"), entry.get("cursor")
-        if last_timestamp is not None and (
-            not isinstance(last_timestamp, str) or parse_time_ms(last_timestamp) is None
-        ):
-            raise _unreadable(self._where, f"last_timestamp of {name} is no RFC 3339 time: {last_timestamp!r}")
+        if last_timestamp is not None and not _is_time(last_timestamp):
+            why = f"last_timestamp of {name} is no RFC 3339 time between 2000 and 2100: {last_timestamp!r}"
+            raise _unreadable(self._where, why)
         if cursor is not None and not isinstance(cursor, str):
             raise _unreadable(self._where, f"cursor of {name} is neither text nor null")
         return Position(last_timestamp=last_timestamp, cursor=cursor)
 
     def put(self, name: str, position: Position) -> None:
+        """Set a source's entry. Raises StateError for a position that could not be read back."""
+        if position.last_timestamp is not None and not _is_time(position.last_timestamp):
+            raise StateError(
+                f"{name}: {position.last_timestamp!r} is no RFC 3339 time between 2000 and 2100; the position was not "
+                "saved, correct it where it was edited (sensor cursor or start_from)"
+            )
         entries = self._root["api_sources"]
         ours = {"last_timestamp": position.last_timestamp, "cursor": position.cursor}
         entries[name] = {**(entries.get(name) or {}), **ours}
@@ -83,6 +88,10 @@ def standing(current: Position | None, new: Position, *, seen: Position | None) 
     if current is None or current == seen:
         return new
     return new if _time_ms(new) > _time_ms(current) else current
+
+
+def _is_time(value: object) -> bool:
+    return isinstance(value, str) and parse_time_ms(value) is not None
 
 
 def _time_ms(position: Position) -> float:

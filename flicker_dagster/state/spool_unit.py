@@ -138,19 +138,22 @@ class SpoolUnit:
             found.content = msgspec.structs.replace(found.content, synced_bytes=found.frames.end)
             self._save(found, found.state, durable=True)
 
-    def acknowledge(self, ack: Ack) -> None:
-        """Write down what became of a batch; a second word on the same batch changes nothing.
+    def acknowledge(self, *acks: Ack) -> None:
+        """Write down what became of batches; a second word on the same batch changes nothing.
 
-        When this returns the acknowledgement is on the disk. Raises SpoolFull and StateError.
+        When this returns the acknowledgements are on the disk; several at once cost one sync. Raises SpoolFull and
+        StateError, and then none of them was written down.
         """
         with self._mutex:
             found = self._open_to_write()
-            index = found.index_of(ack)
-            if found.acknowledged[index]:
+            fresh = {found.index_of(ack): ack for ack in reversed(acks)}
+            fresh = {index: fresh[index] for index in sorted(fresh) if not found.acknowledged[index]}
+            if not fresh:
                 return
             reach("spool.ack.before_journal")
-            found.journal.append(ack, durable=self._sync_acks)
-            found.mark(index)
+            found.journal.append(list(fresh.values()), durable=self._sync_acks)
+            for index in fresh:
+                found.mark(index)
             reach("spool.ack.after_journal")
 
     def clear(self, state: UnitState | None) -> None:

@@ -12,11 +12,11 @@ from typing import Any
 import pytest
 import requests
 import yaml
+from flicker_dagster.simulator.world import World
 
 from flicker_dagster.cli.demo import TOKENS, demo_config
 from flicker_dagster.cli.supervise import Supervisor, free_port
 from flicker_dagster.orchestration.settings import Settings
-from flicker_dagster.simulator.world import World
 
 #: Generous: the machine may be busy, and waiting ends as soon as the condition holds.
 PATIENCE_S = 90

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import multiprocessing
 from pathlib import Path
 from threading import Barrier, Thread
 
@@ -132,6 +133,14 @@ def test_a_broken_entry_stops_its_own_source_only(store: Store) -> None:
     assert stored_json(store)["api_sources"]["broken"] == 7
 
 
+def test_a_position_that_could_not_be_read_back_is_not_saved(store: Store) -> None:
+    registry = registry_of(store)
+    registry.commit("okta", at(1), seen=None)
+    with pytest.raises(StateError, match="okta: 'last week' is no RFC 3339 time"):
+        registry.commit("okta", Position("last week"), seen=at(1))
+    assert registry.read() == {"okta": at(1)}
+
+
 def test_a_registry_that_cannot_be_reached_is_never_taken_for_a_missing_one(tmp_path: Path) -> None:
     (tmp_path / KEY).mkdir()
     with pytest.raises(StateError):
@@ -180,7 +189,7 @@ class _Overtaken(LocalStore):
         if self.times:
             self.times -= 1
             theirs = LocalStore(self.root)
-            Registry(theirs, key).commit(f"other-{self.times}", at(self.times), seen=None)
+            Registry(theirs, key).commit(f"other-{self.times}", at(self.times % 60), seen=None)
         return super().write(key, data, expected=expected)  # type: ignore[arg-type]
 
 
@@ -221,6 +230,23 @@ def test_racing_replicas_lose_nothing(store: Store) -> None:
         **{f"source-{n}": at(rounds) for n in range(writers)},
         "shared": at(rounds * writers + writers - 1),
     }
+
+
+def _replica_process(root: str, number: int) -> None:
+    registry = registry_of(LocalStore(root))
+    for minute in range(20):
+        registry.commit(f"source-{number}", at(minute), seen=registry.position(f"source-{number}"))
+
+
+def test_racing_processes_lose_nothing(tmp_path: Path) -> None:
+    spawn = multiprocessing.get_context("spawn")
+    processes = [spawn.Process(target=_replica_process, args=(str(tmp_path), n)) for n in range(3)]
+    for process in processes:
+        process.start()
+    for process in processes:
+        process.join()
+    assert [process.exitcode for process in processes] == [0, 0, 0]
+    assert registry_of(LocalStore(tmp_path)).read() == {f"source-{n}": at(19) for n in range(3)}
 
 
 def test_the_registry_says_where_it_is(store: Store) -> None:

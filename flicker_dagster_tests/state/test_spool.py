@@ -6,31 +6,12 @@ from threading import Thread
 
 import pytest
 
-from flicker_dagster.errors import SourceBusy, SpoolFull, StateError
+from flicker_dagster.errors import SpoolFull, StateError
 from flicker_dagster.state import append_only
-from flicker_dagster.state.spool import SourceSpool, SpoolUnit, Waiting
+from flicker_dagster.state.spool import Waiting
 from flicker_dagster.types import Batch, WalkState
 from flicker_dagster_tests.state.builders import T0_MS, ack, at, batch, digest, digests, state
-
-
-def spool_of(tmp_path: Path, **options: object) -> SourceSpool:
-    return SourceSpool(tmp_path, "okta", clock=lambda: T0_MS / 1000, **options)  # type: ignore[arg-type]
-
-
-def live(tmp_path: Path, **options: object) -> SpoolUnit:
-    """The live unit as a new process finds it."""
-    return spool_of(tmp_path, **options).unit("live")
-
-
-def ids(unit: SpoolUnit) -> list[str]:
-    return [b.batch_id for b in unit.pending()]
-
-
-def acknowledge_all(unit: SpoolUnit) -> list[Batch]:
-    done = list(unit.pending())
-    for each in done:
-        unit.acknowledge(ack(each))
-    return done
+from flicker_dagster_tests.state.units import acknowledge_all, ids, live, spool_of
 
 
 def test_a_unit_that_was_never_written_is_empty_and_creates_nothing(tmp_path: Path) -> None:
@@ -95,6 +76,19 @@ def test_acknowledged_batches_are_not_handed_out_again(tmp_path: Path) -> None:
     unit.acknowledge(ack(b))
     assert ids(unit) == ids(live(tmp_path)) == ["a", "c"]
     assert [(a.batch_id, a.status) for a in live(tmp_path).acks()] == [("d", "HTTP 200 OK"), ("b", "HTTP 200 OK")]
+
+
+def test_several_acknowledgements_cost_one_sync(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    unit = live(tmp_path)
+    unit.append([batch(name) for name in "abc"], state())
+    waiting = list(unit.pending())
+    syncs: list[int] = []
+    real = os.fdatasync
+    monkeypatch.setattr(os, "fdatasync", lambda fd: (syncs.append(fd), real(fd)))
+    unit.acknowledge(ack(waiting[1]), ack(waiting[2]), ack(waiting[1], outcome="duplicate"))
+    assert len(syncs) == 1
+    assert ids(live(tmp_path)) == ["a"]
+    assert [(a.batch_id, a.outcome) for a in live(tmp_path).acks()] == [("b", "delivered"), ("c", "delivered")]
 
 
 def test_a_second_word_on_a_batch_changes_nothing(tmp_path: Path) -> None:
@@ -195,34 +189,6 @@ def test_a_removed_unit_is_gone_and_begins_a_new_life(tmp_path: Path) -> None:
     assert ids(unit) == ["b"]
 
 
-def test_units_are_kept_apart_and_counted_together(tmp_path: Path) -> None:
-    spool = spool_of(tmp_path)
-    spool.unit("live").append([batch("a")], state())
-    spool.unit("2025-12-17").append([batch("b"), batch("c")], state())
-    assert spool.units() == ["2025-12-17", "live"]
-    assert spool.unit("live") is spool.unit("live")
-    assert spool.waiting_bytes() == spool.used_bytes() > 0
-    assert SourceSpool(tmp_path, "github").units() == []
-
-
-def test_the_cap_covers_all_units_and_refuses_before_anything_is_written(tmp_path: Path) -> None:
-    spool = spool_of(tmp_path, cap_bytes=3000)
-    spool.unit("live").append([batch("a", body=b"x" * 2000)], state(1))
-    other = spool.unit("2025-12-17")
-    with pytest.raises(SpoolFull, match=r"okta: the spool holds .* limits\.spool_bytes \(3000\)"):
-        other.append([batch("b", body=b"x" * 2000)], state(2))
-    assert other.state is None
-    other.append([], state(3))
-    acknowledge_all(spool.unit("live"))
-    spool.unit("live").clear(None)
-    other.append([batch("b", body=b"x" * 2000)], state(4))
-
-
-def test_an_empty_spool_takes_a_page_of_any_size(tmp_path: Path) -> None:
-    live(tmp_path, cap_bytes=10).append([batch("a", body=b"x" * 2000)], state())
-    assert ids(live(tmp_path)) == ["a"]
-
-
 def test_a_full_disk_leaves_no_part_of_a_page(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     unit = live(tmp_path)
     unit.append([batch("a")], state(1))
@@ -245,32 +211,6 @@ def test_a_full_disk_leaves_no_part_of_a_page(tmp_path: Path, monkeypatch: pytes
     unit.append([batch("c")], state(3))
     acknowledge_all(unit)
     assert live(tmp_path).waiting.batches == 0
-
-
-def test_only_one_run_holds_a_source(tmp_path: Path) -> None:
-    with spool_of(tmp_path).lock():
-        with pytest.raises(SourceBusy, match=f"okta: another run is at work .process {os.getpid()}, since 2025-12-17"):
-            spool_of(tmp_path).lock(wait_s=0.01).__enter__()
-        with SourceSpool(tmp_path, "github").lock():
-            pass
-    with spool_of(tmp_path).lock():
-        pass
-
-
-def test_an_error_inside_of_a_lock_is_its_own(tmp_path: Path) -> None:
-    with pytest.raises(BlockingIOError, match="mine"), spool_of(tmp_path).lock():
-        raise BlockingIOError("mine")
-
-
-def test_whoever_takes_the_lock_sees_what_the_last_holder_wrote(tmp_path: Path) -> None:
-    spool = spool_of(tmp_path)
-    unit = spool.unit("live")
-    assert unit.waiting.batches == 0
-    with spool_of(tmp_path).lock():
-        live(tmp_path).append([batch("a")], state())
-    assert unit.waiting.batches == 0
-    with spool.lock():
-        assert unit.waiting.batches == 1
 
 
 def test_a_reader_without_the_lock_changes_nothing(tmp_path: Path) -> None:

@@ -2,22 +2,15 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from pathlib import Path
 
 import pytest
 
 from flicker_dagster.errors import StateError
-from flicker_dagster.state.spool import SourceSpool, SpoolUnit
 from flicker_dagster_tests.state.builders import ack, batch, state
-
-
-def live(work_dir: Path) -> SpoolUnit:
-    return SourceSpool(work_dir, "okta").unit("live")
-
-
-def ids(unit: SpoolUnit) -> list[str]:
-    return [b.batch_id for b in unit.pending()]
+from flicker_dagster_tests.state.units import ids, live
 
 
 @pytest.fixture
@@ -142,3 +135,50 @@ def test_a_lost_spool_is_an_empty_one(tmp_path: Path) -> None:
     live(tmp_path).append([batch("a")], state())
     shutil.rmtree(tmp_path / "spool")
     assert live(tmp_path).state is None
+
+
+def test_damage_in_what_was_synced_is_an_error_even_if_nothing_was_acknowledged(tmp_path: Path) -> None:
+    unit = live(tmp_path)
+    unit.append([batch("a"), batch("b")], state())
+    unit.sync()
+    path = unit.directory / "batches.0"
+    whole = path.read_bytes()
+    for at in (0, 4, 9, 13, 20, 40, whole.index(b"FLB1", 4), len(whole) - 1):
+        path.write_bytes(whole[:at] + bytes([whole[at] ^ 0x55]) + whole[at + 1 :])
+        with pytest.raises(StateError, match=r"batches\.0 is damaged at byte"):
+            ids(live(tmp_path))
+
+
+def test_what_lies_behind_a_hole_never_comes_back(tmp_path: Path) -> None:
+    unit = live(tmp_path)
+    unit.append([batch("a"), batch("b"), batch("c")], state())
+    path = unit.directory / "batches.0"
+    path.write_bytes(path.read_bytes().replace(b"<gzip of b>", b"\x00" * 11))
+    live(tmp_path).append([batch("d")], state())
+    assert ids(live(tmp_path)) == ["a", "d"]
+
+
+def test_what_replaces_a_lost_synced_tail_is_not_trusted_before_it_is_synced(tmp_path: Path) -> None:
+    unit = live(tmp_path)
+    unit.append([batch("a", body=b"x" * 500)], state())
+    unit.sync()
+    path = unit.directory / "batches.0"
+    path.write_bytes(b"")
+    live(tmp_path).append([batch("b")], state())
+    path.write_bytes(path.read_bytes()[:-1] + b"\x00")
+    assert ids(live(tmp_path)) == []
+
+
+def test_nothing_is_handed_to_the_siem_before_it_is_on_the_disk(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    unit = live(tmp_path)
+    unit.append([batch("a")], state())
+    synced: list[int] = []
+    real = os.fdatasync
+    monkeypatch.setattr(os, "fdatasync", lambda fd: (real(fd), synced.append(fd)))
+    assert synced == []
+    next(iter(live(tmp_path).pending()))
+    assert len(synced) == 1
+    next(iter(live(tmp_path).pending()))
+    assert len(synced) == 1

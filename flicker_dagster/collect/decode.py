@@ -1,0 +1,156 @@
+"""From an answer's bytes to events, ids, times and paging fields. Nothing else is decoded, and no event is rewritten."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from flicker_dagster.collect.identity import (
+    ContentDigests,
+    digest_of_parts,
+    digest_of_value,
+    digests_of_texts,
+)
+from flicker_dagster.collect.paths import Reader, lookup, split_path
+from flicker_dagster.config.models import SourceConfig
+from flicker_dagster.errors import BadAnswer
+from flicker_dagster.times import parse_time_ms, times_of_texts
+from flicker_dagster.types import DecodedPage
+
+Scalar = str | int | float | bool
+SHOWN_CHARS = 200
+
+
+class PageDecoder:
+    """Decodes the answers of one walk of one source."""
+
+    def __init__(self, source: SourceConfig) -> None:
+        self.source = source
+        self._ids = [split_path(path) for path in _as_list(source.id_field)]
+        self._times = [split_path(path) for path in _as_list(source.timestamp_field)]
+        self._content = ContentDigests(distinct=source.equal_rows == "distinct")
+        wanted: dict[tuple[str, ...], Any] = dict.fromkeys([*self._ids, *self._times], Scalar)
+        self._event = Reader(wanted, "Event")
+        self._events = msgspec.json.Decoder(list[self._event.type])
+        self._root = split_path(source.results_field)
+        self._fields = _paging_fields(source)
+        self._envelope: Reader | None = None
+        if self._root or self._fields:
+            leaves: dict[tuple[str, ...], Any] = {split_path(path): Any for path in self._fields}
+            if self._root:
+                leaves[self._root] = list[msgspec.Raw]
+            self._envelope = Reader(leaves, "Envelope")
+            self._envelope_decoder = msgspec.json.Decoder(self._envelope.type)
+        self._array = msgspec.json.Decoder(list[msgspec.Raw])
+
+    def decode(self, body: bytes) -> tuple[DecodedPage, dict[str, Any]]:
+        """The page and its paging fields by configured path. Raises BadAnswer for anything but the promised shape."""
+        size_bytes = len(body)
+        body = body.strip()
+        try:
+            if b"\n" in body:  # pretty-printed: compact it, numbers and duplicate keys untouched
+                body = msgspec.json.format(body, indent=-1)
+            events, fields = self._split(body)
+        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+            raise BadAnswer(f"{self._what_is_wrong(body)} ({error}); it began: {_begin(body)}") from None
+        failed = fields.get(self.source.error_field) if self.source.error_field else None
+        if failed:
+            raise BadAnswer(f"the answer reports an error in {self.source.error_field}: {_begin(str(failed).encode())}")
+        digests, times_ms = self._ids_and_times(events)
+        return DecodedPage(events, digests, times_ms, size_bytes), fields
+
+    def _split(self, body: bytes) -> tuple[list[bytes | msgspec.Raw], dict[str, Any]]:
+        if body.startswith(b"["):
+            if self._root:
+                raise msgspec.DecodeError(f"expected an object with {self.source.results_field!r}, found an array")
+            return self._array.decode(body), {}  # type: ignore[return-value]
+        if self._envelope is None or not self._root:
+            raise msgspec.DecodeError("expected an array of events at the root; set results_field if they lie deeper")
+        answer = self._envelope_decoder.decode(body)
+        getters = self._envelope.getters
+        fields = {path: getters[split_path(path)](answer) for path in self._fields}
+        return getters[self._root](answer) or [], fields
+
+    def _ids_and_times(self, events: list) -> tuple[list[bytes], list[int | None]]:
+        if not events:
+            return [], []
+        joined = b"".join((b"[", b",".join(events), b"]"))
+        try:
+            rows = self._events.decode(joined)
+        except msgspec.DecodeError:
+            return self._slowly(events)
+        getters = self._event.getters
+        columns = [[getters[parts](row) for row in rows] for parts in self._times]
+        return self._digests(events, rows), self._best_times(columns, len(events))
+
+    def _digests(self, events: list, rows: list) -> list[bytes]:
+        getters = self._event.getters
+        if len(self._ids) == 1:
+            get = getters[self._ids[0]]
+            ids = [get(row) for row in rows]
+            if all(type(i) is str for i in ids):
+                return digests_of_texts(ids)
+            return [
+                self._content.digest(bytes(event)) if i is None else digest_of_value(i) for i, event in zip(ids, events)
+            ]
+        return [
+            self._composite(tuple(getters[parts](row) for parts in self._ids), event)
+            for row, event in zip(rows, events)
+        ]
+
+    def _composite(self, parts: tuple[Any, ...], event: Any) -> bytes:
+        """An id with a part missing identifies nothing: the content does."""
+        return self._content.digest(bytes(event)) if not parts or None in parts else digest_of_parts(parts)
+
+    def _slowly(self, events: list) -> tuple[list[bytes], list[int | None]]:
+        """Some field holds an object or array where a scalar was expected: look at each event by itself."""
+        digests: list[bytes] = []
+        times_ms: list[int | None] = []
+        for event in events:
+            row = msgspec.json.decode(event)
+            ids = tuple(lookup(row, parts) for parts in self._ids)
+            if len(ids) == 1 and ids[0] is not None:
+                digests.append(digest_of_value(ids[0]))
+            else:
+                digests.append(self._composite(ids, event))
+            values = (lookup(row, parts) for parts in self._times)
+            found = (parse_time_ms(value, self.source.timestamp_format) for value in values)
+            times_ms.append(next((ms for ms in found if ms is not None), None))
+        return digests, times_ms
+
+    def _best_times(self, columns: list[list[Any]], count: int) -> list[int | None]:
+        fmt = self.source.timestamp_format
+        times_ms: list[int | None] = [None] * count
+        for column in columns:
+            if None not in times_ms:
+                break
+            if fmt in ("auto", "iso8601", "rfc3339") and all(type(value) is str for value in column):
+                read = times_of_texts(column)
+            else:
+                read = [parse_time_ms(value, fmt) for value in column]
+            times_ms = (
+                read if column is columns[0] else [old if old is not None else new for old, new in zip(times_ms, read)]
+            )
+        return times_ms
+
+    def _what_is_wrong(self, body: bytes) -> str:
+        if body[:1] == b"<":
+            return "the answer is HTML, not JSON: a login page, a proxy or a wrong endpoint"
+        if not body:
+            return "the answer is empty"
+        return "the answer is not the JSON that was expected"
+
+
+def _paging_fields(source: SourceConfig) -> list[str]:
+    paging = source.pagination
+    paths = [paging.next_cursor_field, paging.next_page_field, paging.has_more_field, paging.next_url_field]
+    return [path for path in dict.fromkeys([*paths, source.error_field]) if path]
+
+
+def _as_list(value: str | list[str] | None) -> list[str]:
+    return [value] if isinstance(value, str) else list(value or [])
+
+
+def _begin(body: bytes) -> str:
+    return repr(body[:SHOWN_CHARS].decode("utf-8", "replace"))

@@ -1,0 +1,117 @@
+"""What comes after a page: the rules by which every walk goes on, and ends. Pure functions, one per kind of paging."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from typing import Any
+from urllib.parse import urljoin
+
+import msgspec
+
+from flicker_dagster.config.models import Pagination, SourceConfig
+from flicker_dagster.types import WalkState
+
+_LINK = re.compile(r"<([^>]*)>((?:\s*;\s*[^,;\s=]+\s*=\s*(?:\"[^\"]*\"|[^\",;\s]*))*)")
+_REL = re.compile(r";\s*rel\s*=\s*(?:\"([^\"]*)\"|([^\",;\s]*))", re.IGNORECASE)
+
+
+class Seen(msgspec.Struct, frozen=True):
+    """What an answer showed of paging: rows on the page, the `Link` lines, the configured body fields."""
+
+    rows: int
+    links: list[str]
+    fields: dict[str, Any]
+    url: str
+
+
+def next_cursor(source: SourceConfig, state: WalkState, seen: Seen) -> str | None:
+    """The cursor, page number or URL that the answer gives for the next page; None where it gives none."""
+    paging = source.pagination
+    return _CURSORS[paging.pagination_type](paging, state, seen)
+
+
+def next_state(source: SourceConfig, state: WalkState, seen: Seen) -> WalkState | None:
+    """The walk's state for the next page, or None if this was the last.
+
+    The end is: no cursor (null, "", absent), `has_more` false, an empty page (unless the vendor says there is more), and
+    a short page only where the source says so: servers cap pages below what was asked.
+    """
+    paging = source.pagination
+    if paging.pagination_type == "none":
+        return None
+    says_more = None
+    if paging.has_more_field:
+        says_more = _truth(seen.fields.get(paging.has_more_field))
+        if not says_more:
+            return None
+    if seen.rows == 0 and not says_more:
+        return None
+    if paging.stop_on_short_page and seen.rows < paging.page_size:
+        return None
+    cursor = next_cursor(source, state, seen)
+    if cursor is None and not _counts(paging):
+        return None
+    return msgspec.structs.replace(state, cursor=cursor, page=state.page + 1, offset=state.offset + seen.rows)
+
+
+def links_of(lines: list[str]) -> dict[str, str]:
+    """URLs by relation, from `Link` headers repeated or joined by commas (RFC 8288)."""
+    found: dict[str, str] = {}
+    for line in lines:
+        for url, parameters in _LINK.findall(line):
+            rel = _REL.search(parameters)
+            for name in (rel[1] or rel[2] or "").lower().split() if rel else ():
+                found.setdefault(name, url)
+    return found
+
+
+def _link_header(paging: Pagination, _state: WalkState, seen: Seen) -> str | None:
+    url = links_of(seen.links).get(paging.link_rel.lower())
+    return urljoin(seen.url, url) if url else None
+
+
+def _next_url(paging: Pagination, _state: WalkState, seen: Seen) -> str | None:
+    url = _text(seen.fields.get(paging.next_url_field or ""))
+    return urljoin(seen.url, url) if url else None
+
+
+def _cursor(paging: Pagination, _state: WalkState, seen: Seen) -> str | None:
+    return _text(seen.fields.get(paging.next_cursor_field or ""))
+
+
+def _page(paging: Pagination, _state: WalkState, seen: Seen) -> str | None:
+    return _text(seen.fields.get(paging.next_page_field)) if paging.next_page_field else None
+
+
+def _nothing(_paging: Pagination, _state: WalkState, _seen: Seen) -> str | None:
+    return None
+
+
+_CURSORS: dict[str, Callable[[Pagination, WalkState, Seen], str | None]] = {
+    "link_header": _link_header,
+    "next_url": _next_url,
+    "cursor": _cursor,
+    "page": _page,
+    "offset": _nothing,
+    "none": _nothing,
+}
+
+
+def _counts(paging: Pagination) -> bool:
+    """Does the next page follow from counting, without a cursor of the vendor's?"""
+    if paging.pagination_type == "page":
+        return paging.next_page_field is None and paging.page_param is not None
+    return paging.pagination_type == "offset" and paging.offset_param is not None
+
+
+def _text(value: Any) -> str | None:
+    """A cursor as text. Null, "" and false are none; a number keeps every digit."""
+    if value is None or value is False or value == "":
+        return None
+    return value if isinstance(value, str) else str(value)
+
+
+def _truth(value: Any) -> bool:
+    """`has_more` as vendors write it: a boolean, or its name in a string."""
+    return value.strip().lower() not in ("", "false", "0", "no", "null") if isinstance(value, str) else bool(value)

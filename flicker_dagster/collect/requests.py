@@ -1,0 +1,71 @@
+"""The URL of each page's request. Pure: from the source, its endpoint and the state of the walk."""
+
+from __future__ import annotations
+
+from urllib.parse import parse_qsl, quote, urlencode, urlsplit, urlunsplit
+
+from flicker_dagster.config.models import SourceConfig
+from flicker_dagster.times import format_time, resolution_ms
+from flicker_dagster.types import WalkState
+
+
+def is_url(cursor: str) -> bool:
+    return cursor.startswith(("http://", "https://"))
+
+
+def url_of(source: SourceConfig, endpoint: str, query: dict[str, str], state: WalkState, *, now_ms: int) -> str:
+    """The URL to ask for next. `endpoint` and `query` have their secrets in place.
+
+    A cursor that is a URL is followed verbatim; it already holds everything the vendor wants to see again.
+    """
+    paging = source.pagination
+    if state.cursor is not None and is_url(state.cursor):
+        return state.cursor
+    own, params = _split_query(endpoint)
+    further = state.cursor is not None or state.page > 0 or state.offset > 0
+    if not further or paging.repeat_params:
+        params |= _first_params(source, query, state, now_ms=now_ms)
+    if state.cursor is not None and paging.pagination_type in ("cursor", "link_header", "next_url"):
+        for name in (source.time_filter_param, source.time_filter_until_param):
+            if name and not paging.repeat_params:
+                params.pop(name, None)
+        params[paging.cursor_param or "cursor"] = state.cursor
+    params |= _place(source, state)
+    if not params:
+        return own
+    return f"{own}?{urlencode(params, quote_via=quote, safe='')}"
+
+
+def _split_query(endpoint: str) -> tuple[str, dict[str, str]]:
+    parts = urlsplit(endpoint)
+    return urlunsplit(parts._replace(query="", fragment="")), dict(parse_qsl(parts.query, keep_blank_values=True))
+
+
+def _first_params(source: SourceConfig, query: dict[str, str], state: WalkState, *, now_ms: int) -> dict[str, str]:
+    step_ms = resolution_ms(source.time_filter_format)
+    start = end = ""
+    if state.start_ms is not None:
+        start = format_time(state.start_ms // step_ms * step_ms, source.time_filter_format)
+    end_ms = now_ms if state.end_ms is None else state.end_ms
+    end = format_time(-(-end_ms // step_ms) * step_ms, source.time_filter_format)
+    params = {name: text.replace("{start}", start).replace("{end}", end) for name, text in query.items()}
+    if source.time_filter_param and start:
+        params[source.time_filter_param] = start
+    if source.time_filter_until_param and state.end_ms is not None:
+        params[source.time_filter_until_param] = end
+    return params
+
+
+def _place(source: SourceConfig, state: WalkState) -> dict[str, str]:
+    """Where in the listing: page number, offset, and how many events we want."""
+    paging = source.pagination
+    params: dict[str, str] = {}
+    if paging.pagination_type == "none":
+        return params
+    if paging.limit_param:
+        params[paging.limit_param] = str(paging.page_size)
+    if paging.pagination_type == "page" and paging.page_param:
+        params[paging.page_param] = state.cursor or str(paging.first_page + state.page)
+    if paging.pagination_type == "offset" and paging.offset_param:
+        params[paging.offset_param] = str(state.offset)
+    return params

@@ -1,0 +1,102 @@
+"""A walk: page after page from a start to the vendor's end, guarded against vendors that never end."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+
+import msgspec
+
+from flicker_dagster.collect.client import VendorClient, same_origin
+from flicker_dagster.collect.decode import PageDecoder
+from flicker_dagster.collect.paging import Seen, next_cursor, next_state
+from flicker_dagster.collect.requests import is_url, url_of
+from flicker_dagster.config.models import SourceConfig
+from flicker_dagster.config.secrets import resolve
+from flicker_dagster.errors import BadAnswer, CursorRejected, VendorRefused
+from flicker_dagster.types import DecodedPage, Page, WalkState
+
+log = logging.getLogger("flicker.collect")
+
+
+def walk(source: SourceConfig, client: VendorClient, state: WalkState) -> Iterator[Page]:
+    """Pages from `state` on. Each carries the state of the next, which may be kept and walked from later.
+
+    A kept cursor that the vendor refuses raises CursorRejected at the first page: start again by time. Other failures
+    are CollectErrors; an error while finding the next page is one of them and never the end of the data.
+    """
+    decoder = PageDecoder(source)
+    guard = _Guard(source)
+    query = {name: resolve(template, env=client.env) for name, template in source.query_params.items()}
+    kept = state.cursor is not None
+    number = state.page
+    at: WalkState | None = state
+    while at is not None:
+        url = _url(source, client, query, at, kept=kept)
+        answer = client.get(url, with_cursor=kept)
+        kept = False
+        try:
+            decoded, fields = decoder.decode(answer.body)
+        except BadAnswer as error:
+            raise BadAnswer(f"{source.name}: {client.masker.mask(f'GET {url}: {error}')}") from None
+        seen = Seen(rows=len(decoded.events), links=answer.links, fields=fields, url=url)
+        cursor = _cursor(source, client, at, seen)
+        after = guard.judge(at, next_state(source, at, seen), decoded)
+        if after is not None and after.cursor is not None:
+            after = msgspec.structs.replace(after, cursor=client.masker.seal(after.cursor))
+        number += 1
+        resume = cursor or (at.cursor if source.pagination.durable_cursor else None)
+        yield Page(decoded, after, client.masker.seal(resume) if resume else None, answer.vendor_now_ms, number)
+        at = after
+
+
+def _url(source: SourceConfig, client: VendorClient, query: dict[str, str], state: WalkState, *, kept: bool) -> str:
+    if state.cursor is None:
+        return url_of(source, client.endpoint, query, state, now_ms=client.now_ms())
+    cursor = client.masker.unseal(state.cursor)
+    if is_url(cursor) and not same_origin(cursor, client.endpoint):
+        if kept:
+            raise CursorRejected(f"{source.name}: the kept cursor belongs to another host than the endpoint")
+        raise VendorRefused(
+            f"{source.name}: the next link leads to another host ({client.masker.mask(cursor)[:120]}); refused, "
+            "credentials are sent to the endpoint's host only"
+        )
+    return url_of(source, client.endpoint, query, msgspec.structs.replace(state, cursor=cursor), now_ms=client.now_ms())
+
+
+def _cursor(source: SourceConfig, client: VendorClient, state: WalkState, seen: Seen) -> str | None:
+    """A durable cursor to start the next poll from: the vendor's next one, even if this page was the last."""
+    if not source.pagination.durable_cursor:
+        return None
+    cursor = next_cursor(source, state, seen)
+    if cursor is not None and is_url(cursor) and not same_origin(cursor, client.endpoint):
+        raise VendorRefused(f"{source.name}: the next link leads to another host ({client.masker.mask(cursor)[:120]})")
+    return cursor
+
+
+class _Guard:
+    """Every walk ends: a repeated cursor, or a page seen before, means that the vendor goes round in circles."""
+
+    def __init__(self, source: SourceConfig) -> None:
+        self._source = source
+        self._cursors: set[str] = set()
+        self._pages: set[tuple[bytes, bytes, int]] = set()
+        self._last: frozenset[bytes] = frozenset()
+
+    def judge(self, at: WalkState, after: WalkState | None, decoded: DecodedPage) -> WalkState | None:
+        """`after`, or None where going on would bring nothing."""
+        if at.cursor is not None:
+            self._cursors.add(at.cursor)
+        digests = decoded.digests
+        if digests:
+            signature = (digests[0], digests[-1], len(digests))
+            ids = frozenset(digests)
+            seen_before = signature in self._pages or ids <= self._last
+            self._pages.add(signature)
+            self._last = ids
+            if seen_before:  # an API that ignores its paging parameter sends the same page for ever
+                return None
+        if after is not None and after.cursor is not None and after.cursor in self._cursors:
+            log.info("%s: the vendor repeats a cursor; the walk ends there", self._source.name)
+            return None
+        return after

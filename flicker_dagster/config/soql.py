@@ -1,0 +1,53 @@
+"""Completing a SOQL query that a user wrote: the id, the time, the bounds and the order that collecting needs."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+from urllib.parse import parse_qsl, quote, urlencode, urlsplit, urlunsplit
+
+_QUERY = re.compile(
+    r"^\s*SELECT\s+(?P<fields>.+?)\s+FROM\s+(?P<object>\w+)(?:\s+WHERE\s+(?P<where>.+?))?"
+    r"(?:\s+ORDER\s+BY\s+(?P<order>.+?))?(?:\s+LIMIT\s+\d+)?\s*$",
+    re.IGNORECASE | re.DOTALL,
+)
+
+
+def complete(raw: dict[str, Any]) -> str | None:
+    """Complete the query of a source, in place; answers what is wrong with it, or None.
+
+    The query may stand in the endpoint (`?q=SELECT …`, as the documentation has it) or in `query_params.q`.
+    """
+    query = _taken_from_endpoint(raw)
+    if query is None:
+        params = raw.get("query_params")
+        query = params.get("q") if isinstance(params, dict) else None
+        if not isinstance(query, str):
+            return None
+    found = _QUERY.match(query)
+    if found is None:
+        return f"{query!r} is no SOQL query of the form SELECT … FROM … [WHERE …] [ORDER BY …]"
+    time = raw.get("timestamp_field", "CreatedDate")
+    time = time[0] if isinstance(time, list) else time
+    if found["where"] and "{start}" not in found["where"]:
+        return f"the SOQL query has a WHERE without bounds; add: AND {time} >= {{start}} AND {time} <= {{end}}"
+    fields = [field.strip() for field in found["fields"].split(",")]
+    fields += [name for name in ("Id", time) if name.lower() not in {field.lower() for field in fields}]
+    where = found["where"] or f"{time} >= {{start}} AND {time} <= {{end}}"
+    order = found["order"] or f"{time} ASC, Id ASC"
+    raw["query_params"] = (raw.get("query_params") or {}) | {
+        "q": f"SELECT {', '.join(fields)} FROM {found['object']} WHERE {where} ORDER BY {order}"
+    }
+    return None
+
+
+def _taken_from_endpoint(raw: dict[str, Any]) -> str | None:
+    endpoint = raw.get("endpoint")
+    if not isinstance(endpoint, str):
+        return None
+    parts = urlsplit(endpoint)
+    params = dict(parse_qsl(parts.query, keep_blank_values=True))
+    query = params.pop("q", None)
+    if query is not None:
+        raw["endpoint"] = urlunsplit(parts._replace(query=urlencode(params, quote_via=quote)))
+    return query

@@ -1,0 +1,112 @@
+"""Cutting events into batches: frozen membership, deterministic bytes, an id that follows from the events in it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from hashlib import blake2b
+
+import msgspec
+from isal import igzip
+
+from flicker_dagster.types import Batch
+
+Buffer = bytes | msgspec.Raw
+Encode = Callable[[Sequence[Buffer], Sequence[bytes], Sequence[int | None]], bytes]
+
+#: Measured on audit events: level 1 packs as well as 2 and costs what 0 costs (0.65 ms for 725 KB, to 16 %).
+GZIP_LEVEL = 1
+
+#: What a body adds to each event at most (an envelope), so that a batch stays below the byte limit.
+OVERHEAD_BYTES = 2
+
+
+def pack(body: bytes) -> bytes:
+    """Deterministic gzip: no time stamp, a fixed level."""
+    return igzip.compress(body, GZIP_LEVEL, mtime=0)
+
+
+def batch_id_of(source_name: str, digests: bytes) -> str:
+    """The same events of the same source always make the same batch id, on whichever machine."""
+    return blake2b(digests, digest_size=16, key=source_name.encode()[:64]).hexdigest()
+
+
+class Batcher:
+    """Collects events until a batch is full by count or by uncompressed bytes.
+
+    A batch lists its windows in the order of its events, each once, so that digests and events stay parallel; a window
+    that comes again begins a new batch.
+    """
+
+    def __init__(self, *, source_name: str, encode: Encode, content_type: str, max_events: int, max_bytes: int) -> None:
+        self._source_name = source_name
+        self._encode = encode
+        self._content_type = content_type
+        self._max_events = max_events
+        self._max_bytes = max_bytes
+        self._reset()
+
+    @property
+    def pending_events(self) -> int:
+        return len(self._events)
+
+    def add(
+        self, events: Sequence[Buffer], digests: Sequence[bytes], window: str, times_ms: Sequence[int | None]
+    ) -> list[Batch]:
+        """Add events of one window; gives the batches that became full, in order."""
+        full: list[Batch] = []
+        if self._windows and window in self._windows and window != next(reversed(self._windows)):
+            full += self.flush()
+        at = 0
+        while at < len(events):
+            taken = self._room_for(events, at)
+            if taken == 0:
+                full += self.flush()
+                continue
+            upto = at + taken
+            self._events += events[at:upto]
+            self._times_ms += times_ms[at:upto]
+            self._windows[window] = self._windows.get(window, b"") + b"".join(digests[at:upto])
+            at = upto
+            if len(self._events) >= self._max_events:
+                full += self.flush()
+        return full
+
+    def flush(self) -> list[Batch]:
+        """The events that wait, as a batch; nothing if none do."""
+        if not self._events:
+            return []
+        digests = b"".join(self._windows.values())
+        body = self._encode(self._events, [digests[i : i + 16] for i in range(0, len(digests), 16)], self._times_ms)
+        timed = [ms for ms in self._times_ms if ms is not None]
+        batch = Batch(
+            seq=0,
+            batch_id=batch_id_of(self._source_name, digests),
+            count=len(self._events),
+            content_type=self._content_type,
+            body=pack(body),
+            body_bytes=len(body),
+            digests=dict(self._windows),
+            first_ms=min(timed) if timed else None,
+            last_ms=max(timed) if timed else None,
+        )
+        self._reset()
+        return [batch]
+
+    def _room_for(self, events: Sequence[Buffer], at: int) -> int:
+        """How many of the events from `at` on fit; a lone event larger than the limit makes a batch of its own."""
+        wanted = min(len(events) - at, self._max_events - len(self._events))
+        size = self._bytes
+        for count in range(wanted):
+            grown = size + len(memoryview(events[at + count])) + OVERHEAD_BYTES
+            if grown > self._max_bytes and (count or self._events):
+                self._bytes = size
+                return count
+            size = grown
+        self._bytes = size
+        return wanted
+
+    def _reset(self) -> None:
+        self._events: list[Buffer] = []
+        self._times_ms: list[int | None] = []
+        self._windows: dict[str, bytes] = {}
+        self._bytes = OVERHEAD_BYTES

@@ -1,0 +1,123 @@
+"""Request bodies: how events become bytes, and how a frozen body is taken apart again when a batch must be split.
+
+A record is what stands for one event in a body: the vendor's own bytes, or those bytes inside an envelope.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from typing import Protocol
+
+import msgspec
+
+from flicker_dagster.times import rfc3339_ms
+
+Buffer = bytes | msgspec.Raw
+
+_records = msgspec.json.Decoder(list[msgspec.Raw])
+
+
+class Format(Protocol):
+    """One way of writing a batch."""
+
+    content_type: str
+
+    def records(
+        self, events: Sequence[Buffer], digests: Sequence[bytes], times_ms: Sequence[int | None], *, now_ms: int
+    ) -> Sequence[Buffer]:
+        """What stands for each event."""
+        ...
+
+    def join(self, records: Sequence[Buffer]) -> bytes: ...
+
+    def split(self, body: bytes) -> list[bytes]:
+        """The records of a body: the inverse of `join`."""
+        ...
+
+    def event_of(self, record: bytes) -> bytes:
+        """The vendor's bytes in a record."""
+        ...
+
+
+class JsonArray:
+    """A JSON array of the vendor's events, byte for byte: the default."""
+
+    content_type = "application/json"
+
+    def records(
+        self, events: Sequence[Buffer], digests: Sequence[bytes], times_ms: Sequence[int | None], *, now_ms: int
+    ) -> Sequence[Buffer]:
+        return events
+
+    def join(self, records: Sequence[Buffer]) -> bytes:
+        return b"".join((b"[", b",".join(records), b"]"))
+
+    def split(self, body: bytes) -> list[bytes]:
+        return [bytes(record) for record in _records.decode(body)]
+
+    def event_of(self, record: bytes) -> bytes:
+        return record
+
+
+class NdJson(JsonArray):
+    """One event per line, each line ended."""
+
+    content_type = "application/x-ndjson"
+
+    def join(self, records: Sequence[Buffer]) -> bytes:
+        return b"\n".join((*records, b""))
+
+    def split(self, body: bytes) -> list[bytes]:
+        return body.split(b"\n")[:-1]
+
+
+class Envelope(JsonArray):
+    """A JSON array of `{"id", "time", "source", "message"?, "event"}`; `event` holds the vendor's bytes.
+
+    `time` is the event's own, or that of collection where it has none. `message` is the text of `message_field`.
+    """
+
+    def __init__(self, source_name: str, message_field: str | None) -> None:
+        self._source = json.dumps(source_name).encode()
+        self._message = None if message_field is None else message_field.split(".")
+
+    def records(
+        self, events: Sequence[Buffer], digests: Sequence[bytes], times_ms: Sequence[int | None], *, now_ms: int
+    ) -> Sequence[Buffer]:
+        return [
+            self._wrap(bytes(event), digest, now_ms if ms is None else ms)
+            for event, digest, ms in zip(events, digests, times_ms)
+        ]
+
+    def event_of(self, record: bytes) -> bytes:
+        return bytes(msgspec.json.decode(record, type=_Enveloped).event)
+
+    def _wrap(self, event: bytes, digest: bytes, time_ms: int) -> bytes:
+        message = self._message_of(event)
+        return b'{"id":"%b","time":"%b","source":%b%b,"event":%b}' % (
+            digest.hex().encode(),
+            rfc3339_ms(time_ms).encode(),
+            self._source,
+            b"" if message is None else b',"message":' + json.dumps(message).encode(),
+            event,
+        )
+
+    def _message_of(self, event: bytes) -> object:
+        if self._message is None:
+            return None
+        value = msgspec.json.decode(event)
+        for part in self._message:
+            value = value.get(part) if isinstance(value, dict) else None
+        return value
+
+
+class _Enveloped(msgspec.Struct):
+    event: msgspec.Raw
+
+
+def format_of(name: str, *, source_name: str, message_field: str | None) -> Format:
+    """The format that `destination.format` names."""
+    if name == "envelope":
+        return Envelope(source_name, message_field)
+    return NdJson() if name == "ndjson" else JsonArray()

@@ -1,0 +1,97 @@
+"""What one attempt at a destination can end in, and how an HTTP answer is judged.
+
+The vocabulary and the status policy are those of destination-apis.md, sections 1.1 and 1.2: a refusal that somebody
+can mend (credentials, address) never costs an event, and only an event that can never be accepted is set aside.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from http import HTTPStatus
+
+import msgspec
+
+from flicker_dagster.times import parse_retry_after_s
+
+MAX_RETRY_AFTER_S = 900.0
+SHOWN_BODY_CHARS = 200
+
+RETRY = frozenset({408, 425, 429})
+SPLIT = frozenset({413})
+BLOCKED = frozenset({401, 403, 404, 405, 407, 415, 501, 505})
+REJECTED = frozenset({400, 422})
+
+
+class Delivered(msgspec.Struct, frozen=True):
+    """The destination took all events, in its own terms."""
+
+    status: str
+
+
+class Duplicate(msgspec.Struct, frozen=True):
+    """The destination proved that it has them already."""
+
+    status: str
+
+
+class Retry(msgspec.Struct, frozen=True):
+    """Not now: try the same bytes again, after `after_s` if it said so."""
+
+    why: str
+    after_s: float | None = None
+
+
+class Split(msgspec.Struct, frozen=True):
+    """Too large as a whole: halve it."""
+
+    why: str
+
+
+class Rejected(msgspec.Struct, frozen=True):
+    """Something in it can never be accepted: bisect to the guilty event."""
+
+    why: str
+
+
+class Blocked(msgspec.Struct, frozen=True):
+    """Nothing will be accepted until somebody changes credentials, permission or address."""
+
+    why: str
+
+
+class Ambiguous(msgspec.Struct, frozen=True):
+    """Sent, and no answer that tells: the same bytes go again under the same key."""
+
+    why: str
+
+
+Outcome = Delivered | Duplicate | Retry | Split | Rejected | Blocked | Ambiguous
+
+
+def classify_http(
+    status: int, headers: Mapping[str, str], body: bytes, *, success_status: Collection[int], now_ms: int
+) -> Outcome:
+    """The outcome an HTTP answer stands for."""
+    name = status_name(status)
+    said = body[:SHOWN_BODY_CHARS].decode("utf-8", "replace").strip()
+    words = f"{name}: {said}" if said else name
+    if status in success_status:
+        return Delivered(name)
+    if status in SPLIT:
+        return Split(words)
+    if status in REJECTED:
+        return Rejected(words)
+    if status in BLOCKED or 300 <= status < 400 or (400 <= status < 500 and status not in RETRY):
+        return Blocked(words)
+    if status in RETRY or status >= 500:
+        asked_s = parse_retry_after_s(headers.get("Retry-After"), now_ms=now_ms)
+        return Retry(words, None if asked_s is None else min(asked_s, MAX_RETRY_AFTER_S))
+    return Ambiguous(words)  # another 2xx, such as 207: some of it was taken, and we do not know which
+
+
+def status_name(status: int) -> str:
+    """`HTTP 200 OK`, as the documented log line has it."""
+    try:
+        return f"HTTP {status} {HTTPStatus(status).phrase}"
+    except ValueError:
+        return f"HTTP {status}"

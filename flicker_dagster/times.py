@@ -1,0 +1,234 @@
+"""Reading the times vendors write, and writing the times they read. Everything is integer milliseconds UTC inside.
+
+The spellings are those of the vendors' own documentation: ISO 8601 with none to nine fraction digits and every form of
+offset, epochs in four units, compact digits (Salesforce event log files), RFC 2822 (Quay).
+"""
+
+from __future__ import annotations
+
+import re
+from datetime import datetime, timedelta, timezone
+from email.utils import parsedate_to_datetime
+
+from flicker_dagster.errors import FlickerError
+
+UNIX_FORMATS = ("unix", "unix_ms", "unix_us", "unix_ns")
+NAMED_FORMATS = ("auto", "iso8601", "rfc3339", *UNIX_FORMATS)
+
+#: A time outside is the wrong unit or nonsense; both have muted collectors for ever (flicker-and-helr.md b.5).
+EARLIEST_MS = 946_684_800_000  # 2000-01-01
+LATEST_MS = 4_102_444_800_000  # 2100-01-01
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
+_ISO = re.compile(
+    r"(\d{4})-(\d\d)-(\d\d)(?:[T ](\d\d):(\d\d)(?::(\d\d)(?:[.,](\d{1,9}))?)?)?\s*(Z|z|UTC|[+-]\d\d(?::?\d\d)?)?"
+)
+_COMPACT = re.compile(r"(\d{4})(\d\d)(\d\d)(\d\d)(\d\d)(\d\d)(?:\.(\d{1,9}))?")
+_NUMBER = re.compile(r"[+-]?\d+(?:\.\d+)?")
+_AGE = re.compile(r"(\d+)\s*(ms|s|m|h|d|w)(?:\s+ago)?")
+_AGE_MS = {"ms": 1, "s": 1_000, "m": 60_000, "h": 3_600_000, "d": 86_400_000, "w": 604_800_000}
+
+#: The minutes seen last, as `YYYY-MM-DDTHH:MM` → ms. Events of a page share them, which spares a full parse.
+_minutes: dict[str, int] = {}
+
+
+def parse_time_ms(value: object, fmt: str = "auto") -> int | None:
+    """The instant a vendor's value stands for, or None where it stands for none between 2000 and 2100.
+
+    `fmt` is `auto`, `iso8601`, `rfc3339`, `unix`, `unix_ms`, `unix_us`, `unix_ns` or a strptime pattern. `auto` takes
+    any spelling of the module's list; numbers are read in the unit that puts them between 2000 and 2100.
+    """
+    if isinstance(value, bool) or value is None:
+        return None
+    if fmt in UNIX_FORMATS:
+        return _plausible(_unix_ms(value, fmt))
+    if fmt not in NAMED_FORMATS:
+        return _plausible(_strptime_ms(value, fmt))
+    if isinstance(value, str):
+        return _text_ms(value, numbers=fmt == "auto")
+    return _guess_unit(value) if isinstance(value, int | float) and fmt == "auto" else None
+
+
+def times_of_texts(values: list[str]) -> list[int | None]:
+    """`parse_time_ms` of many texts: the common spelling `YYYY-MM-DDTHH:MM:SS.mmmZ` costs a look-up and an int each."""
+    minutes = _minutes
+    if len(minutes) > 10_000:
+        minutes.clear()
+    times: list[int | None] = []
+    for value in values:
+        if len(value) == 24 and value[-1] == "Z" and value[19] == ".":
+            minute_ms = minutes.get(value[:16])
+            if minute_ms is None:
+                parsed = parse_time_ms(value)
+                if parsed is None:
+                    times.append(None)
+                    continue
+                minute_ms = minutes[value[:16]] = parsed // 60_000 * 60_000
+            try:
+                second_ms = int(value[17:19]) * 1_000 + int(value[20:23])
+            except ValueError:
+                times.append(None)
+                continue
+            times.append(minute_ms + second_ms)
+        else:
+            times.append(parse_time_ms(value))
+    return times
+
+
+def format_time(ms: int, fmt: str) -> str:
+    """An instant as a vendor wants it in a request. In a strftime pattern `%f` is microseconds, `%L` milliseconds."""
+    if fmt in ("rfc3339", "iso8601", "auto"):
+        return rfc3339_ms(ms)
+    if fmt == "unix":
+        return str(ms // 1_000)
+    if fmt == "unix_ms":
+        return str(ms)
+    if fmt == "unix_us":
+        return str(ms * 1_000)
+    if fmt == "unix_ns":
+        return str(ms * 1_000_000)
+    return datetime_of(ms).strftime(fmt.replace("%L", f"{ms % 1000:03d}"))
+
+
+def resolution_ms(fmt: str) -> int:
+    """The step of a request's time format: what lies between two of its values cannot be asked for."""
+    if fmt in ("rfc3339", "iso8601", "auto", "unix_ms", "unix_us", "unix_ns") or "%f" in fmt or "%L" in fmt:
+        return 1
+    if fmt == "unix" or "%S" in fmt or "%s" in fmt or "%T" in fmt or "%X" in fmt:
+        return 1_000
+    if "%M" in fmt or "%R" in fmt:
+        return 60_000
+    return 3_600_000 if "%H" in fmt else 86_400_000
+
+
+def rfc3339_ms(ms: int) -> str:
+    """RFC 3339, UTC, milliseconds: the registry's spelling."""
+    moment = datetime_of(ms)
+    return f"{moment:%Y-%m-%dT%H:%M:%S}.{ms % 1000:03d}Z"
+
+
+def datetime_of(ms: int) -> datetime:
+    return _EPOCH + timedelta(milliseconds=ms)
+
+
+def parse_http_date_ms(text: str | None) -> int | None:
+    """The instant of an HTTP date (`Date`, `Retry-After`), or None."""
+    if not text:
+        return None
+    try:
+        moment = parsedate_to_datetime(text)
+    except (TypeError, ValueError):
+        return None
+    if moment.tzinfo is None:
+        moment = moment.replace(tzinfo=timezone.utc)
+    return int(moment.timestamp() * 1000)
+
+
+def start_from_ms(text: str, now_ms: int) -> int:
+    """What `start_from` asks for: `now`, an age such as `90s`, `24h` or `7d`, or a time. Raises FlickerError."""
+    if text.strip().lower() == "now":
+        return now_ms
+    age = _AGE.fullmatch(text.strip())
+    if age is not None:
+        return now_ms - int(age[1]) * _AGE_MS[age[2]]
+    ms = parse_time_ms(text)
+    if ms is None:
+        raise FlickerError(f"{text!r} is no start; expected now, an age such as 24h or 7d, or an ISO time")
+    return ms
+
+
+def parse_retry_after_s(text: str | None, *, now_ms: int) -> float | None:
+    """Seconds to wait as `Retry-After` says it: seconds, a fraction, an HTTP date (RFC 9110) or an ISO time (Zoom)."""
+    if not text:
+        return None
+    text = text.strip()
+    if _NUMBER.fullmatch(text):
+        return max(0.0, float(text))
+    at_ms = _iso_ms(text) if _ISO.fullmatch(text) else parse_http_date_ms(text)
+    return None if at_ms is None else max(0.0, (at_ms - now_ms) / 1000)
+
+
+def _text_ms(text: str, *, numbers: bool) -> int | None:
+    text = text.strip()
+    ms = _iso_ms(text)
+    if ms is not None:
+        return _plausible(ms)
+    if numbers:
+        compact = _COMPACT.fullmatch(text)
+        if compact is not None:
+            ms = _plausible(_civil_ms(compact.groups()[:6], compact[7], None))
+            if ms is not None:
+                return ms
+        if _NUMBER.fullmatch(text):
+            return _guess_unit(float(text) if "." in text else int(text))
+    return _plausible(parse_http_date_ms(text))
+
+
+def _iso_ms(text: str) -> int | None:
+    found = _ISO.fullmatch(text)
+    if found is None:
+        return None
+    return _civil_ms(found.groups()[:6], found[7], found[8])
+
+
+def _civil_ms(parts: tuple[str | None, ...], fraction: str | None, offset: str | None) -> int | None:
+    year, month, day, hour, minute, second = (int(part or 0) for part in parts)
+    leap = second == 60  # a leap second is the last instant of its minute
+    try:
+        moment = datetime(year, month, day, hour, minute, 59 if leap else second, tzinfo=timezone.utc)
+    except ValueError:
+        return None
+    ms = int((moment - _EPOCH).total_seconds()) * 1000 + int((fraction or "0").ljust(3, "0")[:3])
+    if leap:
+        ms = ms // 1000 * 1000 + 999
+    if offset and offset[0] in "+-":
+        digits = offset[1:].replace(":", "").ljust(4, "0")
+        shift_ms = (int(digits[:2]) * 60 + int(digits[2:])) * 60_000
+        ms += -shift_ms if offset[0] == "+" else shift_ms
+    return ms
+
+
+def _guess_unit(value: float) -> int | None:
+    """Seconds, milliseconds, microseconds or nanoseconds: whichever gives a time between 2000 and 2100."""
+    for to_ms in (_seconds_ms, int, lambda v: int(v // 1_000), lambda v: int(v // 1_000_000)):
+        try:
+            ms = to_ms(value)
+        except (OverflowError, ValueError):
+            return None
+        if _plausible(ms) is not None:
+            return ms
+    return None
+
+
+def _seconds_ms(value: float) -> int:
+    return value * 1_000 if isinstance(value, int) else round(value * 1_000)
+
+
+def _unix_ms(value: object, fmt: str) -> int | None:
+    if isinstance(value, str):
+        text = value.strip()
+        if not _NUMBER.fullmatch(text):
+            return None
+        value = float(text) if "." in text else int(text)
+    if not isinstance(value, int | float):
+        return None
+    if fmt == "unix":
+        return _seconds_ms(value)
+    try:
+        return int(value // {"unix_ms": 1, "unix_us": 1_000, "unix_ns": 1_000_000}[fmt])
+    except (OverflowError, ValueError):
+        return None
+
+
+def _strptime_ms(value: object, fmt: str) -> int | None:
+    try:
+        moment = datetime.strptime(str(value), fmt)
+    except ValueError:
+        return None
+    if moment.tzinfo is None:
+        moment = moment.replace(tzinfo=timezone.utc)
+    return int((moment - _EPOCH) / timedelta(milliseconds=1))
+
+
+def _plausible(ms: int | None) -> int | None:
+    return ms if ms is not None and EARLIEST_MS <= ms < LATEST_MS else None
