@@ -1,0 +1,77 @@
+"""Faults on demand: for the next so many requests, or for a share of them."""
+
+from __future__ import annotations
+
+import random
+import threading
+from dataclasses import dataclass
+
+from flicker_dagster.errors import FlickerError
+
+KINDS = (
+    "429",  # rate limited; retry_after: seconds, or "date", or "none"
+    "500",
+    "503",
+    "401",
+    "403",
+    "404",
+    "400",
+    "413",
+    "cut",  # half of the body, then the connection closes
+    "truncated",  # JSON that stops in the middle, with a fitting Content-Length
+    "html",  # a login page with status 200
+    "slow",  # seconds: answers after a pause
+    "expired",  # a kept cursor is refused
+    "wrong_host",  # the next link leads elsewhere
+    "commit_then_cut",  # SIEM: stores the batch and hangs up without an answer
+    "cut_before_commit",  # SIEM: hangs up without storing
+)
+
+
+@dataclass
+class Fault:
+    """`count` requests get it (None: for ever), each with probability `share`."""
+
+    kind: str
+    count: int | None = 1
+    share: float = 1.0
+    seconds: float = 1.0
+    retry_after: str = ""
+    after: int = 0  # requests let through first
+
+    def __post_init__(self) -> None:
+        if self.kind not in KINDS:
+            raise FlickerError(f"{self.kind!r} is no fault; expected one of {', '.join(KINDS)}")
+
+
+class Faults:
+    """A plan of faults, consulted once per request."""
+
+    def __init__(self, *, seed: int = 0) -> None:
+        self._plan: list[Fault] = []
+        self._random = random.Random(seed)
+        self._lock = threading.Lock()
+
+    def plan(self, kind: str, *, count: int | None = 1, share: float = 1.0, seconds: float = 1.0, retry_after: str = "", after: int = 0) -> None:  # fmt: skip
+        with self._lock:
+            self._plan.append(Fault(kind, count, share, seconds, retry_after, after))
+
+    def clear(self) -> None:
+        with self._lock:
+            self._plan.clear()
+
+    def take(self) -> Fault | None:
+        """The fault of this request, if it has one."""
+        with self._lock:
+            for fault in self._plan:
+                if fault.after > 0:
+                    fault.after -= 1
+                    continue
+                if self._random.random() >= fault.share:
+                    continue
+                if fault.count is not None:
+                    fault.count -= 1
+                    if fault.count <= 0:
+                        self._plan.remove(fault)
+                return fault
+        return None

@@ -1,0 +1,148 @@
+"""Okta's System Log, as its documentation describes it.
+
+Polling mode (ascending, no `until`): listed by the time Okta stored an event, without end; a next link is always
+there, even on an empty page. Bounded mode (`since` and `until`): by `published`, finite, without events not stored yet.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import random
+import uuid
+from bisect import bisect_left
+from typing import Any
+from urllib.parse import urlencode
+
+from flicker_dagster.simulator.emitter import Event, rows
+from flicker_dagster.simulator.server import Request, Response
+from flicker_dagster.simulator.vendor import Vendor
+from flicker_dagster.times import parse_time_ms, rfc3339_ms
+
+DAY_MS = 86_400_000
+PATH = "/api/v1/logs"
+PEOPLE = ("ana", "bob", "chi", "dee", "eva")
+TYPES = (
+    ("user.session.start", "User login to Okta"),
+    ("user.authentication.auth_via_mfa", "Authentication of user via MFA"),
+    ("application.user_membership.add", "Add user to application membership"),
+    ("policy.evaluate_sign_on", "Evaluation of sign-on policy"),
+)
+
+
+class Okta(Vendor):
+    name = "okta"
+
+    def make_event(self, number: int, published_ms: int, chance: random.Random) -> tuple[str, bytes]:
+        event_id = str(uuid.UUID(int=chance.getrandbits(128), version=4))
+        person = chance.choice(PEOPLE)
+        kind, message = chance.choice(TYPES)
+        event = {
+            "uuid": event_id,
+            "published": rfc3339_ms(published_ms),
+            "eventType": kind,
+            "version": "0",
+            "severity": "INFO",
+            "displayMessage": message,
+            "actor": {
+                "id": f"00u{number:017d}",
+                "type": "User",
+                "alternateId": f"{person}@acme.test",
+                "displayName": person,
+            },
+            "client": {
+                "userAgent": {"rawUserAgent": "Mozilla/5.0", "os": "Mac OS X", "browser": "CHROME"},
+                "zone": "null",
+                "device": "Computer",
+                "ipAddress": f"203.0.113.{chance.randrange(1, 255)}",
+                "geographicalContext": {"city": "Lyon", "country": "France"},
+            },
+            "outcome": {"result": "SUCCESS", "reason": None},
+            "target": [],
+            "transaction": {"type": "WEB", "id": f"{chance.getrandbits(64):x}", "detail": {}},
+            "debugContext": {"debugData": {"requestUri": "/idp/idx/identify"}},
+            "authenticationContext": {"externalSessionId": f"102{number}"},
+            "securityContext": {"isProxy": False},
+            "request": {"ipChain": []},
+        }
+        return event_id, json.dumps(event, separators=(",", ":")).encode()
+
+    def quota_headers(self, remaining: int, reset_s: int) -> list[tuple[str, str]]:
+        return [
+            ("X-Rate-Limit-Limit", str(self.per_minute)),
+            ("X-Rate-Limit-Remaining", str(remaining)),
+            ("X-Rate-Limit-Reset", str(reset_s)),
+        ]
+
+    def unauthorized(self) -> Response:
+        return _error(401, "E0000011", "Invalid token provided")
+
+    def too_many(self, headers: list[tuple[str, str]]) -> Response:
+        if not any(name == "Retry-After" for name, _ in headers):
+            headers = [*self.quota_headers(0, int(self.clock() // 60 + 1) * 60), *headers]
+        return _error(429, "E0000047", "API call exceeded rate limit due to too many requests.", headers)
+
+    def answer(self, request: Request, *, expired: bool) -> Response:
+        if request.path != PATH:
+            return _error(404, "E0000007", f"Not found: Resource not found: {request.path}")
+        query = request.query
+        limit = int(query.get("limit", 100))
+        if not 0 <= limit <= 1000:
+            return _error(400, "E0000001", "Api validation failed: limit")
+        until_ms = parse_time_ms(query["until"]) if "until" in query else None
+        now_ms = self.emitter.now_ms()
+        since_ms = parse_time_ms(query.get("since", "")) or (until_ms or now_ms) - 7 * DAY_MS
+        if now_ms - since_ms > 180 * DAY_MS:
+            return _error(400, "E0000053", "Invalid since: more than 180 days ago")
+        after = query.get("after")
+        start = None
+        if after is not None:
+            start = None if expired else _uncursor(after, bounded=until_ms is not None)
+            if start is None:
+                return _error(400, "E0000031", "Invalid search criteria: after")
+        descending = query.get("sortOrder", "ASCENDING") == "DESCENDING"
+        if until_ms is not None or descending:
+            return self._bounded(
+                request, since_ms, now_ms if until_ms is None else until_ms, start or 0, limit, descending
+            )
+        return self._polling(request, since_ms, start, limit)
+
+    def _polling(self, request: Request, since_ms: int, start: int | None, limit: int) -> Response:
+        stored = self.emitter.stored()
+        if start is None:
+            start = bisect_left(stored, since_ms, key=lambda event: event.visible_ms)
+        page = stored[start : start + limit]
+        return self._page(request, rows(page), _cursor(start + len(page), bounded=False))
+
+    def _bounded(self, request: Request, since_ms: int, until_ms: int, start: int, limit: int, descending: bool) -> Response:  # fmt: skip
+        events = self.emitter.between(since_ms, until_ms)
+        if descending:
+            events = events[::-1]
+        page = events[start : start + limit]
+        more = start + len(page) < len(events)
+        return self._page(request, rows(page), _cursor(start + len(page), bounded=True) if more else None)
+
+    def _page(self, request: Request, events: list[Event], after: str | None) -> Response:
+        """Self and next are two header lines, as Okta sends them. The next link repeats the parameters it was asked with."""
+        here = f"{self.url}{request.path}"
+        links = [("Link", f'<{here}?{urlencode(request.query)}>; rel="self"')]
+        if after is not None:
+            links.append(("Link", f'<{here}?{urlencode(request.query | {"after": after})}>; rel="next"'))
+        body = b"[" + b",".join(event.body for event in events) + b"]"
+        return Response(200, body, [("Content-Type", "application/json"), *links])
+
+
+def _cursor(position: int, *, bounded: bool) -> str:
+    return base64.urlsafe_b64encode(f"{'b' if bounded else 'p'}{position}".encode()).decode()
+
+
+def _uncursor(text: str, *, bounded: bool) -> int | None:
+    try:
+        plain = base64.urlsafe_b64decode(text).decode()
+        return int(plain[1:]) if plain[0] == ("b" if bounded else "p") else None
+    except (ValueError, IndexError):
+        return None
+
+
+def _error(status: int, code: str, summary: str, headers: list[Any] | None = None) -> Response:
+    return Response.json({"errorCode": code, "errorSummary": summary, "errorCauses": []}, status, headers)

@@ -1,0 +1,234 @@
+"""A SIEM that remembers: every event it accepted, how often, under which key, and when. With faults on demand."""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import json
+import threading
+import time
+from collections import Counter, deque
+from collections.abc import Callable
+from email.utils import formatdate
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from flicker_dagster.simulator.faults import Fault, Faults
+from flicker_dagster.simulator.server import Request, Response, Server
+from flicker_dagster.times import parse_time_ms
+
+ID_FIELDS = ("uuid", "_document_id", "Id", "id", "event_id")
+TIME_FIELDS = ("published", "@timestamp", "CreatedDate", "time", "timestamp")
+LAST_EVENTS = 8
+ARRIVALS = 120  # seconds of the page's sparkline
+
+_array = msgspec.json.Decoder(list[dict[str, Any]])
+_line = msgspec.json.Decoder(dict[str, Any])
+
+
+class Inbox:
+    """What one path has received."""
+
+    def __init__(self) -> None:
+        self.counts: Counter[str] = Counter()
+        self.keys: dict[str, str] = {}  # Idempotency-Key → digest of the body
+        self.batches = 0
+        self.repeated_batches = 0
+        self.repeated_otherwise = 0  # the same key with other bytes: never right
+        self.last: deque[dict[str, Any]] = deque(maxlen=LAST_EVENTS)
+        self.lags_s: deque[float] = deque(maxlen=500)
+        self.arrivals: Counter[int] = Counter()
+
+    @property
+    def twice(self) -> int:
+        """Events accepted more than once, each extra copy counted."""
+        return sum(self.counts.values()) - len(self.counts)
+
+
+class Receiver:
+    """`POST` of a JSON array, NDJSON or envelopes to any path; gzip or plain."""
+
+    def __init__(
+        self,
+        *,
+        token: str | None = None,
+        max_bytes: int | None = None,
+        poison: str | None = None,
+        dedupe_by_key: bool = False,
+        journal: Path | None = None,
+        clock: Callable[[], float] = time.time,
+        host: str = "127.0.0.1",
+        port: int = 0,
+        seed: int = 0,
+    ) -> None:
+        self.token = token
+        self.max_bytes = max_bytes
+        self.poison = poison
+        self.dedupe_by_key = dedupe_by_key
+        self.faults = Faults(seed=seed)
+        self.requests = 0
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._inboxes: dict[str, Inbox] = {}
+        self._journal = None
+        if journal is not None:
+            self._replay(journal)
+            self._journal = journal.open("a")
+        self.server = Server(self.handle, host=host, port=port, clock=clock)
+
+    @property
+    def url(self) -> str:
+        return self.server.url
+
+    def close(self) -> None:
+        self.server.close()
+        if self._journal is not None:
+            self._journal.close()
+
+    def inbox(self, path: str) -> Inbox:
+        with self._lock:
+            return self._inboxes.setdefault(path, Inbox())
+
+    def ids(self, path: str) -> dict[str, int]:
+        """Accepted ids of a path, with how often each came."""
+        inbox = self.inbox(path)
+        with self._lock:
+            return dict(inbox.counts)
+
+    def handle(self, request: Request) -> Response:
+        if request.path.startswith("/_siem/"):
+            return self._own_pages(request)
+        self.requests += 1
+        fault = self.faults.take()
+        if fault is not None and fault.kind not in ("commit_then_cut", "slow"):
+            return self._refuse(fault)
+        if self.token is not None and request.bearer() != self.token:
+            return Response.json({"error": "bad token"}, 401)
+        if self.max_bytes is not None and len(request.body) > self.max_bytes:
+            return Response.json({"error": "too large"}, 413)
+        try:
+            body = gzip.decompress(request.body) if request.headers.get("content-encoding") == "gzip" else request.body
+            events = _events(body)
+        except (OSError, EOFError, msgspec.DecodeError) as error:
+            return Response.json({"error": f"cannot be read: {error}"}, 400)
+        if self.poison is not None and self.poison.encode() in body:
+            return Response.json({"error": "an event is not acceptable"}, 400)
+        self._accept(request, body, events)
+        response = Response.json({"ok": True, "accepted": len(events)})
+        response.fault = fault
+        return response
+
+    def stats(self) -> dict[str, Any]:
+        """Per path: accepted, unique, twice, batches, repeated batches, lag, last events."""
+        with self._lock:
+            return {path: _stats(inbox, self._clock()) for path, inbox in self._inboxes.items()}
+
+    # -- inside
+
+    def _accept(self, request: Request, body: bytes, events: list[dict[str, Any]]) -> None:
+        inbox = self.inbox(request.path)
+        key = request.headers.get("idempotency-key")
+        digest = hashlib.blake2b(body, digest_size=16).hexdigest()
+        now_s = self._clock()
+        with self._lock:
+            inbox.batches += 1
+            if key is not None and key in inbox.keys:
+                inbox.repeated_batches += 1
+                inbox.repeated_otherwise += inbox.keys[key] != digest
+                if self.dedupe_by_key:
+                    return
+            if key is not None:
+                inbox.keys[key] = digest
+            ids = [
+                _first(event, ID_FIELDS) or hashlib.blake2b(json.dumps(event).encode()).hexdigest() for event in events
+            ]
+            inbox.counts.update(ids)
+            inbox.arrivals[int(now_s)] += len(events)
+            for event, event_id in zip(events[-LAST_EVENTS:], ids[-LAST_EVENTS:]):
+                time_ms = parse_time_ms(_value(event, TIME_FIELDS))
+                inbox.last.append({"id": event_id, "time_ms": time_ms, "what": _summary(event)})
+            newest_ms = [ms for event in events[-20:] if (ms := parse_time_ms(_value(event, TIME_FIELDS))) is not None]
+            inbox.lags_s += [now_s - ms / 1000 for ms in newest_ms]
+            if self._journal is not None:
+                self._journal.write(json.dumps({"path": request.path, "key": key, "digest": digest, "ids": ids}) + "\n")
+                self._journal.flush()
+
+    def _replay(self, journal: Path) -> None:
+        if not journal.exists():
+            return
+        for line in journal.read_text().splitlines():
+            entry = json.loads(line)
+            inbox = self._inboxes.setdefault(entry["path"], Inbox())
+            inbox.batches += 1
+            inbox.repeated_batches += entry["key"] in inbox.keys
+            inbox.keys[entry["key"]] = entry["digest"]
+            inbox.counts.update(entry["ids"])
+
+    def _refuse(self, fault: Fault) -> Response:
+        if not fault.kind.isdigit():
+            return Response(500, b"", [], fault)
+        headers: list[tuple[str, str]] = []
+        if fault.retry_after == "date":
+            headers.append(("Retry-After", formatdate(self._clock() + fault.seconds, usegmt=True)))
+        elif fault.retry_after:
+            headers.append(("Retry-After", fault.retry_after))
+        return Response.json({"error": f"simulated {fault.kind}"}, int(fault.kind), headers)
+
+    def _own_pages(self, request: Request) -> Response:
+        if request.path == "/_siem/stats":
+            return Response.json(self.stats())
+        if request.path == "/_siem/ids":
+            return Response.json(self.ids(request.query.get("path", "/")))
+        if request.path == "/_siem/faults":
+            if request.method == "POST":
+                plans = json.loads(request.body)
+                for plan in plans if isinstance(plans, list) else [plans]:
+                    self.faults.plan(**plan)
+            else:
+                self.faults.clear()
+            return Response.json({"ok": True})
+        if request.path == "/_siem/clear":
+            with self._lock:
+                self._inboxes.clear()
+            return Response.json({"ok": True})
+        return Response.json({"error": "no such page"}, 404)
+
+
+def _events(body: bytes) -> list[dict[str, Any]]:
+    """The events of a body, taken out of their envelopes."""
+    if body.lstrip()[:1] == b"[":
+        found = _array.decode(body)
+    else:
+        found = [_line.decode(line) for line in body.split(b"\n") if line.strip()]
+    return [event["event"] if isinstance(event.get("event"), dict) and "source" in event else event for event in found]
+
+
+def _first(event: dict[str, Any], fields: tuple[str, ...]) -> str | None:
+    value = _value(event, fields)
+    return None if value is None else str(value)
+
+
+def _value(event: dict[str, Any], fields: tuple[str, ...]) -> Any:
+    return next((event[field] for field in fields if event.get(field) is not None), None)
+
+
+def _summary(event: dict[str, Any]) -> str:
+    return str(_value(event, ("displayMessage", "action", "Display", "type", "message")) or "event")
+
+
+def _stats(inbox: Inbox, now_s: float) -> dict[str, Any]:
+    lags = sorted(inbox.lags_s)
+    now = int(now_s)
+    return {
+        "accepted": sum(inbox.counts.values()),
+        "unique": len(inbox.counts),
+        "twice": inbox.twice,
+        "batches": inbox.batches,
+        "repeated_batches": inbox.repeated_batches,
+        "repeated_otherwise": inbox.repeated_otherwise,
+        "lag_s": round(lags[len(lags) // 2], 1) if lags else None,
+        "last": list(inbox.last)[::-1],
+        "arrivals": [inbox.arrivals.get(second, 0) for second in range(now - ARRIVALS + 1, now + 1)],
+    }

@@ -1,0 +1,164 @@
+"""One small HTTP server for vendors, SIEM and page: kept-alive connections, real lengths, a Date header of its clock."""
+
+from __future__ import annotations
+
+import json
+import socket
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from email.utils import formatdate
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+from urllib.parse import parse_qsl, urlsplit
+
+from flicker_dagster.simulator.faults import Fault
+
+
+@dataclass
+class Request:
+    method: str
+    path: str
+    query: dict[str, str]
+    headers: dict[str, str]  # names in lower case
+    body: bytes = b""
+
+    def bearer(self) -> str:
+        """The last word of the Authorization header: the token, whatever the scheme is called."""
+        return self.headers.get("authorization", "").split(" ")[-1]
+
+
+@dataclass
+class Response:
+    status: int = 200
+    body: bytes = b""
+    headers: list[tuple[str, str]] = field(default_factory=list)
+    fault: Fault | None = None  # a fault of the transport, carried out by the server
+
+    @classmethod
+    def json(cls, value: Any, status: int = 200, headers: list[tuple[str, str]] | None = None) -> Response:
+        return cls(status, json.dumps(value).encode(), [("Content-Type", "application/json"), *(headers or [])])
+
+
+Handle = Callable[[Request], Response]
+
+
+class Server:
+    """Serves a handler on a port of its own in threads, until closed."""
+
+    def __init__(
+        self, handle: Handle, *, host: str = "127.0.0.1", port: int = 0, clock: Callable[[], float] = time.time
+    ) -> None:
+        self._http = _Http((host, port), _handler(handle, clock))
+        self.host, self.port = host, self._http.server_address[1]
+        self._thread = threading.Thread(target=self._http.serve_forever, args=(0.1,), daemon=True)
+        self._thread.start()
+
+    @property
+    def url(self) -> str:
+        return f"http://{self.host}:{self.port}"
+
+    def close(self) -> None:
+        self._http.shutdown()
+        self._http.server_close()
+        self._http.hang_up()
+        self._thread.join(5)
+
+
+class _Http(ThreadingHTTPServer):
+    daemon_threads = True
+    allow_reuse_address = True
+    request_queue_size = 128
+
+    def __init__(self, address: tuple[str, int], handler: type[BaseHTTPRequestHandler]) -> None:
+        self._open: set[socket.socket] = set()
+        self._guard = threading.Lock()
+        super().__init__(address, handler)
+
+    def process_request(self, request: Any, client_address: Any) -> None:
+        request.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        with self._guard:
+            self._open.add(request)
+        super().process_request(request, client_address)
+
+    def shutdown_request(self, request: Any) -> None:
+        with self._guard:
+            self._open.discard(request)
+        super().shutdown_request(request)
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """A client that hangs up is no news."""
+
+    def hang_up(self) -> None:
+        """Close connections that clients keep alive: a stopped server must not go on answering."""
+        with self._guard:
+            kept = list(self._open)
+        for connection in kept:
+            try:
+                connection.shutdown(socket.SHUT_RDWR)
+            except OSError:
+                continue
+
+
+def _handler(handle: Handle, clock: Callable[[], float]) -> type[BaseHTTPRequestHandler]:
+    class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+        server_version, sys_version = "simulator", ""
+
+        def do_GET(self) -> None:
+            self._serve()
+
+        def do_POST(self) -> None:
+            self._serve()
+
+        def log_message(self, *_: Any) -> None:
+            """Quiet: the simulator's own pages tell what happened."""
+
+        def date_time_string(self, timestamp: float | None = None) -> str:
+            return formatdate(clock() if timestamp is None else timestamp, usegmt=True)
+
+        def _serve(self) -> None:
+            parts = urlsplit(self.path)
+            request = Request(
+                self.command,
+                parts.path,
+                dict(parse_qsl(parts.query, keep_blank_values=True)),
+                {name.lower(): value for name, value in self.headers.items()},
+                self._body(),
+            )
+            response = handle(request)
+            fault = response.fault.kind if response.fault else None
+            if fault in ("commit_then_cut", "cut_before_commit"):
+                self.close_connection = True
+                self.connection.shutdown(socket.SHUT_RDWR)
+                return
+            if fault == "slow" and response.fault is not None:
+                time.sleep(response.fault.seconds)
+            self.send_response(response.status)
+            for name, value in response.headers:
+                self.send_header(name, value)
+            self.send_header("Content-Length", str(len(response.body)))
+            self.end_headers()
+            if fault == "cut":
+                self.wfile.write(response.body[: len(response.body) // 2])
+                self.wfile.flush()
+                self.close_connection = True
+                self.connection.shutdown(socket.SHUT_RDWR)
+                return
+            self.wfile.write(response.body)
+
+        def _body(self) -> bytes:
+            length = self.headers.get("Content-Length")
+            if length is not None:
+                return self.rfile.read(int(length))
+            if "chunked" not in self.headers.get("Transfer-Encoding", ""):
+                return b""
+            chunks = []
+            while size := int(self.rfile.readline().split(b";")[0], 16):
+                chunks.append(self.rfile.read(size))
+                self.rfile.readline()
+            self.rfile.readline()
+            return b"".join(chunks)
+
+    return Handler

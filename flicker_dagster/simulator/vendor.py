@@ -1,0 +1,188 @@
+"""What all simulated vendors share: a token, an event log, a rate limit, faults, and the simulator's own pages."""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+from collections.abc import Callable
+from email.utils import formatdate
+from typing import Any
+
+from flicker_dagster.errors import FlickerError
+from flicker_dagster.simulator.emitter import Emitter, Habits
+from flicker_dagster.simulator.faults import Fault, Faults
+from flicker_dagster.simulator.server import Request, Response, Server
+
+HTML = b"<!doctype html><html><title>Sign in</title><body>Please sign in.</body></html>"
+
+
+class Vendor:
+    """A vendor's API over an emitter. A dialect answers `answer`, `too_many`, `unauthorized`, `expired`."""
+
+    name = "vendor"
+
+    def __init__(
+        self,
+        *,
+        token: str | None = None,
+        rate: float = 0.0,
+        history_s: float = 0.0,
+        history_rate: float = 0.05,
+        habits: Habits | None = None,
+        seed: int = 0,
+        per_minute: int = 6_000,
+        clock: Callable[[], float] = time.time,
+        host: str = "127.0.0.1",
+        port: int = 0,
+    ) -> None:
+        self.token = token
+        self.clock = clock
+        self.per_minute = per_minute
+        self.requests = 0
+        self.faults = Faults(seed=seed)
+        self.emitter = Emitter(
+            self.make_event,
+            rate=rate,
+            history_s=history_s,
+            history_rate=history_rate,
+            habits=habits,
+            seed=seed,
+            clock=clock,
+        )
+        self._lock = threading.Lock()
+        self._minute = 0
+        self._used = 0
+        self.server = Server(self.handle, host=host, port=port, clock=clock)
+
+    @property
+    def url(self) -> str:
+        return self.server.url
+
+    def close(self) -> None:
+        self.server.close()
+
+    # -- what a dialect says
+
+    def make_event(self, number: int, published_ms: int, chance: Any) -> tuple[str, bytes]:
+        raise FlickerError(f"the dialect {self.name} does not say")
+
+    def answer(self, request: Request, *, expired: bool) -> Response:
+        raise FlickerError(f"the dialect {self.name} does not say")
+
+    def unauthorized(self) -> Response:
+        return Response.json({"message": "Bad credentials"}, 401)
+
+    def too_many(self, headers: list[tuple[str, str]]) -> Response:
+        return Response.json({"message": "Too Many Requests"}, 429, headers)
+
+    def quota_headers(self, remaining: int, reset_s: int) -> list[tuple[str, str]]:
+        return [
+            ("X-RateLimit-Limit", str(self.per_minute)),
+            ("X-RateLimit-Remaining", str(remaining)),
+            ("X-RateLimit-Reset", str(reset_s)),
+        ]
+
+    # -- one request
+
+    def handle(self, request: Request) -> Response:
+        if request.path.startswith("/_sim/"):
+            return self._own_pages(request)
+        self.requests += 1
+        fault = self.faults.take()
+        if fault is not None and fault.kind.isdigit():
+            return self._refuse(fault)
+        if fault is not None and fault.kind == "html":
+            return Response(200, HTML, [("Content-Type", "text/html")])
+        if self.token is not None and request.bearer() != self.token:
+            return self.unauthorized()
+        quota = self._quota()
+        if quota is None:
+            reset_s = (self._minute + 1) * 60
+            return self.too_many([*self.quota_headers(0, reset_s)])
+        response = self.answer(request, expired=fault is not None and fault.kind == "expired")
+        response.headers += self.quota_headers(quota, (self._minute + 1) * 60)
+        return _spoiled(response, fault)
+
+    def _quota(self) -> int | None:
+        """What remains of this minute's quota after this request; None if nothing was left."""
+        with self._lock:
+            minute = int(self.clock() // 60)
+            if minute != self._minute:
+                self._minute, self._used = minute, 0
+            if self._used >= self.per_minute:
+                return None
+            self._used += 1
+            return self.per_minute - self._used
+
+    def _refuse(self, fault: Fault) -> Response:
+        status = int(fault.kind)
+        headers: list[tuple[str, str]] = []
+        if fault.retry_after == "date":
+            headers.append(("Retry-After", formatdate(self.clock() + fault.seconds, usegmt=True)))
+        elif fault.retry_after != "none" and status in (429, 503):
+            headers.append(("Retry-After", fault.retry_after or f"{fault.seconds:g}"))
+        if status == 429:
+            return self.too_many(headers)
+        if status == 401:
+            return self.unauthorized()
+        return Response.json({"message": f"simulated {status}"}, status, headers)
+
+    # -- the simulator's own pages
+
+    def _own_pages(self, request: Request) -> Response:
+        try:
+            return _OWN_PAGES[request.path](self, request)
+        except (KeyError, ValueError, TypeError, FlickerError) as error:
+            return Response.json({"error": str(error), "pages": sorted(_OWN_PAGES)}, 400)
+
+    def _page_emitted(self, request: Request) -> Response:
+        since_ms = int(request.query.get("since", 0))
+        events = [event for event in self.emitter.emitted() if event.published_ms >= since_ms]
+        return Response.json([{"id": e.id, "published_ms": e.published_ms, "visible_ms": e.visible_ms} for e in events])
+
+    def _page_stats(self, _request: Request) -> Response:
+        return Response.json({"vendor": self.name, "emitted": len(self.emitter.emitted()), "requests": self.requests})
+
+    def _page_faults(self, request: Request) -> Response:
+        if request.method == "POST":
+            for fault in _list(json.loads(request.body)):
+                self.faults.plan(**fault)
+        else:
+            self.faults.clear()
+        return Response.json({"ok": True})
+
+    def _page_emit(self, request: Request) -> Response:
+        events = self.emitter.emit(**json.loads(request.body or b'{"count": 1}'))
+        return Response.json({"ids": [event.id for event in events]})
+
+    def _page_rate(self, request: Request) -> Response:
+        self.emitter.set_rate(float(json.loads(request.body)["rate"]))
+        return Response.json({"ok": True})
+
+
+_OWN_PAGES: dict[str, Callable[[Vendor, Request], Response]] = {
+    "/_sim/emitted": Vendor._page_emitted,
+    "/_sim/stats": Vendor._page_stats,
+    "/_sim/faults": Vendor._page_faults,
+    "/_sim/emit": Vendor._page_emit,
+    "/_sim/rate": Vendor._page_rate,
+}
+
+
+def _spoiled(response: Response, fault: Fault | None) -> Response:
+    if fault is None:
+        return response
+    if fault.kind == "truncated":
+        response.body = response.body[: len(response.body) // 2]
+    elif fault.kind == "wrong_host":
+        response.headers = [
+            (name, value.replace("127.0.0.1", "evil.invalid") if name.lower() == "link" else value)
+            for name, value in response.headers
+        ]
+    response.fault = fault
+    return response
+
+
+def _list(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else [value]

@@ -1,0 +1,138 @@
+"""Everything around Flicker in one object: simulated vendors, a SIEM, and the live page that compares them."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from importlib import resources
+from types import TracebackType
+from typing import Any
+
+from flicker_dagster.errors import FlickerError
+from flicker_dagster.simulator.emitter import Habits
+from flicker_dagster.simulator.github import GitHub
+from flicker_dagster.simulator.okta import Okta
+from flicker_dagster.simulator.receiver import Receiver
+from flicker_dagster.simulator.salesforce import Salesforce
+from flicker_dagster.simulator.server import Request, Response, Server
+from flicker_dagster.simulator.vendor import Vendor
+
+DIALECTS: dict[str, type[Vendor]] = {"okta": Okta, "github": GitHub, "salesforce": Salesforce}
+
+#: Events younger than this are on their way and not yet missing.
+IN_FLIGHT_S = 20.0
+
+
+@dataclass(frozen=True)
+class Row:
+    """One source compared: what the vendor emitted and what the SIEM holds of it."""
+
+    source: str
+    emitted: int
+    in_siem: int
+    in_flight: int
+    missing: int
+    twice: int
+    unknown: int  # in the SIEM, but not from this vendor
+
+
+class World:
+    """Vendors by name, each delivering to the SIEM's path of the same name."""
+
+    def __init__(
+        self,
+        *,
+        vendors: tuple[str, ...] = ("okta", "github", "salesforce"),
+        rate: float = 0.0,
+        history_s: float = 0.0,
+        history_rate: float = 0.05,
+        habits: Habits | None = None,
+        seed: int = 0,
+        tokens: dict[str, str] | None = None,
+        siem: Receiver | None = None,
+        clock: Callable[[], float] = time.time,
+        host: str = "127.0.0.1",
+        page_port: int = 0,
+    ) -> None:
+        self._clock = clock
+        self.vendors: dict[str, Vendor] = {
+            name: DIALECTS[name](
+                token=(tokens or {}).get(name),
+                rate=rate,
+                history_s=history_s,
+                history_rate=history_rate,
+                habits=habits,
+                seed=seed + number,
+                clock=clock,
+                host=host,
+            )
+            for number, name in enumerate(vendors)
+        }
+        self.siem = siem or Receiver(clock=clock, host=host)
+        self.page = Server(self._serve_page, host=host, port=page_port, clock=clock)
+
+    def vendor(self, name: str) -> Vendor:
+        """Raises FlickerError for a vendor that is not simulated here."""
+        if name not in self.vendors:
+            raise FlickerError(f"no simulated vendor {name!r}; there are {', '.join(self.vendors)}")
+        return self.vendors[name]
+
+    def compare(self) -> list[Row]:
+        """Every vendor's emitted events against what the SIEM accepted."""
+        return [self._row(name, vendor) for name, vendor in self.vendors.items()]
+
+    def stop_emitting(self) -> None:
+        for vendor in self.vendors.values():
+            vendor.emitter.stop()
+
+    def status(self) -> dict[str, Any]:
+        """What the live page shows."""
+        stats = self.siem.stats()
+        return {
+            "now_ms": int(self._clock() * 1000),
+            "sources": [asdict(row) | {"siem": stats.get(f"/{row.source}")} for row in self.compare()],
+        }
+
+    def close(self) -> None:
+        self.page.close()
+        self.siem.close()
+        for vendor in self.vendors.values():
+            vendor.close()
+
+    def __enter__(self) -> World:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def _row(self, name: str, vendor: Vendor) -> Row:
+        received = self.siem.ids(f"/{name}")  # first: what arrives meanwhile was emitted before
+        emitted = vendor.emitter.emitted()
+        now_ms = int(self._clock() * 1000)
+        outstanding = [event for event in emitted if event.id not in received and _wanted(name, event.body)]
+        young = sum(now_ms - event.visible_ms < IN_FLIGHT_S * 1000 for event in outstanding)
+        wanted = {event.id for event in emitted if _wanted(name, event.body)}
+        return Row(
+            source=name,
+            emitted=len(wanted),
+            in_siem=len(received),
+            in_flight=young,
+            missing=len(outstanding),
+            twice=sum(received.values()) - len(received),
+            unknown=len(received.keys() - wanted),
+        )
+
+    def _serve_page(self, request: Request) -> Response:
+        if request.path == "/api/status":
+            return Response(200, json.dumps(self.status()).encode(), [("Content-Type", "application/json")])
+        html = (resources.files("flicker_dagster.simulator") / "page.html").read_bytes()
+        return Response(200, html, [("Content-Type", "text/html; charset=utf-8")])
+
+
+def _wanted(vendor: str, body: bytes) -> bool:
+    """GitHub lists git events only when asked for them (`include=all`)."""
+    return vendor != "github" or b'"action":"git.' not in body
