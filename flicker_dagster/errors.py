@@ -1,7 +1,7 @@
 """Every error Flicker raises on purpose: what happened, to which source, and what to do.
 
 Messages are shown to users as they stand. They never hold a resolved secret: whoever builds one masks it first
-(`flicker_dagster.config.secrets.Masker`).
+(`flicker_dagster.config.masking.Masker`).
 """
 
 from __future__ import annotations

@@ -19,7 +19,7 @@ ALLOWED = {
     "errors": set(),
     "types": set(),
     "times": {"errors"},
-    "failpoints": set(),
+    "failpoints": {"errors"},
     "config": BASE,
     "collect": BASE | {"config"},
     "deliver": BASE | {"config"},

@@ -93,7 +93,7 @@ class Supervisor:
         """Restart what dies, until asked to stop."""
         while not self.stopping.is_set() and not until():
             for child in self.children:
-                self._revive(child)
+                self.revive(child)
             self.stopping.wait(0.2)
 
     def stop(self) -> None:
@@ -139,7 +139,7 @@ class Supervisor:
         child.restart_at_s = 0.0
         child.output = [relay_output(child.name, child.process)]
 
-    def _revive(self, child: Child) -> None:
+    def revive(self, child: Child) -> None:
         process = child.process
         now_s = time.monotonic()
         if process is not None and process.poll() is None:

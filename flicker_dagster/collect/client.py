@@ -15,8 +15,9 @@ from requests.structures import CaseInsensitiveDict
 
 from flicker_dagster import __version__
 from flicker_dagster.collect.quota import Quota, wait_asked_for_s
+from flicker_dagster.config.masking import Masker
 from flicker_dagster.config.models import SourceConfig
-from flicker_dagster.config.secrets import Masker, resolve
+from flicker_dagster.config.secrets import resolve
 from flicker_dagster.errors import BadAnswer, CursorRejected, RateLimited, VendorRefused, VendorUnavailable
 from flicker_dagster.times import parse_http_date_ms
 
@@ -87,7 +88,7 @@ class VendorClient:
         if response.status_code != 200:
             self._refuse(response.status_code, headers, body, shown, with_cursor=with_cursor)
         links = response.raw.headers.getlist("Link") if hasattr(response.raw.headers, "getlist") else []
-        return Answer(headers, body, links or _one(headers.get("Link")), parse_http_date_ms(headers.get("Date")))
+        return Answer(headers, body, links or _one(headers.get("Link")), _clock_of(headers))
 
     def now_ms(self) -> int:
         return int(self._clock() * 1000)
@@ -208,6 +209,12 @@ class VendorClient:
     def _reason(self, error: BaseException) -> str:
         """The innermost cause in the library's words, without URLs that may hold secrets."""
         return self.masker.mask(f"{type(error).__name__}: {error}")[:SHOWN_BODY_CHARS]
+
+
+def _clock_of(headers: Mapping[str, str]) -> int | None:
+    """The vendor's clock. A Date header is cut to the second: an event of that second is not from the future."""
+    at_ms = parse_http_date_ms(headers.get("Date"))
+    return None if at_ms is None else at_ms + 999
 
 
 def same_origin(one: str, other: str) -> bool:

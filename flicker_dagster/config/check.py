@@ -6,25 +6,28 @@ import re
 from collections.abc import Callable
 from datetime import datetime
 
-from flicker_dagster.config.explain import Problem, suggestion
-from flicker_dagster.config.models import HttpDestination, SourceConfig, Tls
+from flicker_dagster.config.explain import Problem, shown, suggestion
+from flicker_dagster.config.models import Destination, HttpDestination, SourceConfig, Tls, asset_name
 from flicker_dagster.config.secrets import references
 from flicker_dagster.errors import FlickerError
 from flicker_dagster.times import NAMED_FORMATS, parse_time_ms, start_from_ms
 
 LineOf = Callable[[str], int]
 
-#: Which keys each kind of paging needs (any of a group) and which it cannot use.
+#: Which keys each kind of paging needs.
 _NEEDS = {
-    "cursor": [("cursor_param",), ("next_cursor_field",)],
-    "page": [("page_param",)],
-    "offset": [("offset_param",)],
-    "next_url": [("next_url_field",)],
+    "cursor": {
+        "cursor_param": "the query parameter that takes the cursor",
+        "next_cursor_field": "the path of the next cursor in the answer",
+    },
+    "page": {"page_param": "the query parameter that takes the page's number"},
+    "offset": {"offset_param": "the query parameter that takes the offset"},
+    "next_url": {"next_url_field": "the path of the next page's URL in the answer"},
 }
 
 
 def check_source(source: SourceConfig, path: str, line_of: LineOf) -> list[Problem]:
-    """Faults of one source."""
+    """Faults of one source. Those of its destination are `check_destination`'s."""
     found: list[tuple[str, str]] = []
     found += _name(source)
     found += _url(source.endpoint, "endpoint")
@@ -33,29 +36,49 @@ def check_source(source: SourceConfig, path: str, line_of: LineOf) -> list[Probl
     found += _paging(source)
     found += _times(source)
     found += _patterns(source)
-    found += _destination(source.destination)
-    return [Problem(line_of(f"{path}.{key}"), f"{path}.{key}", what) for key, what in found]
+    return _problems(found, path, line_of)
 
 
-def check_together(sources: list[tuple[str, SourceConfig]], line_of: LineOf) -> list[Problem]:
-    """Faults that only show between sources: equal names, and names that Dagster would spell the same."""
+def check_destination(destination: Destination, path: str, line_of: LineOf) -> list[Problem]:
+    """Faults of one destination, of a source or named."""
+    found: list[tuple[str, str]] = []
+    if isinstance(destination, HttpDestination):
+        schemes = [name for name in ("auth", "api_key", "basic") if getattr(destination, name) is not None]
+        schemes += _authorization(destination.headers)
+        found += _one_of(schemes)
+        found += _url(destination.endpoint, "endpoint")
+        found += _tls(destination.tls, "tls")
+        if destination.require_auth and not schemes:
+            found.append(("require_auth", "is true and no auth is configured, expected auth beside it"))
+    return _problems(found, path, line_of)
+
+
+def check_together(names: list[tuple[str, str]], line_of: LineOf) -> list[Problem]:
+    """Faults that only show between sources, given as (path, name): names that are equal or that Dagster would
+    spell the same. Upper and lower case count as the same, as they are in some file systems."""
     problems: list[Problem] = []
-    by_asset: dict[str, tuple[str, SourceConfig]] = {}
-    for path, source in sources:
-        first_path, first = by_asset.setdefault(source.asset_name.lower(), (path, source))
-        if first is source:
+    by_asset: dict[str, tuple[str, str]] = {}
+    for path, name in names:
+        first_path, first = by_asset.setdefault(asset_name(name).lower(), (path, name))
+        if first_path == path:
             continue
         where = f"{path}.name"
         line = line_of(f"{first_path}.name")
-        if first.name == source.name:
-            what = f"{source.name!r} is already the name of the source on line {line}, expected a name of its own"
+        if first == name:
+            what = f"{name!r} is already the name of the source on line {line}, expected a name of its own"
+        elif first.lower() == name.lower():
+            what = f"{name!r} and {first!r} (line {line}) differ in upper and lower case only, expected another name"
         else:
             what = (
-                f"{source.name!r} and {first.name!r} (line {line}) are both {source.asset_name!r} in Dagster, "
+                f"{name!r} and {first!r} (line {line}) are both {asset_name(name)!r} in Dagster, "
                 "expected names that differ in letters or digits"
             )
         problems.append(Problem(line_of(where), where, what))
     return problems
+
+
+def _problems(found: list[tuple[str, str]], path: str, line_of: LineOf) -> list[Problem]:
+    return [Problem(line_of(f"{path}.{key}"), f"{path}.{key}", what) for key, what in found]
 
 
 def _name(source: SourceConfig) -> list[tuple[str, str]]:
@@ -69,32 +92,25 @@ def _name(source: SourceConfig) -> list[tuple[str, str]]:
 def _url(template: str, key: str) -> list[tuple[str, str]]:
     if template.startswith("${") or re.match(r"https?://[^/\s]", template):
         return []
-    return [(key, f"found {template!r}, expected a URL that begins with https:// or http://")]
+    return [(key, f"found {shown(template)}, expected a URL that begins with https:// or http://")]
 
 
 def _source_auth(source: SourceConfig) -> list[tuple[str, str]]:
+    own_header = source.api_key_header is not None and source.api_key_header.lower() != "authorization"
+    if source.api_key is not None and own_header and source.basic is None:
+        return []  # a key in a header of its own may stand beside Authorization, as some gateways want it
     schemes = [name for name in ("api_key", "basic") if getattr(source, name) is not None]
-    if any(name.lower() == "authorization" for name in source.headers):
-        schemes.append("headers.Authorization")
-    return _one_of(schemes, "")
+    return _one_of(schemes + _authorization(source.headers))
 
 
-def _destination(destination: HttpDestination) -> list[tuple[str, str]]:
-    schemes = [name for name in ("auth", "api_key", "basic") if getattr(destination, name) is not None]
-    if any(name.lower() == "authorization" for name in destination.headers):
-        schemes.append("headers.Authorization")
-    found = _one_of(schemes, "destination.")
-    found += _url(destination.endpoint, "destination.endpoint")
-    found += _tls(destination.tls, "destination.tls")
-    if destination.require_auth and not schemes:
-        found.append(("destination.require_auth", "is true and no auth is configured, expected destination.auth"))
-    return found
+def _authorization(headers: dict[str, str]) -> list[str]:
+    return [f"headers.{name}" for name in headers if name.lower() == "authorization"]
 
 
-def _one_of(schemes: list[str], prefix: str) -> list[tuple[str, str]]:
+def _one_of(schemes: list[str]) -> list[tuple[str, str]]:
     if len(schemes) < 2:
         return []
-    return [(f"{prefix}{schemes[-1]}", f"two ways to authenticate at once ({' and '.join(schemes)}), expected one")]
+    return [(schemes[-1], f"two ways to authenticate at once ({' and '.join(schemes)}), expected one")]
 
 
 def _tls(tls: Tls | None, key: str) -> list[tuple[str, str]]:
@@ -110,9 +126,9 @@ def _paging(source: SourceConfig) -> list[tuple[str, str]]:
         return []  # nothing was said of paging: one page is read, as the original does without its parameters
     kind = paging.pagination_type
     return [
-        (f"pagination.{group[0]}", f"is missing, expected {' or '.join(group)} with pagination_type {kind}")
-        for group in _NEEDS.get(kind, [])
-        if not any(getattr(paging, name) for name in group)
+        (f"pagination.{key}", f"is missing, expected {meaning} (pagination_type is {kind})")
+        for key, meaning in _NEEDS.get(kind, {}).items()
+        if not getattr(paging, key)
     ]
 
 
@@ -139,7 +155,7 @@ def _time_format(fmt: str, key: str) -> list[tuple[str, str]]:
         try:
             datetime(2026, 1, 2).strftime(fmt)
         except ValueError as error:
-            return [(key, f"found {fmt!r}, expected a strftime pattern: {error}")]
+            return [(key, f"found {fmt!r}, expected a strftime pattern ({error})")]
         return []
     known = ", ".join(NAMED_FORMATS)
     return [(key, f"found {fmt!r}, expected one of {known} or a strftime pattern{suggestion(fmt, NAMED_FORMATS)}")]
@@ -152,5 +168,6 @@ def _patterns(source: SourceConfig) -> list[tuple[str, str]]:
             try:
                 each.compiled()
             except re.error as error:
-                found.append((f"{key}[{index}]", f"found {each.pattern!r}, expected a regular expression: {error}"))
+                where = f"{key}[{index}].pattern" if each.field is not None else f"{key}[{index}]"
+                found.append((where, f"found {each.pattern!r}, expected a regular expression ({error})"))
     return found

@@ -8,60 +8,43 @@ from typing import Any, NamedTuple
 
 from pydantic import ValidationError
 
-from flicker_dagster.config.models import (
-    BasicAuth,
-    BasicDestinationAuth,
-    BearerAuth,
-    FieldFilter,
-    HeaderAuth,
-    HttpDestination,
-    Limits,
-    Pagination,
-    RateLimit,
-    Record,
-    RetryConfig,
-    SourceConfig,
-    SweepConfig,
-    Tls,
-    WindowConfig,
-)
+from flicker_dagster.config.models import Record
+from flicker_dagster.config.secrets import is_secret_key
+from flicker_dagster.config.shape import meant, options, places, tag_of
 
-#: Which record stands under which key; a source's path ends with one of these, or is the source itself.
-_RECORDS: dict[str, list[type[Record]]] = {
-    "source": [SourceConfig],
-    "destination": [HttpDestination],
-    "pagination": [Pagination],
-    "retry": [RetryConfig],
-    "window": [WindowConfig],
-    "sweep": [SweepConfig],
-    "rate_limit": [RateLimit],
-    "limits": [Limits],
-    "tls": [Tls],
-    "basic": [BasicAuth],
-    "auth": [BearerAuth, BasicDestinationAuth, HeaderAuth],
-    "match_on": [FieldFilter],
-    "exclude_on": [FieldFilter],
-}
+#: More keys than these are not listed in a message.
+MOST_KEYS_LISTED = 8
+
+#: Faults whose last step is a key that is not there, or not known.
+_NAMES_A_KEY = ("missing", "extra_forbidden", "invalid_key")
 
 _EXPECTED = {
-    "int_type": "a whole number",
-    "int_from_float": "a whole number",
-    "int_parsing": "a whole number",
-    "float_type": "a number",
-    "float_parsing": "a number",
-    "bool_type": "true or false",
-    "bool_parsing": "true or false",
-    "string_type": "text",
-    "list_type": "a list",
-    "dict_type": "a mapping",
-    "model_type": "a mapping",
-    "model_attributes_type": "a mapping",
-    "literal_error": "one of {expected}",
-    "union_tag_invalid": "one of {expected_tags}",
-    "greater_than_equal": "{ge} or more",
-    "less_than_equal": "{le} or less",
-    "less_than": "less than {lt}",
-    "string_too_short": "some text",
+    "int_type": ["a whole number"],
+    "int_from_float": ["a whole number"],
+    "float_type": ["a number"],
+    "bool_type": ["true", "false"],
+    "string_type": ["text"],
+    "list_type": ["a list"],
+    "dict_type": ["a mapping"],
+    "model_type": ["a mapping"],
+    "model_attributes_type": ["a mapping"],
+    "string_too_short": ["some text"],
+    "finite_number": ["a number"],
+}
+
+_MEANINGS = {
+    "source.name": "a name such as okta-audit-logs",
+    "source.endpoint": "a URL such as https://company.okta.com/api/v1/logs",
+    "destination.endpoint": "the SIEM's URL, such as https://siem.example.com/ingest",
+    "polling_frequency_ms": "a whole number of milliseconds such as 30000",
+    "timestamp_field": "the path of an event's time, such as published",
+    "destination": "where the events go, such as {type: http, endpoint: …}",
+    "token": "the token, such as ${SIEM_API_KEY}",
+    "username": "the user's name",
+    "password": "the password, such as ${SIEM_PASSWORD}",
+    "auth.name": "the header's name, such as X-Api-Key",
+    "value": "the header's value, such as ${SIEM_API_KEY}",
+    "pattern": "a regular expression",
 }
 
 
@@ -71,16 +54,28 @@ class Problem(NamedTuple):
     what: str
 
 
+class _Place(NamedTuple):
+    """Where a fault is: its path, the path around it, the last key, and the records that stand around it."""
+
+    path: str
+    parent: str
+    key: str
+    around: str
+    records: list[type[Record]]
+
+
 def explain(error: ValidationError, raw: Any, base: str, line_of: Callable[[str], int], *, root: str) -> list[Problem]:
-    """One problem per fault. `root` says which record `raw` was meant to be."""
-    problems: dict[str, Problem] = {}
+    """One problem per fault. `root` says which record `raw` was meant to be: a key of `places()`."""
+    faults: dict[str, tuple[_Place, list[Any]]] = {}
     for fault in error.errors(include_url=False):
-        path, parent, key = _locate(fault["loc"], raw, base)
-        if path in problems and fault["type"] != "extra_forbidden":
-            continue  # the branches of a union fail one by one; the first says enough
-        line = line_of(path if fault["type"] != "missing" else parent)
-        problems[path] = Problem(line, path, _words(fault, parent, key, root, base))
-    return list(problems.values())
+        place = _locate(fault, raw, base, root)
+        faults.setdefault(place.path, (place, []))[1].append(fault)
+    problems = []
+    for path, (place, found) in faults.items():
+        if any(other.startswith((f"{path}.", f"{path}[")) for other in faults):
+            continue  # another branch of a union: the branch that got further inside says what is wrong
+        problems.append(Problem(line_of(path), path, _words(found, place)))
+    return problems
 
 
 def suggestion(found: object, known: Iterable[str]) -> str:
@@ -89,96 +84,111 @@ def suggestion(found: object, known: Iterable[str]) -> str:
     return f" (did you mean {close[0]}?)" if close else ""
 
 
-def _locate(loc: tuple[int | str, ...], raw: Any, base: str) -> tuple[str, str, str]:
-    """The path of a fault in the file, its parent's, and the last key. Names of union branches are left out."""
-    path, parent, value = base, base, raw
+def one_of(words: Iterable[str]) -> str:
+    """`a`, `a or b`, `one of a, b or c`."""
+    words = list(dict.fromkeys(words))
+    if len(words) < 3:
+        return " or ".join(words)
+    return f"one of {', '.join(words[:-1])} or {words[-1]}"
+
+
+def shown(value: Any, key: str = "") -> str:
+    """A value as a message may show it. What stands under a secret key is named by its kind only."""
+    if value is None:
+        return "nothing"
+    kinds = {dict: "a mapping", list: "a list", bool: "true or false", int: "a number", float: "a number"}
+    if isinstance(value, dict | list) or is_secret_key(key):
+        return kinds.get(type(value), "text")
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, str):
+        return repr(value if len(value) <= 40 else value[:37] + "…")
+    return repr(value)
+
+
+def _locate(fault: Any, raw: Any, base: str, root: str) -> _Place:
+    """Where in the file a fault is. The names of union branches, which pydantic puts in, are left out."""
+    kind, loc = fault["type"], fault["loc"]
+    path = parent = base
+    around, key, value = root, root, raw
+    records, label_next = meant(places()[root], raw), len(places()[root]) > 1
     for number, part in enumerate(loc):
         last = number == len(loc) - 1
-        if isinstance(value, dict) and (part in value or (last and isinstance(part, str))):
-            parent, path = path, f"{path}.{part}"
+        if label_next and isinstance(value, dict) and part == value.get("type"):
+            label_next = False
+            continue
+        if isinstance(value, dict) and (part in value or (last and kind in _NAMES_A_KEY)):
+            parent, path, key = path, f"{path}.{part}", str(part)
             value = value.get(part)
         elif isinstance(value, list) and isinstance(part, int) and part < len(value):
             parent, path = path, f"{path}[{part}]"
             value = value[part]
-    return path, parent, str(loc[-1]) if loc else ""
+        else:
+            continue
+        if not last and key in places():
+            around, records = key, meant(places()[key], value)
+            label_next = len(places()[key]) > 1
+    if kind.startswith("union_tag"):
+        return _Place(f"{path}.type", path, "type", key, places()[key])
+    return _Place(path, parent, key, around, records)
 
 
-def _words(fault: Any, parent: str, key: str, root: str, base: str) -> str:
-    kind, found = fault["type"], fault.get("input")
-    if kind == "missing":
-        return f"is missing, expected {_meaning(key, parent, root, base)}"
-    if kind == "extra_forbidden":
-        return _unknown_key(key, parent, root, base)
-    if kind == "union_tag_not_found":
-        return (
-            "type is missing, expected one of bearer, basic, header"
-            if key == "auth"
-            else "type is missing, expected http"
-        )
-    context = {name: value for name, value in (fault.get("ctx") or {}).items()}
-    expected = _EXPECTED.get(kind)
-    if expected is None:
-        return f"found {_shown(found)}: {fault['msg']}"
+def _words(faults: list[Any], place: _Place) -> str:
+    kind, key = faults[0]["type"], place.key
+    tags = [tag for record in place.records if (tag := tag_of(record))]
+    if kind == "missing" or kind == "union_tag_not_found":
+        return f"is missing, expected {_meaning(place, tags)}"
+    if kind in ("extra_forbidden", "invalid_key"):
+        return _unknown_key(place)
     if kind == "union_tag_invalid":
-        found = context.get("tag", found)
-    hint = ""
-    if kind in ("literal_error", "union_tag_invalid"):
-        options = str(context.get("expected") or context.get("expected_tags")).replace("'", "")
-        context |= {"expected": options, "expected_tags": options}
-        hint = suggestion(found, options.replace(" or ", ", ").split(", "))
-    expected = expected.format(**context)
-    if kind.startswith("int_") and key.endswith("_ms"):
-        expected = "a whole number of milliseconds"
-    return f"found {_shown(found)}, expected {expected}{hint}"
-
-
-def _unknown_key(key: str, parent: str, root: str, base: str) -> str:
-    records = _records_at(parent, root, base)
-    known = [name for record in records for name in record.model_fields]
-    close = suggestion(key, known)
-    if not close:
-        for place, others in _RECORDS.items():
-            if (
-                place not in ("source", "destination")
-                and others != records
-                and any(key in o.model_fields for o in others)
-            ):
-                return f"unknown key here; it belongs under {place}"
-    return (
-        f"unknown key, expected one of {', '.join(sorted(known))}{close}" if len(known) <= 8 else f"unknown key{close}"
+        found = faults[0]["ctx"]["tag"]
+        return f"found {shown(found)}, expected {one_of(tags)}{suggestion(found, tags)}"
+    found = faults[0].get("input")
+    expected = [words for fault in faults for words in _expected(fault, place)]
+    hint = (
+        suggestion(found, expected) if (isinstance(found, str) and len(expected) > 1) or kind == "literal_error" else ""
     )
+    return f"found {shown(found, key)}, expected {one_of(expected)}{hint}"
 
 
-def _records_at(parent: str, root: str, base: str) -> list[type[Record]]:
-    name = parent[len(base) :].split(".")[-1].split("[")[0]
-    return _RECORDS.get(name or root, _RECORDS[root])
+def _expected(fault: Any, place: _Place) -> list[str]:
+    kind, context = fault["type"], fault.get("ctx") or {}
+    if kind == "literal_error":
+        return [word for record in place.records for word in options(record.model_fields[place.key].annotation)]
+    if kind in ("greater_than_equal", "greater_than"):
+        return [f"{context['ge']:g} or more" if "ge" in context else f"more than {context['gt']:g}"]
+    if kind in ("less_than_equal", "less_than"):
+        return [f"{context['le']:g} or less" if "le" in context else f"less than {context['lt']:g}"]
+    if kind.startswith("int_") and place.key.endswith("_ms"):
+        return ["a whole number of milliseconds"]
+    if kind.startswith("model_") and place.parent.endswith((".match_on", ".exclude_on")):
+        return ["a regular expression", "a mapping with field and pattern"]
+    return _EXPECTED.get(kind, ["another value"])
 
 
-def _meaning(key: str, parent: str, root: str, base: str) -> str:
-    examples = {
-        "name": "a name such as okta-audit-logs",
-        "endpoint": "a URL such as https://company.okta.com/api/v1/logs",
-        "polling_frequency_ms": "a whole number of milliseconds such as 30000",
-        "timestamp_field": "the path of an event's time, such as published",
-        "destination": "where the events go, such as {type: http, endpoint: …}",
-        "type": "the type, such as http",
-        "token": "the token, such as ${SIEM_API_KEY}",
-        "pattern": "a regular expression",
-    }
-    return examples.get(key, "a value")
+def _unknown_key(place: _Place) -> str:
+    known = [name for record in place.records for name in record.model_fields]
+    elsewhere = _where_known(place)
+    if elsewhere:
+        return f"unknown key here; it belongs {elsewhere}"
+    noun = "a source" if place.around == "source" else place.around
+    listed = one_of(sorted(known)) if len(known) <= MOST_KEYS_LISTED else f"a key of {noun}"
+    return f"unknown key, expected {listed}{suggestion(place.key, known)}"
 
 
-def _shown(value: Any) -> str:
-    if isinstance(value, str):
-        return repr(value if len(value) <= 40 else value[:37] + "…")
-    if isinstance(value, dict):
-        return "a mapping"
-    if isinstance(value, list):
-        return "a list"
-    return (
-        "nothing"
-        if value is None
-        else {True: "true", False: "false"}.get(value, repr(value))
-        if isinstance(value, bool)
-        else repr(value)
-    )
+def _where_known(place: _Place) -> str | None:
+    """Where a key that is unknown here is known: nowhere, beside the name of the source, or under another key."""
+    found = [
+        name
+        for name, records in places().items()
+        if name != place.around and any(place.key in record.model_fields for record in records)
+    ]
+    if not found:
+        return None
+    return "at the top of the source" if found[0] == "source" else f"under {found[0]}"
+
+
+def _meaning(place: _Place, tags: list[str]) -> str:
+    if place.key == "type" and tags:
+        return one_of(tags)
+    return _MEANINGS.get(f"{place.around}.{place.key}") or _MEANINGS.get(place.key) or "a value"

@@ -2,25 +2,28 @@
 
 from __future__ import annotations
 
+import difflib
 import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from pydantic import ValidationError
+from pydantic import TypeAdapter, ValidationError
 
 from flicker_dagster.config import soql
-from flicker_dagster.config.check import check_source, check_together
-from flicker_dagster.config.explain import Problem, explain, suggestion
+from flicker_dagster.config.check import check_destination, check_source, check_together
+from flicker_dagster.config.explain import Problem, explain, one_of, shown, suggestion
 from flicker_dagster.config.models import (
     FlickerConfig,
     Overrule,
+    RetryConfig,
     SourceConfig,
     destination_adapter,
     nearest_line,
 )
 from flicker_dagster.config.numbers import fill_numbers
-from flicker_dagster.config.vendors import GENERIC, lay_beneath, presets, recognise
+from flicker_dagster.config.shape import places
+from flicker_dagster.config.vendors import GENERIC, Preset, lay_beneath, presets, recognise
 from flicker_dagster.config.yaml_lines import Document
 from flicker_dagster.errors import ConfigError
 
@@ -28,6 +31,16 @@ TOP_LEVEL = ("api_sources", "retry", "destinations", "ledger_retention_ms")
 ELSEWHERE = {
     "log_files": "this Flicker collects api_sources only; ship files with your log agent",
     "docker_containers": "this Flicker collects api_sources only; ship container logs with your log agent",
+}
+
+#: Stands in for a destination or a required key that has a fault of its own, so that the rest can be checked.
+_ANY_DESTINATION = {"type": "http", "endpoint": "https://any.invalid"}
+_ANY_SOURCE = {
+    "name": "any",
+    "endpoint": "https://any.invalid",
+    "polling_frequency_ms": 1,
+    "timestamp_field": "time",
+    "destination": _ANY_DESTINATION,
 }
 
 
@@ -50,7 +63,7 @@ class _Load:
         self.path = path
         self.env = env
         self.document = Document(text)
-        self.problems = [Problem(line, "", what) for line, what in self.document.problems]
+        self.problems = [Problem(*each) for each in self.document.problems]
         self.overruled: list[Overrule] = []
         self.notes: list[str] = []
 
@@ -62,21 +75,19 @@ class _Load:
                 self._add("", f"{what}, expected a mapping with the key api_sources")
             raise self._error()
         self._top_level(data)
-        destinations = self._destinations(data)
-        sources = [
-            source
-            for number, raw in enumerate(self._sources(data))
-            if (source := self._source(raw, f"api_sources[{number}]", data, destinations)) is not None
-        ]
-        self.problems += check_together(sources, self._line)
+        retry, destinations = self._retry(data), self._destinations(data)
+        raws = {f"api_sources[{number}]": raw for number, raw in enumerate(self._sources(data))}
+        sources = [self._source(raw, path, retry, destinations) for path, raw in raws.items()]
+        names = [(path, raw.get("name")) for path, raw in raws.items() if isinstance(raw, dict)]
+        self.problems += check_together([(path, name) for path, name in names if isinstance(name, str)], self._line)
         retention = data.get("ledger_retention_ms", FlickerConfig.model_fields["ledger_retention_ms"].default)
         if not isinstance(retention, int) or isinstance(retention, bool) or retention < 0:
-            self._add("ledger_retention_ms", f"found {retention!r}, expected a whole number of milliseconds")
+            self._add("ledger_retention_ms", f"found {shown(retention)}, expected a whole number of milliseconds")
         if self.problems:
             raise self._error()
         return FlickerConfig(
             path=self.path,
-            sources=[source for _, source in sources],
+            sources=[source for source in sources if source is not None],
             ledger_retention_ms=retention,
             overruled=self.overruled,
             notes=self.notes,
@@ -91,8 +102,10 @@ class _Load:
                 continue
             if key in ELSEWHERE:
                 self._add(str(key), ELSEWHERE[key])
+            elif key in SourceConfig.model_fields:
+                self._add(str(key), "unknown key here; it belongs to a source, an entry of api_sources")
             else:
-                self._add(str(key), f"unknown key, expected one of {', '.join(TOP_LEVEL)}{suggestion(key, TOP_LEVEL)}")
+                self._add(str(key), f"unknown key, expected {one_of(TOP_LEVEL)}{suggestion(key, TOP_LEVEL)}")
 
     def _sources(self, data: dict[Any, Any]) -> list[Any]:
         if "api_sources" not in data:
@@ -105,70 +118,84 @@ class _Load:
             return []
         return sources
 
-    def _destinations(self, data: dict[Any, Any]) -> dict[str, Any]:
+    def _retry(self, data: dict[Any, Any]) -> dict[Any, Any]:
+        """The retry keys that all sources share; none where they have a fault."""
+        raw = data.get("retry")
+        if raw is None:
+            return {}
+        return raw if self._validated(TypeAdapter(RetryConfig), raw, "retry", "retry") is not None else {}
+
+    def _destinations(self, data: dict[Any, Any]) -> dict[Any, Any]:
+        """The named destinations. One with a fault is told of here, and is any destination to its sources."""
         found = data.get("destinations") or {}
         if not isinstance(found, dict):
             self._add("destinations", f"found {_kind(found)}, expected a mapping of names to destinations")
             return {}
+        usable: dict[Any, Any] = {}
         for name, raw in found.items():
-            path = f"destinations.{name}"
-            try:
-                destination_adapter().validate_python(fill_numbers(raw, path, self._trouble, self.env))
-            except ValidationError as error:
-                self.problems += explain(error, raw, path, self._line, root="destination")
-        return found
+            path, before = f"destinations.{name}", len(self.problems)
+            destination = self._validated(destination_adapter(), raw, path, "destination")
+            if destination is not None:
+                self.problems += check_destination(destination, path, self._line)
+            usable[name] = raw if len(self.problems) == before else _ANY_DESTINATION
+        return usable
 
-    def _source(
-        self, raw: Any, path: str, data: dict[Any, Any], destinations: dict[str, Any]
-    ) -> tuple[str, SourceConfig] | None:
+    def _validated(self, adapter: TypeAdapter[Any], raw: Any, path: str, root: str) -> Any:
+        filled = fill_numbers(raw, path, self._add, self.env, places()[root])
+        try:
+            return adapter.validate_python(filled)
+        except ValidationError as error:
+            self._explain(error, filled, path, root)
+            return None
+
+    def _source(self, raw: Any, path: str, retry: dict[Any, Any], destinations: dict[Any, Any]) -> SourceConfig | None:
         if not isinstance(raw, dict):
             self._add(path, f"found {_kind(raw)}, expected a source: a mapping with name, endpoint, destination …")
             return None
-        before = len(self.problems)
-        raw = self._with_preset(self._with_shared(dict(raw), path, data, destinations), path)
-        raw = fill_numbers(raw, path, self._trouble, self.env)
+        own_destination = not isinstance(raw.get("destination"), str)
+        raw = self._with_preset(self._with_shared(dict(raw), path, retry, destinations), path)
+        raw = fill_numbers(raw, path, self._add, self.env, [SourceConfig])
+        faulty: set[Any] = set()
         try:
             source = SourceConfig.model_validate(raw)
         except ValidationError as error:
-            self.problems += explain(error, raw, path, self._line, root="source")
-            return None
+            self._explain(error, raw, path, "source")
+            faulty = {fault["loc"][0] for fault in error.errors()}
+            sound = {key: raw[key] for key in SourceConfig.model_fields if key in raw and key not in faulty}
+            source = SourceConfig.model_validate(_ANY_SOURCE | sound)
         self.problems += check_source(source, path, self._line)
-        return None if len(self.problems) > before else (path, source)
+        if own_destination:
+            self.problems += check_destination(source.destination, f"{path}.destination", self._line)
+        return None if faulty else source
 
     def _with_shared(
-        self, raw: dict[Any, Any], path: str, data: dict[Any, Any], destinations: dict[str, Any]
+        self, raw: dict[Any, Any], path: str, retry: dict[Any, Any], destinations: dict[Any, Any]
     ) -> dict[Any, Any]:
         """Global retry beneath, a named destination in place, shorthands written out."""
-        shared, own = data.get("retry"), raw.get("retry")
-        if isinstance(shared, dict) and (own is None or isinstance(own, dict)):
-            raw["retry"] = shared | (own or {})
-        elif shared is not None and not isinstance(shared, dict):
-            self._add("retry", f"found {_kind(shared)}, expected a mapping such as {{max_retries: 5}}")
+        own = raw.get("retry", {})
+        if retry and isinstance(own, dict):
+            raw["retry"] = retry | own
         name = raw.get("destination")
         if isinstance(name, str):
+            raw["destination"] = destinations.get(name, _ANY_DESTINATION)
             if name in destinations:
-                raw["destination"] = destinations[name]
+                self._same_lines(f"{path}.destination", f"destinations.{name}")
             else:
-                known = ", ".join(destinations) or "none is defined"
-                self._add(
-                    f"{path}.destination",
-                    f"found the name {name!r}, expected one under destinations ({known}){suggestion(name, destinations)}",
-                )
-                raw["destination"] = {"type": "http", "endpoint": "http://unknown.invalid"}
+                known = ", ".join(map(str, destinations)) or "none is defined"
+                what = f"found the name {name!r}, expected one under destinations ({known})"
+                self._add(f"{path}.destination", what + suggestion(name, destinations))
         for key in ("match_on", "exclude_on"):
             if isinstance(raw.get(key), list):
                 raw[key] = [{"pattern": each} if isinstance(each, str) else each for each in raw[key]]
         return raw
 
+    def _same_lines(self, path: str, as_path: str) -> None:
+        """What a source takes from elsewhere in the file stands on the lines over there."""
+        lines = self.document.lines
+        lines |= {path + at[len(as_path) :]: line for at, line in lines.items() if at.startswith(f"{as_path}.")}
+
     def _with_preset(self, raw: dict[Any, Any], path: str) -> dict[Any, Any]:
-        vendor = raw.get("vendor")
-        if isinstance(vendor, str) and vendor != GENERIC and vendor not in presets():
-            known = [GENERIC, *presets()]
-            self._add(
-                f"{path}.vendor", f"found {vendor!r}, expected one of {', '.join(known)}{suggestion(vendor, known)}"
-            )
-            return raw
-        preset = None if vendor == GENERIC else recognise(raw)
+        preset = self._preset(raw, path)
         if preset is None:
             return raw
         merged, overruled = lay_beneath(preset, raw, name=str(raw.get("name", path)))
@@ -176,23 +203,36 @@ class _Load:
         if preset.completes == "soql":
             wrong = soql.complete(merged)
             if wrong:
-                own = "endpoint" if "query_params" not in raw else "query_params"
+                own = "endpoint" if "query_params" not in raw else "query_params.q"
                 self._add(f"{path}.{own}", wrong)
         return merged
+
+    def _preset(self, raw: dict[Any, Any], path: str) -> Preset | None:
+        vendor = raw.get("vendor")
+        if vendor == GENERIC:
+            return None
+        if not isinstance(vendor, str) or vendor in presets():
+            return recognise(raw)
+        known = [GENERIC, *presets()]
+        self._add(f"{path}.vendor", f"found {vendor!r}, expected {one_of(known)}{suggestion(vendor, known)}")
+        probable = difflib.get_close_matches(vendor, presets(), n=1)
+        return presets()[probable[0]] if probable else None  # keys that the preset gives are not missing then
 
     # -- problems
 
     def _add(self, path: str, what: str) -> None:
         self.problems.append(Problem(self._line(path), path, what))
 
-    def _trouble(self, path: str, what: str) -> None:
-        self._add(path, what)
+    def _explain(self, error: ValidationError, raw: Any, path: str, root: str) -> None:
+        told = {problem.path for problem in self.problems}
+        found = explain(error, raw, path, self._line, root=root)
+        self.problems += [problem for problem in found if problem.path not in told]
 
     def _line(self, path: str) -> int:
         return nearest_line(self.document.lines, path)
 
     def _error(self) -> ConfigError:
-        lines = sorted(set(self.problems), key=lambda problem: problem.line)
+        lines = sorted(dict.fromkeys(self.problems), key=lambda problem: problem.line)
         return ConfigError([f"{self.path}:{p.line}: {p.path + ': ' if p.path else ''}{p.what}" for p in lines])
 
 

@@ -40,14 +40,18 @@ class Pagination(Record):
     offset_param: str | None = None
     has_more_field: FieldPath | None = None
     next_url_field: FieldPath | None = Field(
-        None, description="body field with the next page's URL, absolute or relative"
+        default=None, description="body field with the next page's URL, absolute or relative"
     )
     link_rel: str = "next"
     durable_cursor: bool = Field(
-        False, description="the vendor's cursor may be kept between polls and is where the next poll starts"
+        default=False, description="the vendor's cursor may be kept between polls and is where the next poll starts"
     )
-    repeat_params: bool = Field(True, description="send the first request's parameters again with each cursor or page")
-    stop_on_short_page: bool = Field(False, description="a page with fewer than page_size events is the last one")
+    repeat_params: bool = Field(
+        default=True, description="send the first request's parameters again with each cursor or page"
+    )
+    stop_on_short_page: bool = Field(
+        default=False, description="a page with fewer than page_size events is the last one"
+    )
     cursor_expired_status: list[int] = Field(default_factory=lambda: [400, 404, 410])
 
 
@@ -68,20 +72,24 @@ class RetryConfig(Record):
     max_retries: Annotated[int, Field(ge=0)] = 5
     initial_delay_ms: Milliseconds = 1_000
     max_delay_ms: Milliseconds = 60_000
-    max_queue_size: int | None = Field(None, description="accepted for old files; nothing is ever dropped from a queue")
+    max_queue_size: int | None = Field(
+        default=None, description="accepted for old files; nothing is ever dropped from a queue"
+    )
 
 
 class WindowConfig(Record):
     size: Literal["hour", "day"] = "hour"
-    start: str | None = Field(None, description="ISO date or time of the first window; default: when first collected")
+    start: str | None = Field(
+        default=None, description="ISO date or time of the first window; default: when first collected"
+    )
 
 
 class SweepConfig(Record):
     enabled: bool = True
-    settle_ms: Milliseconds = Field(600_000, description="how long after its end a window is left to settle")
+    settle_ms: Milliseconds = Field(default=600_000, description="how long after its end a window is left to settle")
     max_windows_per_tick: Annotated[int, Field(ge=1)] = 6
     revisit_ms: list[Milliseconds] = Field(default_factory=list, description="ages at which a window is read again")
-    cron: str | None = Field(None, description="when to look for windows to sweep; default every five minutes")
+    cron: str | None = Field(default=None, description="when to look for windows to sweep; default every five minutes")
 
 
 class RateLimit(Record):
@@ -91,18 +99,22 @@ class RateLimit(Record):
     remaining_header: str | None = None
     reset_header: str | None = None
     reset_format: Literal["unix", "unix_ms", "seconds", "iso8601"] = "unix"
-    reserve: Annotated[float, Field(ge=0, lt=1)] = Field(0.1, description="share of the quota left to others")
-    min_interval_ms: Milliseconds = Field(0, description="least time between two requests")
+    reserve: Annotated[float, Field(ge=0, lt=1)] = Field(default=0.1, description="share of the quota left to others")
+    min_interval_ms: Milliseconds = Field(default=0, description="least time between two requests")
 
 
 class Limits(Record):
-    page_bytes: int = Field(64 * 1024 * 1024, description="largest answer accepted")
+    page_bytes: int = Field(default=64 * 1024 * 1024, description="largest answer accepted")
     connect_timeout_ms: Milliseconds = 10_000
     read_timeout_ms: Milliseconds = 60_000
-    run_seconds: int = Field(600, description="longest one run fetches before it hands over and keeps a resume point")
-    run_pages: int = Field(10_000, description="most pages one run fetches before it hands over")
-    spool_bytes: int = Field(2 * 1024**3, description="cap of events waiting for the SIEM; fetching pauses there")
-    max_wait_ms: Milliseconds = Field(60_000, description="longest wait for a rate limit inside a run")
+    run_seconds: int = Field(
+        default=600, description="longest one run fetches before it hands over and keeps a resume point"
+    )
+    run_pages: int = Field(default=10_000, description="most pages one run fetches before it hands over")
+    spool_bytes: int = Field(
+        default=2 * 1024**3, description="cap of events waiting for the SIEM; fetching pauses there"
+    )
+    max_wait_ms: Milliseconds = Field(default=60_000, description="longest wait for a rate limit inside a run")
 
 
 class Tls(Record):
@@ -135,8 +147,8 @@ class HttpDestination(Record):
     type: Literal["http"]
     endpoint: Template
     auth: Annotated[BearerAuth | BasicDestinationAuth | HeaderAuth, Field(discriminator="type")] | None = None
-    api_key: Template | None = Field(None, description="original spelling of auth.type bearer")
-    basic: BasicAuth | None = Field(None, description="original spelling of auth.type basic")
+    api_key: Template | None = Field(default=None, description="original spelling of auth.type bearer")
+    basic: BasicAuth | None = Field(default=None, description="original spelling of auth.type basic")
     require_auth: bool = False
     headers: dict[str, Template] = Field(default_factory=dict)
     compression: bool | Literal["gzip", "none"] = False
@@ -156,13 +168,18 @@ def destination_adapter() -> TypeAdapter[HttpDestination]:
     return TypeAdapter(Destination)
 
 
+def asset_name(name: str) -> str:
+    """A source's name as Dagster spells it: `okta-audit-logs` → `okta_audit_logs`."""
+    return re.sub(r"[^A-Za-z0-9_]", "_", name)
+
+
 class SourceConfig(Record):
     """One entry of `api_sources`."""
 
     name: Annotated[str, Field(min_length=1)]
     endpoint: Template
     vendor: str | None = Field(
-        None, description="name of a preset, or `generic` for none; default: by the endpoint's host"
+        default=None, description="name of a preset, or `generic` for none; default: by the endpoint's host"
     )
     description: str | None = None
     owners: list[str] = Field(default_factory=list)
@@ -171,7 +188,9 @@ class SourceConfig(Record):
 
     headers: dict[str, Template] = Field(default_factory=dict)
     api_key: Template | None = None
-    api_key_header: str | None = Field(None, description="header that carries api_key; default Authorization: Bearer")
+    api_key_header: str | None = Field(
+        default=None, description="header that carries api_key; default Authorization: Bearer"
+    )
     basic: BasicAuth | None = None
     tls: Tls | None = None
     query_params: dict[str, Template] = Field(
@@ -179,31 +198,33 @@ class SourceConfig(Record):
     )
 
     results_field: FieldPath = ""
-    error_field: FieldPath | None = Field(None, description="a non-empty value here in a 200 is an error")
+    error_field: FieldPath | None = Field(default=None, description="a non-empty value here in a 200 is an error")
     id_field: FieldPath | list[FieldPath] | None = None
     equal_rows: Literal["same", "distinct"] = Field(
-        "same", description="where events have no id: are byte-identical rows one event, or several?"
+        default="same", description="where events have no id: are byte-identical rows one event, or several?"
     )
     timestamp_field: FieldPath | list[FieldPath] = Field(description="first readable one is the event's time")
     timestamp_format: str = Field(
-        "auto", description="auto, iso8601, rfc3339, unix, unix_ms, unix_us, unix_ns or strptime"
+        default="auto", description="auto, iso8601, rfc3339, unix, unix_ms, unix_us, unix_ns or strptime"
     )
     message_field: FieldPath | None = None
 
     time_filter_param: str | None = None
     time_filter_until_param: str | None = None
-    time_filter_format: str = Field("rfc3339", description="iso8601, rfc3339, unix, unix_ms or a strftime pattern")
+    time_filter_format: str = Field(
+        default="rfc3339", description="iso8601, rfc3339, unix, unix_ms or a strftime pattern"
+    )
     time_filter_bounded_live: bool = Field(
-        True, description="send the upper bound on live polls too, not only on windows"
+        default=True, description="send the upper bound on live polls too, not only on windows"
     )
 
     pagination: Pagination = Field(default_factory=Pagination)
     order: Literal["ascending", "descending", "unordered"] = "unordered"
     lookback_ms: Milliseconds = 120_000
-    delay_ms: Milliseconds = Field(0, description="stay this far behind the vendor's clock")
-    slice_ms: Milliseconds | None = Field(None, description="longest span asked for in one walk")
-    retention_ms: Milliseconds | None = Field(None, description="how far back the vendor keeps events")
-    start_from: str = Field("now", description="now, an ISO time, or an age such as 24h or 7d")
+    delay_ms: Milliseconds = Field(default=0, description="stay this far behind the vendor's clock")
+    slice_ms: Milliseconds | None = Field(default=None, description="longest span asked for in one walk")
+    retention_ms: Milliseconds | None = Field(default=None, description="how far back the vendor keeps events")
+    start_from: str = Field(default="now", description="now, an ISO time, or an age such as 24h or 7d")
 
     window: WindowConfig = Field(default_factory=WindowConfig)
     sweep: SweepConfig = Field(default_factory=SweepConfig)
@@ -220,7 +241,7 @@ class SourceConfig(Record):
     @property
     def asset_name(self) -> str:
         """The source's name as Dagster spells it: `okta-audit-logs` → `okta_audit_logs`."""
-        return re.sub(r"[^A-Za-z0-9_]", "_", self.name)
+        return asset_name(self.name)
 
 
 class Overrule(Record):

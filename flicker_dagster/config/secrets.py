@@ -1,33 +1,32 @@
-"""`${VAR}`, `${VAR:-default}` and `${file:path}`: resolved when used, and masked wherever text leaves the program."""
+"""`${VAR}`, `${VAR:-default}` and `${file:path}`: what they stand for, which is looked up only when it is used."""
 
 from __future__ import annotations
 
-import base64
-import json
 import os
 import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from urllib.parse import quote, quote_plus
 
 import msgspec
 
-from flicker_dagster.config.models import FlickerConfig, Record, SourceConfig
+from flicker_dagster.config.models import FlickerConfig, Record
 from flicker_dagster.errors import SecretUnset
 
 _REFERENCE = re.compile(
     r"\$\$|\$\{(?P<name>[A-Za-z_][A-Za-z0-9_]*)(?::-(?P<default>[^}]*))?\}|\$\{file:(?P<file>[^}]+)\}"
 )
 
-#: Shorter values are words of the language as often as they are secrets; masking them would tear every message.
-SHORTEST_SECRET = 4
-
-MASK = "***"
-
 #: Keys whose values are secret even where they are written out in the file.
 _SECRET_KEYS = re.compile(
-    r"(authorization|api[_-]?key|token|secret|password|cookie|^value$)(?!.*_(header|field|param)$)", re.IGNORECASE
+    r"(authorization|api[_-]?key|token|secret|password|passphrase|credential|cookie|[_-]key$|(^|\.)value$)"
+    r"(?!.*_(header|field|param)$)",
+    re.IGNORECASE,
 )
+
+
+def is_secret_key(path: str) -> bool:
+    """May what stands under this key, or dotted path, be a secret? `api_key_header` and its like only name one."""
+    return _SECRET_KEYS.search(path) is not None
 
 
 class Reference(msgspec.Struct, frozen=True):
@@ -92,106 +91,19 @@ def unset_variables(config: FlickerConfig, env: Mapping[str, str]) -> list[str]:
 
 def templates_of(record: Record, path: str) -> Iterator[tuple[str, str]]:
     """Every text of a record that holds a reference, with its path."""
-    for name in type(record).model_fields:
-        yield from _templates(getattr(record, name), f"{path}.{name}")
+    return ((at, text) for at, text in texts_of(record, path) if references(text))
 
 
-def _templates(value: object, path: str) -> Iterator[tuple[str, str]]:
+def texts_of(value: object, path: str) -> Iterator[tuple[str, str]]:
+    """Every text inside a record, mapping or list, with its path."""
     if isinstance(value, str):
-        if references(value):
-            yield path, value
+        yield path, value
     elif isinstance(value, Record):
-        yield from templates_of(value, path)
+        for name in type(value).model_fields:
+            yield from texts_of(getattr(value, name), f"{path}.{name}")
     elif isinstance(value, dict):
         for key, inner in value.items():
-            yield from _templates(inner, f"{path}.{key}")
+            yield from texts_of(inner, f"{path}.{key}")
     elif isinstance(value, list | tuple):
         for index, inner in enumerate(value):
-            yield from _templates(inner, f"{path}[{index}]")
-
-
-class Masker:
-    """Replaces known secret values in texts, in every spelling in which one may turn up there."""
-
-    def __init__(self, values: list[str]) -> None:
-        self._values = sorted({value for value in values if len(value) >= SHORTEST_SECRET}, key=len, reverse=True)
-        spellings = {spelling for value in self._values for spelling in _spellings(value)}
-        ordered = sorted(spellings, key=len, reverse=True)
-        self._pattern = re.compile("|".join(map(re.escape, ordered))) if ordered else None
-
-    @classmethod
-    def for_source(cls, source: SourceConfig, env: Mapping[str, str] | None = None) -> Masker:
-        """Everything secret of a source: what its references stand for, and what its secret keys spell out.
-
-        An unset reference has no value to hide; using it raises elsewhere.
-        """
-        env = os.environ if env is None else env
-        values: list[str] = []
-        for path, template in templates_of(source, source.name):
-            for reference in references(template):
-                try:
-                    value = reference.value(env)
-                except SecretUnset:
-                    continue
-                if value != reference.default and not _is_address(value):
-                    values.append(value)
-            if _SECRET_KEYS.search(path):
-                values += _words(template, env)
-        values += _literal_secrets(source)
-        return cls(values)
-
-    def mask(self, text: str) -> str:
-        return text if self._pattern is None else self._pattern.sub(MASK, text)
-
-    def seal(self, text: str) -> str:
-        """Replace secrets in a URL by placeholders, so that it may be kept as a cursor."""
-        for number, value in enumerate(self._values):
-            for spelling in (quote(value, safe=""), quote_plus(value), value):
-                text = text.replace(spelling, f"${{secret:{number}}}")
-        return text
-
-    def unseal(self, text: str) -> str:
-        """The URL again, with the secrets of today in place."""
-        for number, value in enumerate(self._values):
-            text = text.replace(f"${{secret:{number}}}", quote(value, safe=""))
-        return text
-
-
-def _spellings(value: str) -> Iterator[str]:
-    yield value
-    yield quote(value, safe="")
-    yield quote_plus(value)
-    yield quote(value)
-    yield json.dumps(value)[1:-1]
-    yield repr(value)[1:-1]
-    encoded = base64.b64encode(value.encode()).decode()
-    yield encoded.rstrip("=")
-    yield base64.urlsafe_b64encode(value.encode()).decode().rstrip("=")
-
-
-def _words(template: str, env: Mapping[str, str]) -> list[str]:
-    """The words of a secret value: of `SSWS abc` the second is the secret, and a vendor may show it alone."""
-    try:
-        return [word for word in resolve(template, env=env).split() if len(word) >= 8]
-    except SecretUnset:
-        return []
-
-
-def _literal_secrets(source: SourceConfig) -> list[str]:
-    """Secrets written out in the file instead of referred to."""
-    found: list[str] = []
-    records: list[tuple[str, object]] = [("source", source)]
-    while records:
-        path, value = records.pop()
-        if isinstance(value, Record):
-            records += [(name, getattr(value, name)) for name in type(value).model_fields]
-        elif isinstance(value, dict):
-            records += list(value.items())
-        elif isinstance(value, str) and _SECRET_KEYS.search(path) and not references(value):
-            found += [word for word in value.split() if len(word) >= 8]
-    return found
-
-
-def _is_address(value: str) -> bool:
-    """An endpoint from the environment is no secret, and hiding it would hide what went wrong."""
-    return value.startswith(("http://", "https://")) and "@" not in value
+            yield from texts_of(inner, f"{path}[{index}]")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from typing import Any
-from urllib.parse import parse_qsl, quote, urlencode, urlsplit, urlunsplit
+from urllib.parse import unquote_plus
 
 _QUERY = re.compile(
     r"^\s*SELECT\s+(?P<fields>.+?)\s+FROM\s+(?P<object>\w+)(?:\s+WHERE\s+(?P<where>.+?))?"
@@ -31,6 +31,8 @@ def complete(raw: dict[str, Any]) -> str | None:
     time = time[0] if isinstance(time, list) else time
     if found["where"] and "{start}" not in found["where"]:
         return f"the SOQL query has a WHERE without bounds; add: AND {time} >= {{start}} AND {time} <= {{end}}"
+    if found["order"] and not re.match(rf"{re.escape(time)}(\s+ASC)?\s*(,|$)", found["order"], re.IGNORECASE):
+        return f"the SOQL query is ordered by {found['order']}, expected ORDER BY {time} ASC, or none"
     fields = [field.strip() for field in found["fields"].split(",")]
     fields += [name for name in ("Id", time) if name.lower() not in {field.lower() for field in fields}]
     where = found["where"] or f"{time} >= {{start}} AND {time} <= {{end}}"
@@ -42,12 +44,14 @@ def complete(raw: dict[str, Any]) -> str | None:
 
 
 def _taken_from_endpoint(raw: dict[str, Any]) -> str | None:
+    """The query of the endpoint, which then stands there no more. The rest stays as written, templates and all."""
     endpoint = raw.get("endpoint")
-    if not isinstance(endpoint, str):
+    if not isinstance(endpoint, str) or "?" not in endpoint:
         return None
-    parts = urlsplit(endpoint)
-    params = dict(parse_qsl(parts.query, keep_blank_values=True))
-    query = params.pop("q", None)
-    if query is not None:
-        raw["endpoint"] = urlunsplit(parts._replace(query=urlencode(params, quote_via=quote)))
-    return query
+    address, _, params = endpoint.partition("?")
+    rest = [param for param in params.split("&") if not param.startswith("q=")]
+    queries = [unquote_plus(param[2:]) for param in params.split("&") if param.startswith("q=")]
+    if not queries:
+        return None
+    raw["endpoint"] = f"{address}?{'&'.join(rest)}" if rest else address
+    return queries[0]

@@ -6,6 +6,7 @@ because the documented configuration describes them wrongly, each with the reaso
 
 from __future__ import annotations
 
+from copy import deepcopy
 from fnmatch import fnmatch
 from functools import cache
 from importlib import resources
@@ -56,10 +57,16 @@ def recognise(raw: dict[str, Any]) -> Preset | None:
     if isinstance(vendor, str):
         return presets().get(vendor)
     endpoint = raw.get("endpoint")
-    host = urlsplit(endpoint).hostname if isinstance(endpoint, str) and "${" not in endpoint.split("/")[2:3] else None
-    if not host:
-        return None
+    host = _host(endpoint) if isinstance(endpoint, str) else ""
     return next((p for p in presets().values() if any(fnmatch(host, pattern) for pattern in p.hosts)), None)
+
+
+def _host(endpoint: str) -> str:
+    """The endpoint's host; empty where it is none, or only a variable knows it."""
+    try:
+        return urlsplit(endpoint).hostname or ""
+    except ValueError:  # such as an unclosed bracket
+        return ""
 
 
 def lay_beneath(preset: Preset, raw: dict[str, Any], *, name: str) -> tuple[dict[str, Any], list[Overrule]]:
@@ -67,7 +74,7 @@ def lay_beneath(preset: Preset, raw: dict[str, Any], *, name: str) -> tuple[dict
 
     Overruled keys carry no line yet (0): the loader knows it.
     """
-    merged = _merge(preset.source, raw)
+    merged = _merge(deepcopy(preset.source), raw)
     overruled: list[Overrule] = []
     for key, why in preset.overrules.items():
         parts = key.split(".")

@@ -17,8 +17,9 @@ from isal import igzip
 from requests.utils import get_environ_proxies, select_proxy
 
 from flicker_dagster import __version__
+from flicker_dagster.config.masking import Masker
 from flicker_dagster.config.models import BasicDestinationAuth, BearerAuth, HttpDestination, SourceConfig
-from flicker_dagster.config.secrets import Masker, resolve
+from flicker_dagster.config.secrets import resolve
 from flicker_dagster.deliver.formats import Buffer, format_of
 from flicker_dagster.deliver.outcomes import Ambiguous, Blocked, Outcome, Retry, classify_http
 from flicker_dagster.errors import DestinationBlocked

@@ -70,6 +70,14 @@ def capture_interrupts() -> Any:
     return capture()
 
 
+def stored_cursor(context: dg.SensorEvaluationContext) -> str | None:
+    """The sensor's cursor as it is stored at this moment, which an operator may have edited since the tick began."""
+    for state in context.instance.all_instigator_state():
+        if state.instigator_name == context.sensor_name:
+            return getattr(state.instigator_data, "cursor", None)
+    return None
+
+
 def report_lost_worker(run: dg.DagsterRun, instance: dg.DagsterInstance, how: str) -> None:
     """Fail a run whose process ended without finishing it."""
     instance.report_engine_event(f"Run worker ended without finishing the run: {how}", run)

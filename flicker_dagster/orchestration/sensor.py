@@ -17,7 +17,7 @@ import dagster as dg
 
 from flicker_dagster.config.models import SourceConfig
 from flicker_dagster.errors import CollectError
-from flicker_dagster.orchestration import names
+from flicker_dagster.orchestration import internals, names
 from flicker_dagster.orchestration.cursor import LiveCursor, fold, parse_cursor
 from flicker_dagster.orchestration.history import (
     LiveOutcome,
@@ -57,9 +57,17 @@ def build_live_sensor(
         ),
     )
     def live(context: dg.SensorEvaluationContext) -> dg.SensorResult:
-        return tick(context, source, open_work())
+        return unless_edited(context, tick(context, source, open_work()))
 
     return live
+
+
+def unless_edited(context: dg.SensorEvaluationContext, result: dg.SensorResult) -> dg.SensorResult:
+    """Drop what a tick decided if the cursor was edited while it thought: Dagster would overwrite the edit with ours."""
+    stored = internals.stored_cursor(context)
+    if stored is None or stored == context.cursor:
+        return result
+    return dg.SensorResult(skip_reason="the cursor was edited by hand during this tick", cursor=stored)
 
 
 def interval_s(source: SourceConfig) -> int:

@@ -113,17 +113,17 @@ class World:
         received = self.siem.ids(f"/{name}")  # first: what arrives meanwhile was emitted before
         emitted = vendor.emitter.emitted()
         now_ms = int(self._clock() * 1000)
-        outstanding = [event for event in emitted if event.id not in received and _wanted(name, event.body)]
+        outstanding = [event for event in emitted if event.id not in received and is_listed(name, event.body)]
         young = sum(now_ms - event.visible_ms < IN_FLIGHT_S * 1000 for event in outstanding)
-        wanted = {event.id for event in emitted if _wanted(name, event.body)}
+        listed = {event.id for event in emitted if is_listed(name, event.body)}
         return Row(
             source=name,
-            emitted=len(wanted),
+            emitted=len(listed),
             in_siem=len(received),
             in_flight=young,
             missing=len(outstanding),
             twice=sum(received.values()) - len(received),
-            unknown=len(received.keys() - wanted),
+            unknown=len(received.keys() - listed),
         )
 
     def _serve_page(self, request: Request) -> Response:
@@ -133,6 +133,6 @@ class World:
         return Response(200, html, [("Content-Type", "text/html; charset=utf-8")])
 
 
-def _wanted(vendor: str, body: bytes) -> bool:
+def is_listed(vendor: str, body: bytes) -> bool:
     """GitHub lists git events only when asked for them (`include=all`)."""
     return vendor != "github" or b'"action":"git.' not in body

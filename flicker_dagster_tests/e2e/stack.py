@@ -12,11 +12,11 @@ from typing import Any
 import pytest
 import requests
 import yaml
-from flicker_dagster.simulator.world import World
 
 from flicker_dagster.cli.demo import TOKENS, demo_config
 from flicker_dagster.cli.supervise import Supervisor, free_port
 from flicker_dagster.orchestration.settings import Settings
+from flicker_dagster.simulator.world import World, is_listed
 
 #: Generous: the machine may be busy, and waiting ends as soon as the condition holds.
 PATIENCE_S = 90
@@ -65,18 +65,32 @@ class Stack:
 
     def wait(self, condition: Callable[[], Any], what: str, *, patience_s: float = PATIENCE_S) -> Any:
         """Await a condition; answers what it answered. Fails with the words of what was waited for."""
+        found = self.comes_true(condition, patience_s=patience_s)
+        if found:
+            return found
+        pytest.fail(f"not within {patience_s:g} s: {what}; now {[vars(row) for row in self.world.compare()]}")
+
+    def comes_true(self, condition: Callable[[], Any], *, patience_s: float) -> Any:
         deadline_s = time.monotonic() + patience_s
         while time.monotonic() < deadline_s:
             for child in self.supervisor.children:
-                self.supervisor._revive(child)
+                self.supervisor.revive(child)
             found = condition()
             if found:
                 return found
             time.sleep(0.25)
-        pytest.fail(f"not within {patience_s:g} s: {what}; now {[vars(row) for row in self.world.compare()]}")
+        return None
 
-    def all_delivered(self) -> bool:
-        return all(row.missing == 0 and row.emitted for row in self.world.compare())
+    def wait_delivered(self, what: str = "everything emitted so far is in the SIEM") -> None:
+        """Await that the SIEM holds all that the vendors have emitted until now, while they go on emitting."""
+        emitted = {
+            name: {event.id for event in vendor.emitter.emitted() if is_listed(name, event.body)}
+            for name, vendor in self.world.vendors.items()
+        }
+        self.wait(lambda: all(ids <= set(self.world.siem.ids(f"/{name}")) for name, ids in emitted.items()), what)
+
+    def twice(self) -> list[int]:
+        return [row.twice for row in self.world.compare()]
 
     def _ui_answers(self) -> bool:
         try:

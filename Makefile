@@ -1,0 +1,49 @@
+# Flicker on Dagster: everything a developer needs. `make` alone tells what there is.
+#
+#   make demo DURATION=60     the demo, ended after a minute
+#   make PYTHON=python3.12 …  another interpreter for .venv (after `make clean`)
+
+SHELL := /bin/bash
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.set-up
+
+.DEFAULT_GOAL := help
+.PHONY: help setup test demo lint types image clean
+
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+setup: $(STAMP) ## create .venv with Flicker and the developers' tools; does nothing when up to date
+
+# The stamp is touched last: a set-up that was interrupted is done again.
+$(STAMP): pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+	  echo "$(PYTHON) is $$($(PYTHON) --version 2>&1); Flicker's set-up needs Python 3.11 or newer." >&2; \
+	  echo "Name another one: make PYTHON=python3.12 $(MAKECMDGOALS)" >&2; exit 1; }
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@echo "Installing into $(VENV) (a few minutes the first time) …"
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --upgrade 'pip>=25.1'  # knows --group
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e . --group dev
+	@touch $@
+
+test: setup ## the tests
+	$(BIN)/python -m pytest
+
+demo: setup ## simulated vendors, a SIEM and Flicker in between; DURATION=60 ends it by itself
+	$(BIN)/flicker demo $(if $(DURATION),--duration $(DURATION))
+
+lint: setup ## style
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: setup ## static types
+	$(BIN)/pyright
+
+image: ## the container image
+	docker build -t flicker:latest .
+
+clean: ## remove .venv and caches; state in .flicker stays
+	rm -rf $(VENV) build dist .pytest_cache .ruff_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

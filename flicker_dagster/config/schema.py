@@ -1,0 +1,99 @@
+"""A JSON schema of `config.yaml` for editors: what a user may write, shorthands included.
+
+It is derived from the models, so that it cannot fall behind them. It is wider than the loader in one respect: which keys
+a preset gives is known only when the endpoint is, so no key that a preset may give is required.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pydantic import TypeAdapter
+
+from flicker_dagster.config.models import FlickerConfig, RetryConfig, SourceConfig, destination_adapter
+from flicker_dagster.config.vendors import GENERIC, presets
+
+DIALECT = "https://json-schema.org/draft/2020-12/schema"
+
+#: A text that holds a reference, which may stand for a number or a switch.
+_REFERENCE = {"type": "string", "pattern": r"\$\{[^}]+\}"}
+
+_SOURCE, _DESTINATION, _RETRY, _FILTER = (
+    {"$ref": f"#/$defs/{name}"} for name in ("SourceConfig", "Destination", "RetryConfig", "FieldFilter")
+)
+
+
+def json_schema() -> dict[str, Any]:
+    """The schema of a whole file, in draft 2020-12."""
+    definitions: dict[str, Any] = {}
+    adapters: dict[str, TypeAdapter[Any]] = {
+        "SourceConfig": TypeAdapter(SourceConfig),
+        "RetryConfig": TypeAdapter(RetryConfig),
+        "Destination": destination_adapter(),
+    }
+    for name, adapter in adapters.items():
+        schema = adapter.json_schema(ref_template="#/$defs/{model}")
+        definitions |= schema.pop("$defs", {})
+        definitions[name] = schema
+    definitions = {name: _with_references(schema) for name, schema in definitions.items()}
+    _widen_source(definitions["SourceConfig"])
+    retention = FlickerConfig.model_fields["ledger_retention_ms"].default
+    return {
+        "$schema": DIALECT,
+        "title": "Flicker configuration",
+        "type": "object",
+        "required": ["api_sources"],
+        "additionalProperties": False,
+        "patternProperties": {"^x-": {"description": "your own, such as anchors to share"}},
+        "properties": {
+            "api_sources": {"type": "array", "minItems": 1, "items": _SOURCE},
+            "retry": {**_RETRY, "description": "shared by all sources; a source's own keys lie above"},
+            "destinations": {
+                "type": "object",
+                "description": "destinations by name, for sources that name theirs",
+                "additionalProperties": _DESTINATION,
+            },
+            "ledger_retention_ms": {"type": "integer", "minimum": 0, "default": retention},
+        },
+        "$defs": definitions,
+    }
+
+
+def _widen_source(source: dict[str, Any]) -> None:
+    """The shorthands of a source that the loader writes out before the models see them."""
+    keys = source["properties"]
+    given_by_presets = {key for preset in presets().values() for key in preset.source}
+    source["required"] = [key for key in source["required"] if key not in given_by_presets]
+    vendor = {name: text for name, text in keys["vendor"].items() if name == "description"}
+    keys["vendor"] = {"enum": [GENERIC, *sorted(presets())], **vendor}
+    keys["destination"] = {
+        "anyOf": [_DESTINATION, {"type": "string", "description": "the name of one under destinations"}]
+    }
+    for key in ("match_on", "exclude_on"):
+        keys[key]["items"] = {"anyOf": [_FILTER, {"type": "string", "description": "a pattern for any value"}]}
+
+
+def _with_references(schema: Any) -> Any:
+    """The schema with `${VAR}` allowed wherever a mapping's key takes a number or a switch, as the loader does."""
+    if isinstance(schema, list):
+        return [_with_references(each) for each in schema]
+    if not isinstance(schema, dict):
+        return schema
+    widened = {key: _with_references(value) for key, value in schema.items()}
+    if isinstance(schema.get("properties"), dict):
+        widened["properties"] = {key: _or_reference(value) for key, value in widened["properties"].items()}
+    return widened
+
+
+def _or_reference(schema: dict[str, Any]) -> dict[str, Any]:
+    kinds = [schema, *schema.get("anyOf", [])]
+    plain = {kind.get("type") for kind in kinds}
+    if not plain & {"integer", "number", "boolean"} or any(_any_text(kind) for kind in kinds):
+        return schema
+    about = {key: schema[key] for key in ("title", "description", "default") if key in schema}
+    kept = {key: value for key, value in schema.items() if key not in about}
+    return {**about, "anyOf": [*kept.get("anyOf", [kept]), _REFERENCE]}
+
+
+def _any_text(schema: dict[str, Any]) -> bool:
+    return schema.get("type") == "string" and "enum" not in schema

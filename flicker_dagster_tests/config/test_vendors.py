@@ -1,0 +1,104 @@
+"""A source is recognised by its vendor or its host, and the preset lies beneath what the user wrote."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from flicker_dagster.config.models import SourceConfig
+from flicker_dagster.config.vendors import lay_beneath, preset_of, presets, recognise
+from flicker_dagster_tests.builders import a_source
+from flicker_dagster_tests.config.builders import SOURCE, load
+
+
+@pytest.mark.parametrize(
+    ("endpoint", "vendor"),
+    [
+        ("https://company.okta.com/api/v1/logs", "okta"),
+        ("https://COMPANY.OKTA.COM/api/v1/logs", "okta"),
+        ("https://company.oktapreview.com:443/api/v1/logs", "okta"),
+        ("https://${ORG}.okta.com/api/v1/logs", "okta"),
+        ("https://company.okta.com:${PORT}/api/v1/logs", "okta"),
+        ("https://api.github.com/orgs/company/audit-log", "github"),
+        ("https://company.my.salesforce.com/services/data/v58.0/query", "salesforce"),
+        ("https://evil-okta.com/api/v1/logs", None),
+        ("https://okta.com.evil.example/api/v1/logs", None),
+        ("https://example.com/api.github.com", None),
+        ("https://company.okta.com@example.com/", None),
+        ("https://${HOST}/api/v1/logs", None),
+        ("${OKTA_URL}/api/v1/logs", None),
+        ("${OKTA_URL:-https://company.okta.com}/api/v1/logs", None),
+        ("https://[broken/", None),
+        ("", None),
+        (5, None),
+        (None, None),
+    ],
+)
+def test_a_vendor_is_recognised_by_the_endpoints_host(endpoint: object, vendor: str | None) -> None:
+    found = recognise({"endpoint": endpoint})
+    assert (found.vendor if found else None) == vendor
+
+
+def test_an_explicit_vendor_outweighs_the_host() -> None:
+    found = recognise({"endpoint": "https://company.okta.com/", "vendor": "github"})
+    assert found is not None
+    assert found.vendor == "github"
+
+
+def test_generic_is_no_preset() -> None:
+    assert recognise({"endpoint": "https://company.okta.com/", "vendor": "generic"}) is None
+
+
+def test_a_generic_source_keeps_every_key_as_written(tmp_path: Path) -> None:
+    text = (
+        SOURCE.replace("https://api.example.com/events", "https://company.okta.com/api/v1/logs")
+        + "    vendor: generic\n"
+    )
+    config = load(tmp_path, text)
+    assert config.overruled == []
+    assert config.sources[0].id_field is None
+    assert preset_of(config.sources[0]) is None
+
+
+def test_a_source_behind_a_variable_names_its_vendor(tmp_path: Path) -> None:
+    text = SOURCE.replace("https://api.example.com/events", "${OKTA_URL}/api/v1/logs") + "    vendor: okta\n"
+    (source,) = load(tmp_path, text).sources
+    assert source.id_field == "uuid"
+    preset = preset_of(source)
+    assert preset is not None
+    assert preset.vendor == "okta"
+
+
+def test_a_users_key_lies_above_the_presets_unless_it_is_overruled() -> None:
+    raw: dict[str, Any] = {"query_params": {"filter": "x"}, "lookback_ms": 1, "pagination": {"pagination_type": "page"}}
+    merged, overruled = lay_beneath(presets()["okta"], raw, name="one")
+    assert merged["query_params"] == {"sortOrder": "ASCENDING", "filter": "x"}
+    assert merged["lookback_ms"] == 1
+    assert merged["pagination"]["pagination_type"] == "link_header"
+    assert [each.key for each in overruled] == ["pagination.pagination_type"]
+    assert raw["pagination"] == {"pagination_type": "page"}
+
+
+def test_what_the_user_and_the_preset_agree_on_is_not_told() -> None:
+    raw = {"pagination": {"pagination_type": "link_header", "limit_param": "limit"}, "results_field": ""}
+    assert lay_beneath(presets()["okta"], raw, name="one")[1] == []
+
+
+def test_laying_a_preset_beneath_leaves_the_preset_as_it_is() -> None:
+    before = repr(presets()["github"])
+    merged, _ = lay_beneath(presets()["github"], {"pagination": {"page_param": "page"}}, name="one")
+    merged["headers"]["X"] = "y"
+    assert repr(presets()["github"]) == before
+
+
+@pytest.mark.parametrize("vendor", sorted(presets()))
+def test_every_preset_makes_a_whole_source(vendor: str) -> None:
+    preset = presets()[vendor]
+    own = a_source().model_dump(include={"name", "endpoint", "destination"}, exclude_unset=True)
+    merged, overruled = lay_beneath(preset, own, name="one")
+    assert overruled == []
+    assert SourceConfig.model_validate(merged).vendor == vendor
+    assert preset.docs.startswith("https://")
+    assert all(why and not why.endswith(".") for why in preset.overrules.values())

@@ -1,0 +1,88 @@
+"""deploy/kubernetes.yaml: valid, the documented deployment, and hardened."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from flicker_dagster.cli import supervise
+from flicker_dagster_tests.deploy.builders import (
+    DEPLOY,
+    DOCUMENTED_ARGUMENTS,
+    DOCUMENTED_VARIABLES,
+    ROOT,
+    load_yaml,
+    run,
+    tool,
+)
+
+PATH = DEPLOY / "kubernetes.yaml"
+OBJECTS: dict[tuple[str, str], Any] = {(one["kind"], one["metadata"]["name"]): one for one in load_yaml(PATH)}
+DEPLOYMENT = OBJECTS["Deployment", "flicker-saas-logs"]["spec"]
+POD = DEPLOYMENT["template"]["spec"]
+CONTAINER = POD["containers"][0]
+
+
+def test_it_is_valid_by_the_schemas_of_kubernetes_unknown_keys_refused() -> None:
+    checked = run(tool("kubernetes-validate"), "--strict", "--quiet", str(PATH))
+    assert checked.returncode == 0, checked.stdout + checked.stderr
+
+
+def test_it_sets_every_documented_variable() -> None:
+    assert {variable["name"] for variable in CONTAINER["env"]} == DOCUMENTED_VARIABLES
+
+
+def test_it_passes_the_documented_arguments() -> None:
+    assert CONTAINER["args"] == DOCUMENTED_ARGUMENTS
+    assert "command" not in CONTAINER
+
+
+def test_every_secret_it_reads_is_in_the_file() -> None:
+    references = [variable["valueFrom"]["secretKeyRef"] for variable in CONTAINER["env"] if "valueFrom" in variable]
+    assert len(references) == 6
+    for reference in references:
+        assert reference["key"] in OBJECTS["Secret", reference["name"]]["stringData"]
+
+
+def test_its_configuration_is_the_documented_one() -> None:
+    config = OBJECTS["ConfigMap", "flicker-config"]["data"]["config.yaml"]
+    assert config.strip() == (ROOT / "config.yaml").read_text(encoding="utf-8").strip()
+
+
+@pytest.mark.parametrize("probe", ["startupProbe", "readinessProbe", "livenessProbe"])
+def test_a_probe_asks_the_web_ui(probe: str) -> None:
+    ports = {port["name"]: port["containerPort"] for port in CONTAINER["ports"]}
+    asked = CONTAINER[probe]["httpGet"]
+    assert (asked["path"], ports[asked["port"]]) == ("/server_info", 3000)
+
+
+def test_it_waits_for_a_start_as_long_as_flicker_itself_does() -> None:
+    probe = CONTAINER["startupProbe"]
+    assert probe["periodSeconds"] * probe["failureThreshold"] > supervise.START_TIMEOUT_S
+
+
+def test_it_drains_before_it_is_killed() -> None:
+    assert POD["terminationGracePeriodSeconds"] > supervise.DRAIN_S
+
+
+def test_there_is_never_a_second_replica_while_one_is_replaced() -> None:
+    assert DEPLOYMENT["replicas"] == 1
+    assert DEPLOYMENT["strategy"] == {"type": "Recreate"}
+
+
+def test_it_has_no_privileges() -> None:
+    pod, container = POD["securityContext"], CONTAINER["securityContext"]
+    assert pod["runAsNonRoot"]
+    assert pod["runAsUser"] == 10001
+    assert pod["seccompProfile"] == {"type": "RuntimeDefault"}
+    assert container["readOnlyRootFilesystem"]
+    assert container["allowPrivilegeEscalation"] is False
+    assert container["capabilities"] == {"drop": ["ALL"]}
+    assert POD["automountServiceAccountToken"] is False
+
+
+def test_what_it_writes_lies_on_volumes_of_its_own() -> None:
+    ephemeral = {volume["name"] for volume in POD["volumes"] if "emptyDir" in volume}
+    writable = {mount["mountPath"] for mount in CONTAINER["volumeMounts"] if mount["name"] in ephemeral}
+    assert writable == {"/var/lib/flicker", "/tmp"}

@@ -1,0 +1,83 @@
+"""What a wheel carries, what the links at the root point at, and what the constraints allow."""
+
+from __future__ import annotations
+
+import re
+import sys
+import zipfile
+from pathlib import Path
+
+import pytest
+from packaging.requirements import Requirement
+from packaging.specifiers import SpecifierSet
+from packaging.utils import canonicalize_name
+
+from flicker_dagster_tests.deploy.builders import ROOT, run
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:  # the developers' tools bring it
+    import tomli as tomllib
+
+PYTHONS = ("3.10", "3.11", "3.12", "3.13")
+
+
+@pytest.fixture(scope="module")
+def wheel_names(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
+    target = tmp_path_factory.mktemp("wheel")
+    built = run(sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(target))
+    assert built.returncode == 0, built.stderr
+    return zipfile.ZipFile(next(target.glob("*.whl"))).namelist()
+
+
+def test_every_data_file_of_the_package_is_in_the_wheel(wheel_names: list[str]) -> None:
+    package = ROOT / "flicker_dagster"
+    data = [path for path in package.rglob("*") if path.suffix in {".yaml", ".html", ".json", ".css", ".js"}]
+    expected = {path.relative_to(ROOT).as_posix() for path in data}
+    assert {"flicker_dagster/cli/example.yaml", "flicker_dagster/orchestration/dagster.yaml"} <= expected
+    assert {f"flicker_dagster/config/presets/{vendor}.yaml" for vendor in ("okta", "github", "salesforce")} <= expected
+    assert expected <= set(wheel_names)
+
+
+def test_the_wheel_holds_nothing_but_the_package(wheel_names: list[str]) -> None:
+    tops = {name.split("/")[0] for name in wheel_names}
+    assert {top for top in tops if not top.endswith(".dist-info")} == {"flicker_dagster"}
+
+
+@pytest.mark.parametrize(
+    ("link", "packaged"),
+    [
+        ("config.yaml", "flicker_dagster/cli/example.yaml"),
+        ("dagster.yaml", "flicker_dagster/orchestration/dagster.yaml"),
+    ],
+)
+def test_a_file_at_the_root_is_the_packaged_one(link: str, packaged: str) -> None:
+    assert (ROOT / link).resolve() == (ROOT / packaged).resolve()
+
+
+@pytest.mark.parametrize("python", PYTHONS)
+def test_constraints_pin_every_requirement_once_on(python: str) -> None:
+    pins = _pins(ROOT / "constraints.txt", python)
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    named = [
+        *project["project"]["dependencies"],
+        *project["project"]["optional-dependencies"]["postgres"],
+        *project["dependency-groups"]["dev"],
+    ]
+    for requirement in map(Requirement, named):
+        versions = pins.get(canonicalize_name(requirement.name), [])
+        assert len(versions) == 1, f"{requirement.name} on Python {python}: pinned to {versions}"
+        assert SpecifierSet(str(requirement.specifier)).contains(versions[0]), f"{requirement} but {versions[0]}"
+
+
+def _pins(path: Path, python: str) -> dict[str, list[str]]:
+    env = {"python_version": python, "python_full_version": f"{python}.1"}
+    pins: dict[str, list[str]] = {}
+    for line in path.read_text(encoding="utf-8").splitlines():
+        if not line or line.startswith("#"):
+            continue
+        pin = Requirement(line)
+        assert re.fullmatch(r"==[^*]+", str(pin.specifier)), f"not a pin: {line}"
+        if pin.marker is None or pin.marker.evaluate(env):
+            pins.setdefault(canonicalize_name(pin.name), []).append(str(pin.specifier)[2:])
+    return pins
