@@ -11,6 +11,7 @@ from urllib.parse import urljoin, urlsplit
 
 import msgspec
 import requests
+from requests.auth import HTTPBasicAuth
 from requests.structures import CaseInsensitiveDict
 
 from flicker_dagster import __version__
@@ -193,7 +194,7 @@ class VendorClient:
         if basic is None:
             return lambda request: request
         username, password = resolve(basic.username, env=self.env), resolve(basic.password, env=self.env)
-        return requests.auth.HTTPBasicAuth(username, password)
+        return HTTPBasicAuth(username, password)
 
     def _verify(self, usual: bool | str | None) -> bool | str | None:
         tls = self.source.tls

@@ -41,7 +41,7 @@ class Unit(Protocol):
 
     def pending(self) -> Iterator[Batch]: ...
 
-    def acknowledge(self, ack: Ack) -> None: ...
+    def acknowledge(self, *acks: Ack) -> None: ...
 
 
 class DeadLetterStore(Protocol):
@@ -213,7 +213,17 @@ class _Courier:
             retry_after_s=getattr(outcome, "after_s", None),
         )
 
-    def _ack(self, batch: Batch, outcome: str, *, status: str, delivered: int = 0, duplicate: int = 0, dead: int = 0, attempts: int = 1) -> Ack:  # fmt: skip
+    def _ack(
+        self,
+        batch: Batch,
+        outcome: str,
+        *,
+        status: str,
+        delivered: int = 0,
+        duplicate: int = 0,
+        dead: int = 0,
+        attempts: int = 1,
+    ) -> Ack:
         return Ack(
             seq=batch.seq,
             batch_id=batch.batch_id,

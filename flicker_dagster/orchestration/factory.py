@@ -117,12 +117,12 @@ def _description(source: SourceConfig) -> str:
     )
 
 
-def _metadata(source: SourceConfig, *, docs: str | None) -> dict[str, object]:
-    metadata: dict[str, object] = {
-        "source": source.name,
-        "endpoint": source.endpoint,
-        "destination": source.destination.endpoint,
-        "poll interval s": interval_s(source),
+def _metadata(source: SourceConfig, *, docs: str | None) -> dict[str, dg.MetadataValue]:
+    metadata: dict[str, dg.MetadataValue] = {
+        "source": dg.MetadataValue.text(source.name),
+        "endpoint": dg.MetadataValue.text(source.endpoint),
+        "destination": dg.MetadataValue.text(source.destination.endpoint),
+        "poll interval s": dg.MetadataValue.int(interval_s(source)),
     }
     if docs:
         metadata["vendor documentation"] = dg.MetadataValue.url(docs)

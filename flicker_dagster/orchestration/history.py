@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import timedelta
+from typing import Any
 
 import dagster as dg
 import msgspec
@@ -90,7 +92,7 @@ def _seen(record: dg.RunRecord) -> RunSeen:
     )
 
 
-def _outcome(metadata: dict, request: str | None) -> LiveOutcome:
+def _outcome(metadata: Mapping[str, Any], request: str | None) -> LiveOutcome:
     start, end = metadata[names.FROM_KEY].value, metadata[names.TO_KEY].value
     return LiveOutcome(
         outcome=Outcome(

@@ -123,8 +123,8 @@ def _is_window_run(context: dg.OpExecutionContext) -> bool:
     return context.has_partition_key or context.has_partition_key_range
 
 
-def _fetch_metadata(reports: list[FetchReport]) -> dict[str, object]:
-    totals = {
+def _fetch_metadata(reports: list[FetchReport]) -> dict[str, int | str]:
+    totals: dict[str, int | str] = {
         key: sum(getattr(report.tally, key) for report in reports)
         for key in ("seen", "new", "known", "late", "filtered", "untimed", "pages", "bytes")
     }

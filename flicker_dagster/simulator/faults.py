@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 import threading
 from dataclasses import dataclass
+from typing import Any
 
 from flicker_dagster.errors import FlickerError
 
@@ -52,9 +53,10 @@ class Faults:
         self._random = random.Random(seed)
         self._lock = threading.Lock()
 
-    def plan(self, kind: str, *, count: int | None = 1, share: float = 1.0, seconds: float = 1.0, retry_after: str = "", after: int = 0) -> None:  # fmt: skip
+    def plan(self, kind: str, **how: Any) -> None:
+        """Plan a fault; `how` are the fields of `Fault`. Raises FlickerError for an unknown kind."""
         with self._lock:
-            self._plan.append(Fault(kind, count, share, seconds, retry_after, after))
+            self._plan.append(Fault(kind, **how))
 
     def clear(self) -> None:
         with self._lock:

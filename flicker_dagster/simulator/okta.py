@@ -114,7 +114,9 @@ class Okta(Vendor):
         page = stored[start : start + limit]
         return self._page(request, rows(page), _cursor(start + len(page), bounded=False))
 
-    def _bounded(self, request: Request, since_ms: int, until_ms: int, start: int, limit: int, descending: bool) -> Response:  # fmt: skip
+    def _bounded(
+        self, request: Request, since_ms: int, until_ms: int, start: int, limit: int, descending: bool
+    ) -> Response:
         events = self.emitter.between(since_ms, until_ms)
         if descending:
             events = events[::-1]

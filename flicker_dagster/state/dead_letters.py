@@ -15,19 +15,7 @@ from flicker_dagster.errors import StateError, WriteConflict
 from flicker_dagster.failpoints import reach
 from flicker_dagster.state.names import file_safe
 from flicker_dagster.state.stores import Store
-
-
-class DeadLetter(msgspec.Struct, frozen=True):
-    """One refused event. `destination` is the endpoint without any secret, `digest` the event id's digest in hex."""
-
-    event: bytes
-    reason: str
-    status: str
-    batch_id: str
-    digest: str
-    destination: str
-    at_ms: int
-    event_time_ms: int | None = None
+from flicker_dagster.types import DeadLetter
 
 
 class _Line(msgspec.Struct, omit_defaults=True):

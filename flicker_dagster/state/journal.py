@@ -9,21 +9,7 @@ import msgspec
 
 from flicker_dagster.errors import StateError
 from flicker_dagster.state.append_only import AppendOnlyFile
-
-
-class Ack(msgspec.Struct, frozen=True, omit_defaults=True):
-    """What became of one batch. `delivered + duplicate + dead` is its number of events."""
-
-    seq: int
-    batch_id: str
-    outcome: str  # delivered, duplicate, dead-lettered or mixed
-    delivered: int = 0
-    duplicate: int = 0
-    dead: int = 0
-    status: str = ""  # the SIEM's answer, such as "HTTP 200 OK"
-    attempts: int = 1
-    at_ms: int = 0
-
+from flicker_dagster.types import Ack
 
 _encode = msgspec.json.Encoder().encode
 _decode = msgspec.json.Decoder(Ack).decode

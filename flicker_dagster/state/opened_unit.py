@@ -8,9 +8,9 @@ import msgspec
 
 from flicker_dagster.errors import StateError
 from flicker_dagster.state.frames import FrameFile
-from flicker_dagster.state.journal import Ack, Journal
+from flicker_dagster.state.journal import Journal
 from flicker_dagster.state.unit_file import UnitFile
-from flicker_dagster.types import Batch
+from flicker_dagster.types import Ack, Batch
 
 
 class Waiting(msgspec.Struct, frozen=True):

@@ -11,11 +11,11 @@ from pathlib import Path
 
 from flicker_dagster.errors import SourceBusy, SpoolFull, StateError
 from flicker_dagster.state.files import exclusive
-from flicker_dagster.state.journal import Ack
 from flicker_dagster.state.names import file_safe, from_file_safe
 from flicker_dagster.state.opened_unit import Waiting
 from flicker_dagster.state.spool_unit import SpoolUnit
 from flicker_dagster.state.unit_file import UnitState
+from flicker_dagster.types import Ack
 
 __all__ = ["Ack", "SourceSpool", "SpoolUnit", "UnitState", "Waiting"]
 

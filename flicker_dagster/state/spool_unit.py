@@ -16,7 +16,6 @@ from flicker_dagster.errors import StateError
 from flicker_dagster.failpoints import reach
 from flicker_dagster.state.digests import DigestSet
 from flicker_dagster.state.files import sync_directory
-from flicker_dagster.state.journal import Ack
 from flicker_dagster.state.opened_unit import OpenedUnit, Waiting
 from flicker_dagster.state.unit_file import (
     UnitFile,
@@ -25,7 +24,7 @@ from flicker_dagster.state.unit_file import (
     read_unit_file,
     write_unit_file,
 )
-from flicker_dagster.types import Batch
+from flicker_dagster.types import Ack, Batch
 
 log = logging.getLogger("flicker.state")
 
