@@ -98,7 +98,7 @@ def test_a_backfill_of_six_past_hours_delivers_what_is_missing_and_nothing_twice
 def test_a_cursor_rewound_by_hand_collects_again_from_there(stack: Stack, page: Page) -> None:
     missing = _emitted_between(stack, 2, 0) - set(stack.world.siem.ids("/okta"))
     assert missing
-    rewound = datetime.now(timezone.utc) - timedelta(hours=2, minutes=5)
+    rewound = _now_hour() - timedelta(hours=2)
     text = json.dumps({"last_timestamp": rewound.strftime("%Y-%m-%dT%H:%M:%S.000Z"), "cursor": None})
     for _ in range(3):  # an edit in the instant in which a tick is being saved is lost, as the README says: look again
         page.goto(f"{stack.url}/locations/flicker/sensors/okta_audit_logs_live")
