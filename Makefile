@@ -10,10 +10,10 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.set-up
 
 .DEFAULT_GOAL := help
-.PHONY: help setup test demo lint types image clean
+.PHONY: help setup test demo lint types reference image clean
 
 help: ## this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 setup: $(STAMP) ## create .venv with Flicker and the developers' tools; does nothing when up to date
 
@@ -40,6 +40,9 @@ lint: setup ## style
 
 types: setup ## static types
 	$(BIN)/pyright
+
+reference: setup ## renew the README's configuration reference
+	$(BIN)/python -m flicker_dagster.config.reference README.md
 
 image: ## the container image
 	docker build -t flicker:latest .

@@ -1,0 +1,157 @@
+"""The configuration reference of the README, made from the models: `python -m flicker_dagster.config.reference README.md`."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Any, get_args
+
+from pydantic.fields import FieldInfo
+from pydantic_core import PydanticUndefined
+
+from flicker_dagster.config.models import (
+    FieldFilter,
+    HttpDestination,
+    Limits,
+    Pagination,
+    RateLimit,
+    Record,
+    RetryConfig,
+    SourceConfig,
+    SweepConfig,
+    Tls,
+    WindowConfig,
+)
+
+BEGIN, END = "<!-- configuration reference: made by `make reference` -->", "<!-- end of the reference -->"
+
+SECTIONS: list[tuple[str, str, type[Record]]] = [
+    ("A source (an entry of `api_sources`)", "", SourceConfig),
+    ("`pagination`", "pagination.", Pagination),
+    ("`destination` (type `http`)", "destination.", HttpDestination),
+    ("`retry`, at the top or in a source", "retry.", RetryConfig),
+    ("`window`", "window.", WindowConfig),
+    ("`sweep`", "sweep.", SweepConfig),
+    ("`rate_limit`", "rate_limit.", RateLimit),
+    ("`limits`", "limits.", Limits),
+    ("`tls`, in a source or a destination", "tls.", Tls),
+    ("An entry of `match_on` or `exclude_on` (or just the regular expression)", "match_on.", FieldFilter),
+]
+
+#: Meanings of keys whose model gives none.
+MEANINGS = {
+    "name": "names the source in Dagster, the registry and the logs",
+    "endpoint": "the API's address; a template",
+    "description": "shown on the asset's page",
+    "owners": "owners of the asset, such as `team:secops`",
+    "polling_frequency_ms": "how often to poll; Dagster reaches no less than 5 s",
+    "live": "`false` leaves the live tail out: each window is collected once it has closed",
+    "headers": "request headers; templates",
+    "api_key": "sent as `Authorization: Bearer …`",
+    "basic": "`{username, password}` for HTTP basic authentication",
+    "tls": "TLS towards the vendor, see below",
+    "results_field": "path of the array of events in an answer; empty where the array is the answer",
+    "id_field": "path (or paths, together) of an event's id; without one its content identifies it",
+    "message_field": "sent as `message` beside the event in `format: envelope`; the event itself is never cut down",
+    "time_filter_param": "query parameter for the start of the span asked for",
+    "time_filter_until_param": "query parameter for its end",
+    "pagination": "see below",
+    "order": "how the vendor lists; collecting relies on no order",
+    "lookback_ms": "overlap with what was read before; what is known by its id is not sent again",
+    "window": "see below",
+    "sweep": "see below",
+    "match_on": "keep only events that match one of these",
+    "exclude_on": "then drop events that match one of these",
+    "buffer_size": "events per request to the SIEM",
+    "flush_interval_ms": "how long a fetched event may wait for its batch",
+    "destination": "where the events go: a mapping, or a name under the top-level `destinations`",
+    "retry": "see below",
+    "rate_limit": "see below",
+    "limits": "see below",
+    "pagination.pagination_type": "how the vendor pages",
+    "pagination.page_size": "events asked for per page",
+    "pagination.limit_param": "parameter that carries page_size",
+    "pagination.cursor_param": "parameter that carries the cursor",
+    "pagination.next_cursor_field": "body field with the next cursor; null, empty or absent ends the walk",
+    "pagination.page_param": "parameter that carries the page number",
+    "pagination.first_page": "number of the first page",
+    "pagination.next_page_field": "body field with the number of the next page",
+    "pagination.offset_param": "parameter that carries the offset",
+    "pagination.has_more_field": "body field that says whether there is more; false ends the walk",
+    "pagination.link_rel": "relation of the next page in the Link header",
+    "pagination.cursor_expired_status": "answers that mean a kept cursor has expired: start again by time",
+    "destination.type": "the only type for now",
+    "destination.auth": "`{type: bearer, token}`, `{type: basic, username, password}` or `{type: header, name, value}`",
+    "destination.require_auth": "refuse to start without auth",
+    "destination.headers": "more request headers; templates",
+    "destination.compression": "`true` or `gzip` sends gzip",
+    "destination.format": "a JSON array of the vendor's events byte for byte, one per line, or in envelopes",
+    "destination.tls": "client certificate and CA, see below",
+    "destination.timeout_ms": "how long to wait for the SIEM's answer",
+    "destination.max_in_flight": "requests on the way at the same time; 1 keeps strict order",
+    "destination.max_batch_bytes": "uncompressed bytes per request at most",
+    "destination.success_status": "answers that acknowledge a batch",
+    "retry.max_retries": "retries of an op within a run; then the run fails and the sensor goes on with a growing pause",
+    "retry.initial_delay_ms": "first delay; each further one doubles",
+    "retry.max_delay_ms": "longest delay",
+    "window.size": "the Dagster partition",
+    "sweep.enabled": "read closed windows again",
+    "sweep.max_windows_per_tick": "windows asked for at once, newest first",
+    "rate_limit.limit_header": "header with the quota",
+    "rate_limit.remaining_header": "header with what remains of it",
+    "rate_limit.reset_header": "header with the time it is filled again",
+    "rate_limit.reset_format": "how that time is written",
+    "limits.connect_timeout_ms": "time-out for a connection",
+    "limits.read_timeout_ms": "time-out for an answer",
+    "tls.cert_path": "client certificate (PEM)",
+    "tls.key_path": "its key (PEM)",
+    "tls.ca_cert_path": "CA bundle to trust",
+    "tls.accept_invalid_certs": "trust anybody; for tests only",
+    "match_on.field": "path of the field; without it every scalar value is tried, never the raw text",
+    "match_on.pattern": "regular expression",
+}
+
+
+def reference() -> str:
+    """The reference as Markdown: one table per record."""
+    return "\n\n".join(_section(*section) for section in SECTIONS)
+
+
+def _section(title: str, prefix: str, record: type[Record]) -> str:
+    rows = [
+        f"| `{name}` | {_default(field)} | {_meaning(prefix + name, field)} |"
+        for name, field in record.model_fields.items()
+    ]
+    return "\n".join([f"### {title}", "", "| key | default | meaning |", "|---|---|---|", *rows])
+
+
+def _meaning(path: str, field: FieldInfo) -> str:
+    meaning = (MEANINGS.get(path) or field.description or "").replace("|", "\\|")
+    options = [option for kind in (field.annotation, *get_args(field.annotation)) for option in _literals(kind)]
+    return f"{meaning}: {', '.join(f'`{option}`' for option in options)}" if options else meaning
+
+
+def _literals(kind: Any) -> list[str]:
+    return [option for option in get_args(kind) if isinstance(option, str)] if "Literal" in str(kind)[:20] else []
+
+
+def _default(field: FieldInfo) -> str:
+    if field.is_required():
+        return "required"
+    default = field.get_default(call_default_factory=True)  # type: ignore[call-arg]
+    if default is None or default is PydanticUndefined or isinstance(default, Record) or default in ({}, []):
+        return ""
+    if default == "":
+        return '`""`'
+    return f"`{str(default).lower() if isinstance(default, bool) else default}`"
+
+
+def put_into(text: str) -> str:
+    """A README with its reference renewed. Raises ValueError where the marks are missing."""
+    begin, end = text.index(BEGIN) + len(BEGIN), text.index(END)
+    return f"{text[:begin]}\n\n{reference()}\n\n{text[end:]}"
+
+
+if __name__ == "__main__":
+    readme = Path(sys.argv[1])
+    readme.write_text(put_into(readme.read_text()))
