@@ -14,9 +14,13 @@ def check_health(settings: Settings) -> int:
     """0 if every required daemon has a fresh heartbeat, else 1 with the names of those that have none."""
     import dagster as dg
 
-    home = os.environ.get("DAGSTER_HOME") or str(Path(settings.work_dir, "dagster").absolute())
-    if not Path(home, "dagster.yaml").is_file():
-        click.echo(f"no Dagster home at {home}", err=True)
+    work_dir = Path(settings.work_dir).absolute()
+    homes = [work_dir / "dagster", *work_dir.glob("untracked-*/dagster")]
+    if os.environ.get("DAGSTER_HOME"):
+        homes = [Path(os.environ["DAGSTER_HOME"])]
+    home = next((str(home) for home in homes if (home / "dagster.yaml").is_file()), None)
+    if home is None:
+        click.echo(f"no Dagster home below {work_dir}; is flicker running with this --work-dir?", err=True)
         return 1
     with dg.DagsterInstance.from_config(home) as instance:
         statuses = instance.get_daemon_statuses()

@@ -15,6 +15,9 @@ from flicker_dagster.orchestration.settings import DEFAULT_CONFIG, DEFAULT_DIR, 
 
 EXIT_FAILED, EXIT_USAGE = 1, 2
 
+#: Where a start without --track keeps what it forgets in the end.
+UNTRACKED = "untracked-"
+
 
 @click.group(invoke_without_command=True, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="flicker")
@@ -74,7 +77,8 @@ def cli(
         raise click.UsageError(f"no configuration at {config!r}; name it with -c, or see `flicker demo`")
     if track:
         sys.exit(_work(settings, dry_run=dry_run, once=once, host=host, port=None if no_ui else port))
-    with tempfile.TemporaryDirectory(prefix="flicker-") as forgotten:
+    Path(work_dir).mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=UNTRACKED, dir=work_dir) as forgotten:
         click.echo("Without --track nothing is kept: a new start begins again from start_from.", err=True)
         passing = Settings(config_path=config, state_dir=forgotten, work_dir=forgotten)
         sys.exit(_work(passing, dry_run=dry_run, once=once, host=host, port=None if no_ui else port))

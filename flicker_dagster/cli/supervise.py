@@ -6,6 +6,7 @@ runs, then the code server waits for the runs in flight, then everything ends an
 
 from __future__ import annotations
 
+import ctypes
 import logging
 import os
 import shutil
@@ -23,6 +24,7 @@ from pathlib import Path
 from flicker_dagster.cli.relay import relay_output
 from flicker_dagster.config.load import load_config
 from flicker_dagster.orchestration.names import LOCATION
+from flicker_dagster.orchestration.run_socket import socket_path, wait_until_idle
 from flicker_dagster.orchestration.settings import Settings
 
 log = logging.getLogger("flicker.supervise")
@@ -30,6 +32,9 @@ log = logging.getLogger("flicker.supervise")
 DRAIN_S = 45
 START_TIMEOUT_S = 120
 MAX_PAUSE_S = 30
+PR_SET_PDEATHSIG = 1  # <linux/prctl.h>
+
+_libc = ctypes.CDLL(None)
 HEALTHY_AFTER_S = 60
 
 
@@ -106,6 +111,7 @@ class Supervisor:
                 continue
             if child.name == "code server":
                 log.info("waiting up to %d s for runs in flight", DRAIN_S)
+                wait_until_idle(socket_path(str(self.home)), DRAIN_S)
             process.send_signal(signal.SIGTERM)
             try:
                 process.wait(DRAIN_S if child.name == "code server" else 15)
@@ -134,6 +140,7 @@ class Supervisor:
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             start_new_session=True,
+            preexec_fn=_die_with_parent if sys.platform == "linux" else None,
         )
         child.started_s = time.monotonic()
         child.restart_at_s = 0.0
@@ -200,6 +207,11 @@ def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return probe.getsockname()[1]
+
+
+def _die_with_parent() -> None:
+    """In the child: ask the kernel for SIGTERM when the supervisor dies, even by SIGKILL. Two daemons must never run."""
+    _libc.prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
 
 
 def _kill_group(process: subprocess.Popen[bytes]) -> None:

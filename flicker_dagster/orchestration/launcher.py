@@ -21,7 +21,7 @@ from dagster._core.launcher.base import CheckRunHealthResult, LaunchRunContext, 
 from dagster._serdes.config_class import ConfigurableClassData
 
 from flicker_dagster.orchestration import internals
-from flicker_dagster.orchestration.run_socket import RunServerGone, ask, lock_path, socket_path
+from flicker_dagster.orchestration.run_socket import RunServerGone, ask, socket_path, starting
 
 log = logging.getLogger("flicker.launcher")
 
@@ -99,17 +99,24 @@ class WarmRunLauncher(DefaultRunLauncher):
     def _launch_warm(self, run: dg.DagsterRun) -> None:
         request = {"do": "run", "run_id": run.run_id, "instance": internals.pack(self._instance.get_ref())}
         path = self._socket()
-        try:
-            answer = ask(path, request)
-        except RunServerGone:
-            self._start_server(path)
-            answer = ask(path, request)
-        if answer.get("stale"):
-            self._start_server(path)
-            answer = ask(path, request)
+        answer = self._asked(path, request)
+        if answer is None:
+            with starting(path):  # the queue launches from several threads, and a UI may from its own process
+                answer = self._asked(path, request)
+                if answer is None:
+                    self._start_server(path)
+                    answer = ask(path, request)
         if "pid" not in answer:
             raise RunServerGone(answer.get("error", "the run server gave no process"))
         self._run_ids.add(run.run_id)
+
+    def _asked(self, path: str, request: dict[str, Any]) -> dict[str, Any] | None:
+        """The answer of the run server, or None where there is none or it has old code and is retiring."""
+        try:
+            answer = ask(path, request)
+        except RunServerGone:
+            return None
+        return None if answer.get("stale") else answer
 
     def _socket(self) -> str:
         return socket_path(self._instance.root_directory)
@@ -139,6 +146,3 @@ def _alive(pid: int) -> bool:
     except PermissionError:
         return True
     return True
-
-
-__all__ = ["PID_TAG", "WarmRunLauncher", "lock_path"]

@@ -17,6 +17,7 @@ import signal
 import socket
 import sys
 import threading
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -38,6 +39,7 @@ class RunServer:
         self.parent = os.getppid()
         self.children: dict[int, dict[str, str]] = {}  # pid → request
         self.retired = False
+        self.inode = 0
         self.code = code_fingerprint()
         self.wake_read, self.wake_write = os.pipe()
         os.set_blocking(self.wake_write, False)
@@ -49,6 +51,7 @@ class RunServer:
             raise RuntimeError(f"threads are running after the warm-up: {threading.enumerate()}")
         Path(self.path).unlink(missing_ok=True)
         self.listener.bind(self.path)
+        self.inode = os.stat(self.path).st_ino
         self.listener.listen(64)
         signal.set_wakeup_fd(self.wake_write)
         signal.signal(signal.SIGCHLD, lambda *_: None)
@@ -73,7 +76,9 @@ class RunServer:
         if not self.retired:
             self.retired = True
             self.listener.close()
-            Path(self.path).unlink(missing_ok=True)
+            with suppress(FileNotFoundError):
+                if os.stat(self.path).st_ino == self.inode:  # by now it may be a successor's
+                    os.unlink(self.path)
 
     def _answer(self) -> None:
         connection, _ = self.listener.accept()

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import json
 import os
 import socket
 import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 #: A fork answers in milliseconds; anything near this long means that the server is gone or stuck.
@@ -31,6 +35,28 @@ def socket_path(instance_root: str) -> str:
 def lock_path(path: str) -> str:
     """The file a run server holds locked while it or one of its runs is alive."""
     return f"{path}.lock"
+
+
+@contextmanager
+def starting(path: str) -> Iterator[None]:
+    """Be the only one, among all threads and processes, who starts a run server for this socket."""
+    with open(f"{path}.starting", "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+def wait_until_idle(path: str, timeout_s: float) -> bool:
+    """Wait until no run server of this socket, and no run that one forked, is alive. False if that took too long."""
+    deadline_s = time.monotonic() + timeout_s
+    with open(lock_path(path), "a") as lock:
+        while True:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                return True
+            except BlockingIOError:
+                if time.monotonic() >= deadline_s:
+                    return False
+                time.sleep(0.1)
 
 
 def ask(path: str, request: dict[str, Any]) -> dict[str, Any]:
