@@ -5,6 +5,7 @@ No retries in here: they belong to Dagster, which shows them. Nothing that leave
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable, Mapping
 from urllib.parse import urljoin, urlsplit
@@ -109,8 +110,7 @@ class VendorClient:
             prepared = session.prepare_request(request)
             prepared.url = url  # verbatim: a next link is opaque, and requests would quote it again
             settings = session.merge_environment_settings(url, {}, True, None, None)
-            if self.source.tls is not None:
-                settings["verify"] = self._verify(settings["verify"])
+            settings["verify"] = self._verify(settings["verify"])
             self.requests_made += 1
             try:
                 response = session.send(prepared, timeout=timeouts, allow_redirects=False, **settings)
@@ -197,12 +197,13 @@ class VendorClient:
         return HTTPBasicAuth(username, password)
 
     def _verify(self, usual: bool | str | None) -> bool | str | None:
+        """What to trust: the source's own CA, else the environment's (SSL_CERT_FILE too, which requests leaves out)."""
         tls = self.source.tls
-        if tls is None:
-            return usual
-        if tls.accept_invalid_certs:
+        if tls is not None and tls.accept_invalid_certs:
             return False
-        return resolve(tls.ca_cert_path, env=self.env) if tls.ca_cert_path else usual
+        if tls is not None and tls.ca_cert_path:
+            return resolve(tls.ca_cert_path, env=self.env)
+        return os.environ.get("SSL_CERT_FILE") or True if usual is True else usual
 
     def _say(self, shown: str, what: str) -> str:
         return f"{self.source.name}: {shown}: {what}"

@@ -51,7 +51,8 @@ def deliver_live(work: SourceWork) -> LiveReport:
         )
     _commit_ledger(work, unit)
     stands = work.registry.commit(work.source.name, state.frontier, seen=state.registry_seen)
-    log.info("Registry saved to %s", work.registry.where)
+    if stands != state.registry_seen:
+        log.info("Registry saved to %s", work.registry.where)
     reach("commit.after_registry")
     unit.clear(
         msgspec.structs.replace(

@@ -66,7 +66,8 @@ class Emitter:
         self._by_time: list[Event] = []  # the same, by event time
         self._hidden: list[tuple[int, Event]] = []  # not visible yet, a heap by visible_ms
         self._count = 0
-        self._due_s = clock()
+        self._since_s = clock()  # when the present rate began …
+        self._made = 0  # … and how many events it has made
         self._begin(history_s, history_rate)
 
     # -- looking
@@ -98,59 +99,63 @@ class Emitter:
     def emit(
         self, count: int, *, at_ms: int | None = None, visible_ms: int | None = None, copies: int = 1
     ) -> list[Event]:
-        """Record events now, or as of another time, visible at once unless told otherwise."""
+        """Record events now, or as of another time. Visible at once unless told otherwise; never before now."""
         with self._lock:
             self._advance()
-            at_ms = self.now_ms() if at_ms is None else at_ms
-            return [self._record(at_ms, at_ms if visible_ms is None else visible_ms, copies) for _ in range(count)]
+            now_ms = self.now_ms()
+            at_ms = now_ms if at_ms is None else at_ms
+            visible_ms = max(now_ms, at_ms if visible_ms is None else visible_ms)
+            events = [self._record(at_ms, visible_ms, copies) for _ in range(count)]
+            self._reveal()
+            return events
 
     def set_rate(self, rate: float) -> None:
         with self._lock:
             self._advance()
-            self._rate = rate
-            self._due_s = self._clock()
+            self._rate, self._since_s, self._made = rate, self._clock(), 0
 
     def stop(self) -> None:
         self.set_rate(0.0)
 
     def _begin(self, history_s: float, history_rate: float) -> None:
         for number in range(int(history_s * history_rate)):
-            at_s = self._due_s - history_s + number / history_rate
+            at_s = self._since_s - history_s + number / history_rate
             self._record(int(at_s * 1000), int(at_s * 1000), 1)
+        self._reveal()
 
     def _advance(self) -> None:
         now_s = self._clock()
-        while self._rate > 0 and self._due_s + 1 / self._rate <= now_s:
-            self._due_s += 1 / self._rate
-            self._record_by_habit(int(self._due_s * 1000))
-        while self._hidden and self._hidden[0][0] <= now_s * 1000:
-            self._store(heapq.heappop(self._hidden)[1])
+        while self._rate > 0 and (due_s := self._since_s + (self._made + 1) / self._rate) <= now_s:
+            self._made += 1
+            self._record_by_habit(int(due_s * 1000))
+        self._reveal()
 
-    def _record_by_habit(self, at_ms: int) -> None:
+    def _reveal(self) -> None:
+        """Store what has become visible, in that order: listings search `_stored` by `visible_ms`."""
+        now_ms = self.now_ms()
+        while self._hidden and self._hidden[0][0] <= now_ms:
+            event = heapq.heappop(self._hidden)[1]
+            self._stored.append(event)
+            insort(self._by_time, event)
+
+    def _record_by_habit(self, due_ms: int) -> None:
         habits, chance = self.habits, self._random.random()
-        at_ms = at_ms // habits.tie_ms * habits.tie_ms
+        at_ms = due_ms // habits.tie_ms * habits.tie_ms
         delay_s = 0.0
         if chance < habits.very_late_share:
             delay_s = habits.very_late_s
         elif chance < habits.very_late_share + habits.late_share:
             delay_s = habits.late_s
         copies = 2 if self._random.random() < habits.duplicate_share else 1
-        self._record(at_ms, at_ms + int(delay_s * 1000), copies)
+        self._record(at_ms, due_ms + int(delay_s * 1000), copies)
 
     def _record(self, published_ms: int, visible_ms: int, copies: int) -> Event:
         number = self._count
         self._count += 1
         event_id, body = self._make_event(number, published_ms, self._random)
         event = Event(published_ms, number, visible_ms, event_id, body, copies)
-        if visible_ms <= self.now_ms():
-            self._store(event)
-        else:
-            heapq.heappush(self._hidden, (visible_ms, event))
+        heapq.heappush(self._hidden, (visible_ms, event))
         return event
-
-    def _store(self, event: Event) -> None:
-        self._stored.append(event)
-        insort(self._by_time, event)
 
 
 def rows(events: list[Event]) -> list[Event]:

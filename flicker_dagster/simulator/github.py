@@ -16,7 +16,8 @@ from flicker_dagster.times import parse_time_ms
 DAY_MS = 86_400_000
 PATH = re.compile(r"/(orgs|enterprises)/[^/]+/audit-log")
 ACTIONS = ("org.add_member", "repo.create", "team.add_repository", "protected_branch.update", "git.clone")
-_CREATED = re.compile(r"created:(>=|<=|>|<)?([^\s.]+(?:\.\d+Z?)?)(?:\.\.(\S+))?")
+_CREATED = re.compile(r"created:(>=|<=|>|<)?(\S*)")
+_TIME = re.compile(r"\d{4}-\d\d-\d\d(T\d\d:\d\d:\d\d(Z|[+-]\d\d:\d\d))?")
 
 
 class GitHub(Vendor):
@@ -46,7 +47,7 @@ class GitHub(Vendor):
     def too_many(self, headers: list[tuple[str, str]]) -> Response:
         """GitHub says 403 as often as 429 when nothing remains."""
         if not any(name == "Retry-After" for name, _ in headers):
-            headers = [*self.quota_headers(0, int(self.clock() // 60 + 1) * 60), *headers]
+            headers = self.quota_headers(0, self.reset_s())
             return Response.json({"message": "API rate limit exceeded"}, 403, headers)
         return Response.json({"message": "You have exceeded a secondary rate limit"}, 429, headers)
 
@@ -56,21 +57,23 @@ class GitHub(Vendor):
         if not request.headers.get("user-agent"):
             return Response.json({"message": "Request forbidden by administrative rules. User-Agent required"}, 403)
         query = request.query
-        start_ms, end_ms = _span(query.get("phrase", ""), self.emitter.now_ms())
-        events = self.emitter.between(start_ms, end_ms)
+        span = _span(query.get("phrase", ""), self.emitter.now_ms())
+        per_page = request.number("per_page", 30)
+        if span is None or per_page is None or per_page < 1:
+            return Response.json({"message": "Validation Failed: " + ("phrase" if span is None else "per_page")}, 422)
+        events = self.emitter.between(*span)
         include = query.get("include", "web")
         if include != "all":
             events = [event for event in events if (b'"git.' in event.body) == (include == "git")]
         if query.get("order", "desc") != "asc":
             events = events[::-1]
-        per_page = min(int(query.get("per_page", 30)), 100)
         start = 0
         if "after" in query:
             found = None if expired else _position(query["after"], events)
             if found is None:
                 return Response.json({"message": "Invalid cursor: after"}, 422)
             start = found
-        page = events[start : start + per_page]
+        page = events[start : start + min(per_page, 100)]
         links = self._links(request, page, more=start + len(page) < len(events))
         return Response(
             200, b"[" + b",".join(e.body for e in rows(page)) + b"]", [("Content-Type", "application/json"), *links]
@@ -85,26 +88,34 @@ class GitHub(Vendor):
         return [("Link", f'<{here}?{following}>; rel="next", <{here}?{urlencode(request.query)}>; rel="first"')]
 
 
-def _span(phrase: str, now_ms: int) -> tuple[int, int]:
-    """The span of `created:` qualifiers; times are to the second, and a bound covers the whole second. Without: 3 months."""
+def _span(phrase: str, now_ms: int) -> tuple[int, int] | None:
+    """The span of the `created:` qualifiers, both edges inclusive; without any the last three months.
+
+    None for a time that GitHub does not take, such as one with milliseconds.
+    """
     start_ms, end_ms = now_ms - 91 * DAY_MS, now_ms
-    for operator, text, until in _CREATED.findall(phrase):
-        ms = parse_time_ms(text)
-        if ms is None:
-            continue
-        if until:
-            start_ms, end_ms = ms, (parse_time_ms(until) or now_ms) + 999
-        elif operator == ">=":
-            start_ms = ms
-        elif operator == ">":
-            start_ms = ms + 1000
-        elif operator == "<=":
-            end_ms = ms + 999
-        elif operator == "<":
-            end_ms = ms - 1
-        else:
-            start_ms, end_ms = ms, ms + DAY_MS - 1
+    for operator, text in _CREATED.findall(phrase):
+        begin, _, end = text.partition("..")
+        first, last = _covered(begin), _covered(end or begin)
+        if first is None or last is None or (end and operator):
+            return None
+        if operator in ("", ">="):
+            start_ms = first[0]
+        if operator in ("", "<="):
+            end_ms = last[1]
+        if operator == ">":
+            start_ms = first[1] + 1
+        if operator == "<":
+            end_ms = first[0] - 1
     return start_ms, end_ms
+
+
+def _covered(text: str) -> tuple[int, int] | None:
+    """First and last millisecond of the second, or of the day, that a time names."""
+    ms = parse_time_ms(text) if _TIME.fullmatch(text) else None
+    if ms is None:
+        return None
+    return ms, ms + (999 if "T" in text else DAY_MS - 1)
 
 
 def _cursor(event: Event) -> str:

@@ -79,19 +79,23 @@ class Okta(Vendor):
 
     def too_many(self, headers: list[tuple[str, str]]) -> Response:
         if not any(name == "Retry-After" for name, _ in headers):
-            headers = [*self.quota_headers(0, int(self.clock() // 60 + 1) * 60), *headers]
+            headers = self.quota_headers(0, self.reset_s())
         return _error(429, "E0000047", "API call exceeded rate limit due to too many requests.", headers)
 
     def answer(self, request: Request, *, expired: bool) -> Response:
         if request.path != PATH:
             return _error(404, "E0000007", f"Not found: Resource not found: {request.path}")
         query = request.query
-        limit = int(query.get("limit", 100))
-        if not 0 <= limit <= 1000:
+        limit = request.number("limit", 100)
+        if limit is None or not 0 <= limit <= 1000:
             return _error(400, "E0000001", "Api validation failed: limit")
-        until_ms = parse_time_ms(query["until"]) if "until" in query else None
+        times = {name: parse_time_ms(query[name], "iso8601") for name in ("since", "until") if name in query}
+        for name, ms in times.items():
+            if ms is None:
+                return _error(400, "E0000001", f"Api validation failed: {name}")
         now_ms = self.emitter.now_ms()
-        since_ms = parse_time_ms(query.get("since", "")) or (until_ms or now_ms) - 7 * DAY_MS
+        until_ms = times.get("until")
+        since_ms = times.get("since") or (until_ms or now_ms) - 7 * DAY_MS
         if now_ms - since_ms > 180 * DAY_MS:
             return _error(400, "E0000053", "Invalid since: more than 180 days ago")
         after = query.get("after")

@@ -49,9 +49,7 @@ class Salesforce(Vendor):
         return _error(401, "INVALID_SESSION_ID", "Session expired or invalid")
 
     def too_many(self, headers: list[tuple[str, str]]) -> Response:
-        return _error(
-            403, "REQUEST_LIMIT_EXCEEDED", "TotalRequests Limit exceeded.", [("Retry-After", "60"), *headers][-1:]
-        )
+        return _error(403, "REQUEST_LIMIT_EXCEEDED", "TotalRequests Limit exceeded.", headers)
 
     def quota_headers(self, remaining: int, reset_s: int) -> list[tuple[str, str]]:
         return [("Sforce-Limit-Info", f"api-usage={self.per_minute - remaining}/{self.per_minute}")]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import socket
 import threading
 import time
@@ -27,6 +28,11 @@ class Request:
     def bearer(self) -> str:
         """The last word of the Authorization header: the token, whatever the scheme is called."""
         return self.headers.get("authorization", "").split(" ")[-1]
+
+    def number(self, name: str, default: int) -> int | None:
+        """A query parameter as a whole number; None for what is none."""
+        text = self.query.get(name, str(default))
+        return int(text) if re.fullmatch(r"-?[0-9]+", text) else None
 
 
 @dataclass

@@ -14,11 +14,12 @@ from flicker_dagster.simulator.emitter import Emitter, Habits
 from flicker_dagster.simulator.faults import Fault, Faults
 from flicker_dagster.simulator.server import Request, Response, Server
 
+ELSEWHERE = "http://evil.invalid"
 HTML = b"<!doctype html><html><title>Sign in</title><body>Please sign in.</body></html>"
 
 
 class Vendor:
-    """A vendor's API over an emitter. A dialect answers `answer`, `too_many`, `unauthorized`, `expired`."""
+    """A vendor's API over an emitter. A dialect says `make_event`, `answer`, and how it refuses."""
 
     name = "vendor"
 
@@ -83,6 +84,13 @@ class Vendor:
             ("X-RateLimit-Reset", str(reset_s)),
         ]
 
+    def lead_elsewhere(self, response: Response) -> None:
+        """Make the next link of an answer point to another host."""
+        response.headers = [
+            (name, value.replace(self.url, ELSEWHERE) if name.lower() == "link" else value)
+            for name, value in response.headers
+        ]
+
     # -- one request
 
     def handle(self, request: Request) -> Response:
@@ -98,11 +106,14 @@ class Vendor:
             return self.unauthorized()
         quota = self._quota()
         if quota is None:
-            reset_s = (self._minute + 1) * 60
-            return self.too_many([*self.quota_headers(0, reset_s)])
+            return self.too_many(self.quota_headers(0, self.reset_s()))
         response = self.answer(request, expired=fault is not None and fault.kind == "expired")
-        response.headers += self.quota_headers(quota, (self._minute + 1) * 60)
-        return _spoiled(response, fault)
+        response.headers += self.quota_headers(quota, self.reset_s())
+        return self._spoiled(response, fault)
+
+    def reset_s(self) -> int:
+        """When the quota is renewed: at the next full minute, as epoch seconds."""
+        return int(self.clock() // 60 + 1) * 60
 
     def _quota(self) -> int | None:
         """What remains of this minute's quota after this request; None if nothing was left."""
@@ -114,6 +125,16 @@ class Vendor:
                 return None
             self._used += 1
             return self.per_minute - self._used
+
+    def _spoiled(self, response: Response, fault: Fault | None) -> Response:
+        if fault is None:
+            return response
+        if fault.kind == "truncated":
+            response.body = response.body[: len(response.body) // 2]
+        elif fault.kind == "wrong_host":
+            self.lead_elsewhere(response)
+        response.fault = fault
+        return response
 
     def _refuse(self, fault: Fault) -> Response:
         status = int(fault.kind)
@@ -168,20 +189,6 @@ _OWN_PAGES: dict[str, Callable[[Vendor, Request], Response]] = {
     "/_sim/emit": Vendor._page_emit,
     "/_sim/rate": Vendor._page_rate,
 }
-
-
-def _spoiled(response: Response, fault: Fault | None) -> Response:
-    if fault is None:
-        return response
-    if fault.kind == "truncated":
-        response.body = response.body[: len(response.body) // 2]
-    elif fault.kind == "wrong_host":
-        response.headers = [
-            (name, value.replace("127.0.0.1", "evil.invalid") if name.lower() == "link" else value)
-            for name, value in response.headers
-        ]
-    response.fault = fault
-    return response
 
 
 def _list(value: Any) -> list[Any]:
