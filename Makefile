@@ -10,7 +10,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.set-up
 
 .DEFAULT_GOAL := help
-.PHONY: help setup test demo lint types reference image clean
+.PHONY: help setup test demo lint types reference conformance image clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -43,6 +43,9 @@ types: setup ## static types
 
 reference: setup ## renew the README's configuration reference
 	$(BIN)/python -m flicker_dagster.config.reference README.md
+
+conformance: setup ## renew docs/conformance.md
+	$(BIN)/python -m flicker_dagster_tests.conformance.page docs/conformance.md
 
 image: ## the container image
 	docker build -t flicker:latest .

@@ -1,0 +1,41 @@
+"""`docs/conformance.md`, made from the marks: `python -m flicker_dagster_tests.conformance.page docs/conformance.md`."""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+import sys
+from pathlib import Path
+
+import flicker_dagster_tests.conformance as package
+from flicker_dagster_tests.conformance.rows import ALL
+
+INTRODUCTION = """# Conformance: every way the rivals fail, and what Flicker does instead
+
+Each row is a documented way in which another collector loses events, repeats them, or stops. Each has a test that feeds
+the input which breaks that collector and asserts that every event arrives exactly once, or the honest equivalent that
+the last column names. `make test` runs them all. This page is made from the tests (`make conformance`).
+
+| row | what breaks the rival | test | what Flicker does |
+|---|---|---|---|
+"""
+
+
+def load() -> None:
+    """Import every test module of this folder, which fills `ALL`."""
+    for module in pkgutil.iter_modules(package.__path__):
+        if module.name.startswith("test_"):
+            importlib.import_module(f"{package.__name__}.{module.name}")
+
+
+def page() -> str:
+    load()
+    lines = [
+        f"| {found.key} | {found.fault} | {'<br>'.join(f'`{test}`' for test in found.tests)} | {found.behaviour} |"
+        for found in ALL.values()
+    ]
+    return INTRODUCTION + "\n".join(lines) + "\n"
+
+
+if __name__ == "__main__":
+    Path(sys.argv[1]).write_text(page())

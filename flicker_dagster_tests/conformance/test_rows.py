@@ -1,0 +1,20 @@
+"""Every row has its test, and the page is current."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import flicker_dagster
+from flicker_dagster_tests.conformance.page import load, page
+from flicker_dagster_tests.conformance.rows import ALL
+
+PAGE = Path(flicker_dagster.__file__).parent.parent / "docs" / "conformance.md"
+
+
+def test_every_row_has_a_test() -> None:
+    load()
+    assert [key for key, found in ALL.items() if not found.tests] == []
+
+
+def test_the_page_is_current() -> None:
+    assert PAGE.read_text() == page(), "run `make conformance`"
