@@ -58,6 +58,12 @@ class CursorRejected(CollectError):
     """The vendor no longer knows the cursor; the walk starts again from the position's time."""
 
 
+class NotRetained(CollectError):
+    """The vendor no longer keeps what was asked for: a gap, to be reported and never to be taken for verified."""
+
+    retryable = False
+
+
 class BadAnswer(CollectError):
     """A 200 that is not the promised answer: HTML, truncated JSON, an error object, a page over the size cap."""
 

@@ -16,7 +16,16 @@ from flicker_dagster.deliver.batching import Batcher
 from flicker_dagster.errors import CursorRejected, RateLimited, SpoolFull
 from flicker_dagster.failpoints import reach
 from flicker_dagster.pipeline.intake import Intake, Known
-from flicker_dagster.pipeline.plan import Slice, frontier_after, next_slice, start_of, start_position, window_slice
+from flicker_dagster.pipeline.plan import (
+    Slice,
+    frontier_after,
+    gap_ms,
+    next_slice,
+    refuse_if_not_retained,
+    start_of,
+    start_position,
+    window_slice,
+)
 from flicker_dagster.pipeline.tally import Tally
 from flicker_dagster.pipeline.work import SourceWork
 from flicker_dagster.state.spool import SpoolUnit, UnitState
@@ -61,7 +70,11 @@ def fetch_live(work: SourceWork, position: Position, *, redeliver: bool = False)
             registry_seen=stood,
             tally={},
         )
-    tally = Tally()
+    tally = Tally(gap_ms=gap_ms(work.source, state.frontier or position, now_ms=work.now_ms()))
+    if tally.gap_ms:
+        log.warning(
+            "%s: collection stood at %s, before what the vendor still keeps", work.source.name, position.last_timestamp
+        )
     intake = _intake(work, [unit], tally, position_ms=_time_ms(position), redeliver_until_ms=state.redeliver_until_ms)
     fetch = _Fetch(work, unit, state, intake, hand_over_s=work.source.flush_interval_ms / 1000)
     return fetch.run(lambda frontier, walk: next_slice(work.source, frontier, walk, now_ms=work.now_ms()))
@@ -74,6 +87,7 @@ def fetch_window(work: SourceWork, window: Window, *, redeliver: bool = False, f
     same run goes on at its page.
     """
     unit = work.spool.unit(window.key)
+    refuse_if_not_retained(work.source, window, now_ms=work.now_ms())
     state = unit.state
     if state is None or fresh:
         state = UnitState(base=None, frontier=None, complete=False, tally={})

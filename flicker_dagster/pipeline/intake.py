@@ -115,8 +115,12 @@ class Intake:
         self.tally.add_times(timed)
         if timed and max(timed) > now_ms:
             self.tally.future += sum(ms > now_ms for ms in timed)
-        if self._position_ms is not None and timed and min(timed) < self._position_ms:
-            self.tally.late += sum(ms < self._position_ms for ms in timed)
+        late = timed
+        if self._position_ms is not None and timed:
+            late = [ms for ms in timed if ms < self._position_ms] if min(timed) < self._position_ms else []
+            self.tally.late += len(late)
+        if late and (self._position_ms is not None or self._window is not None):
+            self.tally.lateness.add([(now_ms - ms) / 1000 for ms in late])
         return self._batcher.add(events, digests, shard, times_ms)
 
     def _count_window(self, digests: list[bytes], times_ms: list[int | None]) -> None:

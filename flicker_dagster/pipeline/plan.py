@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 
 from flicker_dagster.config.models import SourceConfig
-from flicker_dagster.errors import FlickerError
+from flicker_dagster.errors import FlickerError, NotRetained
 from flicker_dagster.pipeline.windows import DAY_MS
 from flicker_dagster.times import parse_time_ms, rfc3339_ms
 from flicker_dagster.types import Page, Position, WalkState, Window
@@ -76,6 +76,23 @@ def start_of(source: SourceConfig, frontier: Position | None, walk: WalkState, *
         by_time = earliest_ms(source, position_ms(source, frontier) - source.lookback_ms, now_ms)
         start_ms = by_time if start_ms is None else min(start_ms, by_time)
     return WalkState(start_ms=start_ms, end_ms=walk.end_ms)
+
+
+def gap_ms(source: SourceConfig, frontier: Position, *, now_ms: int) -> int:
+    """How much of the span since the frontier the vendor no longer keeps; what happened there cannot be collected."""
+    if source.retention_ms is None:
+        return 0
+    return max(0, now_ms - source.retention_ms - position_ms(source, frontier))
+
+
+def refuse_if_not_retained(source: SourceConfig, window: Window, *, now_ms: int) -> None:
+    """Raise NotRetained for a window that the vendor no longer keeps whole: it can never be certified."""
+    if source.retention_ms is not None and window.start_ms < now_ms - source.retention_ms:
+        days = source.retention_ms / DAY_MS
+        raise NotRetained(
+            f"{source.name}: window {window.key} is a gap: the vendor keeps {days:g} days (retention_ms), so it cannot be "
+            "read again and is not verified"
+        )
 
 
 def earliest_ms(source: SourceConfig, start_ms: int, now_ms: int) -> int:

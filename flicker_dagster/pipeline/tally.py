@@ -2,7 +2,33 @@
 
 from __future__ import annotations
 
+import math
+from typing import Any
+
 import msgspec
+
+
+class Lateness(msgspec.Struct):
+    """A distribution of delays in fixed memory: counts by power of two to the quarter, so within a fifth, and the exact
+    maximum."""
+
+    buckets: dict[str, int] = {}
+    max_s: float = 0.0
+
+    def add(self, delays_s: list[float]) -> None:
+        for delay_s in delays_s:
+            bucket = str(round(4 * math.log2(max(1.0, delay_s))))
+            self.buckets[bucket] = self.buckets.get(bucket, 0) + 1
+            self.max_s = max(self.max_s, delay_s)
+
+    def quantile_s(self, share: float) -> float | None:
+        """The delay that `share` of the events did not exceed, or None if there are none."""
+        left = share * sum(self.buckets.values())
+        for bucket in sorted(self.buckets, key=int):
+            left -= self.buckets[bucket]
+            if left <= 0:
+                return min(self.max_s, round(2 ** (int(bucket) / 4), 1))
+        return None
 
 
 class Tally(msgspec.Struct):
@@ -21,8 +47,11 @@ class Tally(msgspec.Struct):
     first_ms: int | None = None  # time of the oldest new event
     last_ms: int | None = None  # time of the newest new event
     outside: int = 0  # rows of a window's answers that belong to a neighbouring window
+    gap_ms: int = 0  # span before the first request that the vendor no longer keeps
     #: Order-independent digest of the ids of a window: the sum, modulo 2^128, of its 16-byte digests.
     ids_sum: str = "0"
+    #: How late the late events were found, seconds after their time.
+    lateness: Lateness = msgspec.field(default_factory=lambda: Lateness())
 
     def add_ids(self, digests: list[bytes]) -> None:
         total = int(self.ids_sum, 16) + sum(map(_as_int, digests))
@@ -35,11 +64,11 @@ class Tally(msgspec.Struct):
         self.first_ms = first if self.first_ms is None else min(self.first_ms, first)
         self.last_ms = last if self.last_ms is None else max(self.last_ms, last)
 
-    def as_counts(self) -> dict[str, int | str | None]:
-        return msgspec.structs.asdict(self)
+    def as_counts(self) -> dict[str, Any]:
+        return msgspec.to_builtins(self)
 
     @classmethod
-    def of(cls, counts: dict[str, int | str | None]) -> Tally:
+    def of(cls, counts: dict[str, Any]) -> Tally:
         return msgspec.convert(counts, cls)
 
 

@@ -5,10 +5,13 @@ from __future__ import annotations
 import signal
 import threading
 from pathlib import Path
+from typing import Any
 
 import click
 
+from flicker_dagster.errors import FlickerError
 from flicker_dagster.simulator.emitter import Habits
+from flicker_dagster.simulator.faults import Fault
 from flicker_dagster.simulator.receiver import Receiver
 from flicker_dagster.simulator.vendor import Vendor
 from flicker_dagster.simulator.world import DIALECTS, World
@@ -18,6 +21,19 @@ SNIPPETS = {
     "github": ("/orgs/company/audit-log", 'Authorization: "Bearer {token}"', '"@timestamp"'),
     "salesforce": ("/services/data/v58.0/query", 'Authorization: "Bearer {token}"', "CreatedDate"),
 }
+
+
+class FaultType(click.ParamType):
+    """`429` or `429:3`."""
+
+    name = "KIND[:COUNT]"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Fault:
+        kind, _, count = str(value).partition(":")
+        try:
+            return Fault(kind, count=int(count or 1))
+        except (ValueError, FlickerError) as error:
+            self.fail(str(error), param, ctx)
 
 
 @click.command()
@@ -30,7 +46,7 @@ SNIPPETS = {
 @click.option("--duplicate", default=0.0, help="Share of events that a listing shows twice.")
 @click.option("--seed", default=0)
 @click.option("--token", default="test-token", show_default=True)
-@click.option("--fault", multiple=True, metavar="KIND[:COUNT]", help="A fault for the next COUNT requests; repeatable.")
+@click.option("--fault", multiple=True, type=FaultType(), help="A fault for the next COUNT requests; repeatable.")
 @click.option("--journal", type=click.Path(path_type=Path), help="Where the SIEM remembers what it accepted.")
 def simulate(
     what: str,
@@ -42,7 +58,7 @@ def simulate(
     duplicate: float,
     seed: int,
     token: str,
-    fault: tuple[str, ...],
+    fault: tuple[Fault, ...],
     journal: Path | None,
 ) -> None:
     """Serve simulated vendors and a SIEM until Ctrl-C, and print the configuration to paste."""
@@ -60,10 +76,9 @@ def simulate(
         servers.append(
             DIALECTS[what](token=token, rate=rate, history_s=history * 3600, habits=habits, seed=seed, port=port)
         )
-    for each in fault:
-        kind, _, count = each.partition(":")
-        for server in servers:
-            server.faults.plan(kind, count=int(count) if count else 1)
+    for server in servers:
+        for planned in fault:
+            server.faults.plan(planned.kind, count=planned.count)
     for server in servers:
         click.echo(_describe(server, token, siem.url if siem else "http://127.0.0.1:8080"))
     if world is not None:

@@ -7,6 +7,7 @@ import hashlib
 import json
 import threading
 import time
+import zlib
 from collections import Counter, deque
 from collections.abc import Callable
 from email.utils import formatdate
@@ -15,6 +16,7 @@ from typing import Any
 
 import msgspec
 
+from flicker_dagster.errors import FlickerError
 from flicker_dagster.simulator.faults import Fault, Faults
 from flicker_dagster.simulator.server import Request, Response, Server
 from flicker_dagster.times import parse_time_ms
@@ -111,7 +113,7 @@ class Receiver:
         try:
             body = gzip.decompress(request.body) if request.headers.get("content-encoding") == "gzip" else request.body
             events = _events(body)
-        except (OSError, EOFError, msgspec.DecodeError) as error:
+        except (OSError, EOFError, zlib.error, msgspec.DecodeError) as error:
             return Response.json({"error": f"cannot be read: {error}"}, 400)
         if self.poison is not None and self.poison.encode() in body:
             return Response.json({"error": "an event is not acceptable"}, 400)
@@ -162,8 +164,9 @@ class Receiver:
             entry = json.loads(line)
             inbox = self._inboxes.setdefault(entry["path"], Inbox())
             inbox.batches += 1
-            inbox.repeated_batches += entry["key"] in inbox.keys
-            inbox.keys[entry["key"]] = entry["digest"]
+            if entry["key"] is not None:
+                inbox.repeated_batches += entry["key"] in inbox.keys
+                inbox.keys[entry["key"]] = entry["digest"]
             inbox.counts.update(entry["ids"])
 
     def _refuse(self, fault: Fault) -> Response:
@@ -172,7 +175,7 @@ class Receiver:
         headers: list[tuple[str, str]] = []
         if fault.retry_after == "date":
             headers.append(("Retry-After", formatdate(self._clock() + fault.seconds, usegmt=True)))
-        elif fault.retry_after:
+        elif fault.retry_after not in ("", "none"):
             headers.append(("Retry-After", fault.retry_after))
         return Response.json({"error": f"simulated {fault.kind}"}, int(fault.kind), headers)
 
@@ -183,17 +186,23 @@ class Receiver:
             return Response.json(self.ids(request.query.get("path", "/")))
         if request.path == "/_siem/faults":
             if request.method == "POST":
-                plans = json.loads(request.body)
-                for plan in plans if isinstance(plans, list) else [plans]:
-                    self.faults.plan(**plan)
-            else:
-                self.faults.clear()
+                return self._plan_faults(request.body)
+            self.faults.clear()
             return Response.json({"ok": True})
         if request.path == "/_siem/clear":
             with self._lock:
                 self._inboxes.clear()
             return Response.json({"ok": True})
         return Response.json({"error": "no such page"}, 404)
+
+    def _plan_faults(self, body: bytes) -> Response:
+        try:
+            plans = json.loads(body)
+            for plan in plans if isinstance(plans, list) else [plans]:
+                self.faults.plan(**plan)
+        except (ValueError, TypeError, FlickerError) as error:
+            return Response.json({"error": str(error)}, 400)
+        return Response.json({"ok": True})
 
 
 def _events(body: bytes) -> list[dict[str, Any]]:

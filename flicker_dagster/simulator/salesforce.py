@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import random
 import re
+from dataclasses import dataclass
 from typing import Any
 
 from flicker_dagster.simulator.emitter import Event, rows
 from flicker_dagster.simulator.server import Request, Response
-from flicker_dagster.simulator.vendor import Vendor
+from flicker_dagster.simulator.vendor import ELSEWHERE, Vendor
 from flicker_dagster.times import datetime_of, parse_time_ms
 
 PATH = re.compile(r"/services/data/v(\d+\.\d)/query")
@@ -20,15 +22,30 @@ _SOQL = re.compile(
     r"(?:\s+ORDER\s+BY\s+(?P<order>.+?))?(?:\s+LIMIT\s+(?P<limit>\d+))?(?:\s+OFFSET\s+(?P<offset>\d+))?\s*$",
     re.IGNORECASE | re.DOTALL,
 )
-_CONDITION = re.compile(r"(\w+)\s*(>=|<=|>|<|=)\s*'?([^\s']+)'?")
-OBJECTS = {"setupaudittrail": "CreatedDate", "loginhistory": "LoginTime"}
+_AND = re.compile(r"\s+AND\s+", re.IGNORECASE)
+_CONDITION = re.compile(r"(\w+)\s*(>=|<=|>|<|=)\s*([^\s']+)")  # a datetime literal is not quoted
+OBJECTS = {"setupaudittrail": ("SetupAuditTrail", "CreatedDate"), "loginhistory": ("LoginHistory", "LoginTime")}
+FIELDS = frozenset({"id", "action", "section", "createddate", "logintime", "createdby", "delegateuser", "display"})
+
+
+@dataclass(frozen=True)
+class _Query:
+    """A result that is read batch by batch: it stays as it was when it was asked for."""
+
+    asked_s: float
+    events: list[Event]
+    fields: list[str]
+    kind: str
+    api: str  # path of the API version
+    batch_size: int
 
 
 class Salesforce(Vendor):
     name = "salesforce"
 
     def __init__(self, **options: Any) -> None:
-        self._queries: dict[str, tuple[float, list[Event], list[str], str, int]] = {}
+        self._queries: dict[str, _Query] = {}
+        self._numbers = itertools.count()
         super().__init__(**options)
 
     def make_event(self, number: int, published_ms: int, chance: random.Random) -> tuple[str, bytes]:
@@ -66,45 +83,54 @@ class Salesforce(Vendor):
             return _error(400, "MALFORMED_QUERY", f"unexpected token: {request.query.get('q', '')[:80]!r}")
         if found["offset"] and int(found["offset"]) > 2000:
             return _error(400, "NUMBER_OUTSIDE_VALID_RANGE", "Maximum SOQL offset allowed is 2000")
-        time_field = OBJECTS[found["object"].lower()]
-        start_ms, end_ms = _bounds(found["where"] or "", time_field, self.emitter.now_ms())
-        if start_ms is None:
+        fields = [field.strip() for field in found["fields"].split(",")]
+        for field in fields:
+            if field.split(".")[0].lower() not in FIELDS:
+                return _error(400, "INVALID_FIELD", f"No such column '{field}' on entity '{found['object']}'")
+        kind, time_field = OBJECTS[found["object"].lower()]
+        span = _bounds(found["where"], time_field, self.emitter.now_ms())
+        if span is None:
             return _error(400, "MALFORMED_QUERY", f"cannot read: {found['where']}")
-        events = self.emitter.between(start_ms, end_ms)
+        events = self.emitter.between(*span)
         if "desc" in (found["order"] or "").lower():
             events = events[::-1]
         offset = int(found["offset"] or 0)
         events = events[offset : offset + int(found["limit"] or 50_000)]
-        fields = [field.strip() for field in found["fields"].split(",")]
-        name = f"01g{len(self._queries):015d}"
         batch = re.search(r"batchSize=(\d+)", request.headers.get("sforce-query-options", ""))
         size = min(2000, max(200, int(batch[1]) if batch else 2000))
-        self._queries[name] = (self.clock(), events, fields, version[1], size)
-        return self._more(name, 0, expired=False)
+        name = f"01g{next(self._numbers):015d}"
+        query = _Query(self.clock(), events, fields, kind, f"/services/data/v{version[1]}", size)
+        if len(events) > size:
+            self._queries[name] = query
+        return _batch(query, name, 0)
 
     def _more(self, name: str, start: int, *, expired: bool) -> Response:
         query = self._queries.get(name)
-        if query is None or expired or self.clock() - query[0] > LOCATOR_LIFE_S:
+        if query is None or expired or self.clock() - query.asked_s > LOCATOR_LIFE_S:
             return _error(400, "INVALID_QUERY_LOCATOR", "invalid query locator")
-        _, events, fields, version, size = query
-        page = events[start : start + size]
-        done = start + len(page) >= len(events)
-        answer: dict[str, Any] = {"totalSize": len(events), "done": done}
-        if not done:
-            answer["nextRecordsUrl"] = f"/services/data/v{version}/query/{name}-{start + len(page)}"
-        answer["records"] = [_record(event, fields, version) for event in rows(page)]
-        return Response.json(answer)
+        return _batch(query, name, start)
+
+    def lead_elsewhere(self, response: Response) -> None:
+        """The next link is in the body here."""
+        response.body = response.body.replace(b'"nextRecordsUrl": "', f'"nextRecordsUrl": "{ELSEWHERE}'.encode())
 
 
-def _record(event: Event, fields: list[str], version: str) -> dict[str, Any]:
+def _batch(query: _Query, name: str, start: int) -> Response:
+    page = query.events[start : start + query.batch_size]
+    done = start + len(page) >= len(query.events)
+    answer: dict[str, Any] = {"totalSize": len(query.events), "done": done}
+    if not done:
+        answer["nextRecordsUrl"] = f"{query.api}/query/{name}-{start + len(page)}"
+    answer["records"] = [_record(event, query) for event in rows(page)]
+    return Response.json(answer)
+
+
+def _record(event: Event, query: _Query) -> dict[str, Any]:
     full = json.loads(event.body)
     record: dict[str, Any] = {
-        "attributes": {
-            "type": "SetupAuditTrail",
-            "url": f"/services/data/v{version}/sobjects/SetupAuditTrail/{full['Id']}",
-        }
+        "attributes": {"type": query.kind, "url": f"{query.api}/sobjects/{query.kind}/{full['Id']}"}
     }
-    for field in fields:
+    for field in query.fields:
         top = field.split(".")[0]
         known = next((key for key in full if key.lower() == top.lower()), None)
         if known is not None:
@@ -112,13 +138,15 @@ def _record(event: Event, fields: list[str], version: str) -> dict[str, Any]:
     return record
 
 
-def _bounds(where: str, time_field: str, now_ms: int) -> tuple[int | None, int]:
-    """The span of conditions on the time field; both edges inclusive where written so."""
+def _bounds(where: str | None, time_field: str, now_ms: int) -> tuple[int, int] | None:
+    """The span of conditions on the time field, both edges inclusive; None for a condition that cannot be read."""
     start_ms, end_ms = 0, now_ms
-    for field, operator, text in _CONDITION.findall(where):
-        ms = parse_time_ms(text)
-        if field.lower() != time_field.lower() or ms is None:
-            return None, 0
+    for condition in _AND.split(where.strip()) if where else []:
+        found = _CONDITION.fullmatch(condition)
+        ms = parse_time_ms(found[3], "iso8601") if found is not None else None
+        if found is None or ms is None or found[1].lower() != time_field.lower():
+            return None
+        operator = found[2]
         if operator in (">=", "="):
             start_ms = ms
         if operator == ">":

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import msgspec
 
@@ -28,7 +29,7 @@ class UnitState(msgspec.Struct, frozen=True):
     redeliver_until_ms: int | None = None
     redeliver: bool = False
     registry_seen: Position | None = None
-    tally: dict[str, int | str | None] = {}
+    tally: dict[str, Any] = {}
 
     def begun_again(self) -> UnitState:
         """The same unit before its first page: for when pages it counted are gone."""
