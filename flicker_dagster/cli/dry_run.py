@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import msgspec
 from rich.console import Console
 from rich.table import Table
 
 from flicker_dagster.collect.filters import EventFilter
+from flicker_dagster.collect.paths import lookup, split_path
 from flicker_dagster.collect.walk import walk as walk_pages
 from flicker_dagster.config.load import load_config
 from flicker_dagster.config.models import SourceConfig
@@ -70,7 +72,7 @@ def _look(source: SourceConfig, settings: Settings) -> Look:
                 kept = [i for i in range(len(page.decoded.events)) if keep is None or keep[i]]
                 events += len(kept)
                 times_ms += [ms for i in kept if (ms := page.decoded.times_ms[i]) is not None]
-                samples += [page.decoded.digests[i].hex()[:12] for i in kept[: SAMPLE_EVENTS - len(samples)]]
+                samples += [_id_of(source, bytes(page.decoded.events[i])) for i in kept[: SAMPLE_EVENTS - len(samples)]]
                 more = page.next is not None
                 if requests >= MAX_PAGES:
                     break
@@ -78,6 +80,14 @@ def _look(source: SourceConfig, settings: Settings) -> Look:
             return Look(source.name, since, requests, events, first, last, ", ".join(samples), more)
     except FlickerError as error:
         return Look(source.name, since, requests, error=str(error))
+
+
+def _id_of(source: SourceConfig, event: bytes) -> str:
+    """An event's id as the vendor spells it, the parts of a composite one joined by slashes."""
+    row = msgspec.json.decode(event)
+    paths = [source.id_field] if isinstance(source.id_field, str) else source.id_field or []
+    parts = [lookup(row, split_path(path)) for path in paths]
+    return "/".join(map(str, parts)) if parts and None not in parts else "(none: known by its content)"
 
 
 def _look_from(work: SourceWork) -> Position:

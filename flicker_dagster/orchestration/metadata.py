@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dagster as dg
 
-from flicker_dagster.config.models import SourceConfig
 from flicker_dagster.deliver.drain import DrainReport
 from flicker_dagster.orchestration import names
 from flicker_dagster.pipeline.deliver import LiveReport, WindowReport
@@ -13,7 +12,7 @@ from flicker_dagster.times import rfc3339_ms
 from flicker_dagster.types import Position
 
 
-def live_metadata(source: SourceConfig, report: LiveReport, *, now_ms: int) -> dict[str, dg.MetadataValue]:
+def live_metadata(report: LiveReport, *, now_ms: int) -> dict[str, dg.MetadataValue]:
     """A live run: how many events, how late behind the vendor, and from where to where the position moved."""
     end = _position(report.end)
     if report.redeliver and not report.complete:
@@ -31,7 +30,7 @@ def live_metadata(source: SourceConfig, report: LiveReport, *, now_ms: int) -> d
     return metadata
 
 
-def window_metadata(report: WindowReport) -> dict[str, dg.MetadataValue]:
+def window_metadata(report: WindowReport, *, now_ms: int) -> dict[str, dg.MetadataValue]:
     """A window run: what the vendor has of the window, and how much of it was missing until now."""
     window = report.window
     return (
@@ -42,6 +41,7 @@ def window_metadata(report: WindowReport) -> dict[str, dg.MetadataValue]:
             "window": dg.MetadataValue.text(f"[{rfc3339_ms(window.start_ms)}, {rfc3339_ms(window.end_ms)})"),
             "covered": dg.MetadataValue.text(f"covered, {report.tally.seen} events"),
             "ids digest": dg.MetadataValue.text(report.tally.ids_sum),
+            names.VERIFIED_KEY: dg.MetadataValue.timestamp(now_ms / 1000),
         }
     )
 
@@ -58,6 +58,14 @@ def _counts(tally: Tally) -> dict[str, dg.MetadataValue]:
         "pages": dg.MetadataValue.int(tally.pages),
         "bytes": dg.MetadataValue.int(tally.bytes),
     }
+    for name, share in (("p50", 0.5), ("p95", 0.95)):
+        lateness_s = tally.lateness.quantile_s(share)
+        if lateness_s is not None:
+            metadata[f"lateness {name} s"] = dg.MetadataValue.float(lateness_s)
+    if tally.lateness.max_s:
+        metadata["lateness max s"] = dg.MetadataValue.float(round(tally.lateness.max_s, 1))
+    if tally.gap_ms:
+        metadata["gap s"] = dg.MetadataValue.float(tally.gap_ms / 1000)
     if tally.first_ms is not None and tally.last_ms is not None:
         metadata["first event"] = dg.MetadataValue.timestamp(tally.first_ms / 1000)
         metadata["last event"] = dg.MetadataValue.timestamp(tally.last_ms / 1000)

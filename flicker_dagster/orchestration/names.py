@@ -24,6 +24,7 @@ PRIORITIES = {LIVE: 10, SWEEP: 1, BACKFILL: 0}
 FROM_KEY, TO_KEY = "flicker/from", "flicker/to"
 COMPLETE_KEY, RESUME_KEY = "flicker/complete", "flicker/resume_at"
 NEW_KEY = "events new"
+VERIFIED_KEY = "verified at"
 
 CHECK_COMPLETE, CHECK_DELIVERED = "complete", "delivered"
 

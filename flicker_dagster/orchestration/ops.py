@@ -12,10 +12,11 @@ import dagster as dg
 from flicker_dagster.config.models import SourceConfig
 from flicker_dagster.errors import DeliverError
 from flicker_dagster.orchestration import names
-from flicker_dagster.orchestration.checks import complete_check, delivered_check
+from flicker_dagster.orchestration.checks import complete_check, delivered_check, gap_check
 from flicker_dagster.orchestration.metadata import live_metadata, window_metadata
 from flicker_dagster.orchestration.resources import FlickerState
 from flicker_dagster.orchestration.retries import as_dagster, retry_policy
+from flicker_dagster.orchestration.verified import gaps
 from flicker_dagster.pipeline.begin import begun_ms, starting_position
 from flicker_dagster.pipeline.deliver import deliver_live, deliver_window, drain_unit, waiting_events
 from flicker_dagster.pipeline.fetch import FetchReport, fetch_live, fetch_window
@@ -81,10 +82,14 @@ def build_deliver(source: SourceConfig) -> dg.OpDefinition:
             if _is_window_run(op_context):
                 reports = [deliver_window(work, window_of_key(source, key)) for key in op_context.partition_keys]
                 for report in reports:
-                    context.add_asset_metadata(window_metadata(report), partition_key=report.window.key)
-                check = complete_check(source, reports, begun_ms=begun_ms(work))
+                    metadata = window_metadata(report, now_ms=work.now_ms())
+                    context.add_asset_metadata(metadata, partition_key=report.window.key)
+                lost = gaps(context.instance, source, work)
+                check = complete_check(source, reports, begun_ms=begun_ms(work), gaps=lost)
             else:
-                context.add_asset_metadata(live_metadata(source, deliver_live(work), now_ms=work.now_ms()))
+                live = deliver_live(work)
+                context.add_asset_metadata(live_metadata(live, now_ms=work.now_ms()))
+                check = gap_check(source, live)
             dead_letters = work.dead_letters.count()
         yield dg.Output(None, "result")
         if check is not None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import zlib
-from collections.abc import Iterable
 
 import dagster as dg
 
@@ -12,16 +11,12 @@ from flicker_dagster.orchestration import names
 from flicker_dagster.orchestration.history import failures_in_a_row, recent_runs
 from flicker_dagster.orchestration.sensor import FAILURE_CAP_S
 from flicker_dagster.orchestration.settings import Settings
-from flicker_dagster.pipeline.begin import begun_ms
-from flicker_dagster.pipeline.windows import closed_windows, grid_start_ms
+from flicker_dagster.orchestration.verified import due_windows, gaps
 from flicker_dagster.pipeline.work import SourceWork
 from flicker_dagster.types import Window
 
 #: Minutes between looks for windows to sweep, and the base of the wait after a failed sweep.
 TICK_MINUTES = 5
-
-#: Windows whose verification is checked for its time as well: an early backfill may have turned one green too soon.
-RECENT_WINDOWS = 48
 
 
 def build_sweep_schedule(
@@ -60,37 +55,10 @@ def tick(instance: dg.DagsterInstance, source: SourceConfig, work: SourceWork) -
             )
     due = due_windows(instance, source, work)
     if not due:
-        return dg.SkipReason("every settled window is verified")
+        lost = gaps(instance, source, work)
+        words = f"; {len(lost)} window(s) were never verified and are no longer kept by the vendor" if lost else ""
+        return dg.SkipReason(f"every settled window is verified{words}")
     return [_request(source, window) for window in due[: source.sweep.max_windows_per_tick]]
-
-
-def due_windows(instance: dg.DagsterInstance, source: SourceConfig, work: SourceWork) -> list[Window]:
-    """Closed and settled windows that no run has verified since they settled, newest first."""
-    now_ms = work.now_ms()
-    began_ms = begun_ms(work)
-    if began_ms is None:  # nothing collected yet
-        return []
-    since_ms = max(began_ms, grid_start_ms(source, now_ms))
-    settled = list(closed_windows(source, since_ms, now_ms - source.sweep.settle_ms))
-    verified = set(instance.get_materialized_partitions(dg.AssetKey(source.asset_name)))
-    verified -= _verified_too_soon(instance, source, settled[:RECENT_WINDOWS])
-    return [window for window in settled if window.key not in verified]
-
-
-def _verified_too_soon(instance: dg.DagsterInstance, source: SourceConfig, windows: Iterable[Window]) -> set[str]:
-    settles_s = {window.key: (window.end_ms + source.sweep.settle_ms) / 1000 for window in windows}
-    if not settles_s:
-        return set()
-    records = instance.fetch_materializations(
-        dg.AssetRecordsFilter(asset_key=dg.AssetKey(source.asset_name), asset_partitions=list(settles_s)),
-        limit=4 * len(settles_s),
-    ).records
-    latest_s: dict[str, float] = {}
-    for record in records:
-        key = record.partition_key
-        if key is not None:
-            latest_s[key] = max(record.timestamp, latest_s.get(key, 0))
-    return {key for key, at_s in latest_s.items() if at_s < settles_s[key]}
 
 
 def _request(source: SourceConfig, window: Window) -> dg.RunRequest:

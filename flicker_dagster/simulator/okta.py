@@ -98,17 +98,17 @@ class Okta(Vendor):
         since_ms = times.get("since") or (until_ms or now_ms) - 7 * DAY_MS
         if now_ms - since_ms > 180 * DAY_MS:
             return _error(400, "E0000053", "Invalid since: more than 180 days ago")
+        descending = query.get("sortOrder", "ASCENDING") == "DESCENDING"
+        bounded = until_ms is not None or descending
         after = query.get("after")
         start = None
         if after is not None:
-            start = None if expired else _uncursor(after, bounded=until_ms is not None)
+            start = None if expired else _uncursor(after, bounded=bounded)
             if start is None:
                 return _error(400, "E0000031", "Invalid search criteria: after")
-        descending = query.get("sortOrder", "ASCENDING") == "DESCENDING"
-        if until_ms is not None or descending:
-            return self._bounded(
-                request, since_ms, now_ms if until_ms is None else until_ms, start or 0, limit, descending
-            )
+        if bounded:
+            end_ms = now_ms if until_ms is None else until_ms
+            return self._bounded(request, since_ms, end_ms, start or 0, limit, descending)
         return self._polling(request, since_ms, start, limit)
 
     def _polling(self, request: Request, since_ms: int, start: int | None, limit: int) -> Response:
