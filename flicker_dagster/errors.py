@@ -64,6 +64,12 @@ class NotRetained(CollectError):
     retryable = False
 
 
+class NotClosed(CollectError):
+    """A window that is over by our clock and not by the vendor's: nobody can certify it yet."""
+
+    retryable = False
+
+
 class BadAnswer(CollectError):
     """A 200 that is not the promised answer: HTML, truncated JSON, an error object, a page over the size cap."""
 

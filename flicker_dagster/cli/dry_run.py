@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import msgspec
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from flicker_dagster.collect.filters import EventFilter
 from flicker_dagster.collect.paths import lookup, split_path
@@ -24,7 +25,6 @@ from flicker_dagster.types import Position
 #: A look, not a collection: enough pages to see the shape of the data.
 MAX_PAGES = 5
 SAMPLE_EVENTS = 2
-SAMPLE_CHARS = 60
 
 
 @dataclass(frozen=True)
@@ -44,15 +44,24 @@ def dry_run_all(settings: Settings) -> int:
     """0 if every source answered, 1 otherwise. Raises ConfigError."""
     config = load_config(settings.config_path)
     looks = [_look(source, settings) for source in config.sources]
-    table = Table(
-        "source", "from", "requests", "would ship", "first event", "last event", "sample ids", title="Dry run"
-    )
+    table = Table("source", "", "", title="Dry run")
     for look in looks:
-        count = f"{look.events}{'+' if look.more else ''}" if look.error is None else f"[red]{look.error}[/]"
-        table.add_row(look.source, look.since, str(look.requests), count, look.first, look.last, look.samples)
+        for key, value in _rows(look):
+            table.add_row(look.source if key == "from" else "", key, value)
+        table.add_section()
     Console().print(table)
     Console().print("Nothing was shipped and no position has moved.")
     return 0 if all(look.error is None for look in looks) else 1
+
+
+def _rows(look: Look) -> list[tuple[str, Text]]:
+    """One line per figure, so that times and ids fit into a narrow terminal."""
+    asked = [("from", look.since), ("requests", str(look.requests))]
+    if look.error is not None:
+        return [*((key, Text(value)) for key, value in asked), ("failed", Text(look.error, "red"))]
+    ships = f"{look.events}{'+' if look.more else ''} events"
+    found = [("would ship", ships), ("first event", look.first), ("last event", look.last)]
+    return [(key, Text(value, overflow="fold")) for key, value in [*asked, *found, ("sample ids", look.samples)]]
 
 
 def _look(source: SourceConfig, settings: Settings) -> Look:
@@ -77,7 +86,7 @@ def _look(source: SourceConfig, settings: Settings) -> Look:
                 if requests >= MAX_PAGES:
                     break
             first, last = (rfc3339_ms(min(times_ms)), rfc3339_ms(max(times_ms))) if times_ms else ("", "")
-            return Look(source.name, since, requests, events, first, last, ", ".join(samples), more)
+            return Look(source.name, since, requests, events, first, last, "\n".join(samples), more)
     except FlickerError as error:
         return Look(source.name, since, requests, error=str(error))
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from flicker_dagster.config.load import load_config
 from flicker_dagster.config.models import SourceConfig
@@ -41,7 +42,7 @@ def poll_once(settings: Settings) -> int:
         polled = list(pool.map(lambda source: _poll(source, settings), config.sources))
     table = Table("source", "seen", "new", "delivered", "dead letters", "result")
     for row in polled:
-        result = "[green]ok[/]" if row.error is None else f"[red]{row.error}[/]"
+        result = Text("ok", "green") if row.error is None else Text(row.error, "red")
         table.add_row(row.source, str(row.seen), str(row.new), str(row.delivered), str(row.dead), result)
     Console().print(table)
     return 0 if all(row.error is None for row in polled) else 1
@@ -54,8 +55,9 @@ def _poll(source: SourceConfig, settings: Settings) -> Polled:
             fetched = fetch_live(work, starting_position(work))
             report = deliver_live(work)
     except FlickerError as error:
-        log.error("%s: %s", source.name, error)
-        return Polled(source.name, error=str(error))
+        message = str(error)
+        log.error("%s", message if message.startswith(f"{source.name}: ") else f"{source.name}: {message}")
+        return Polled(source.name, error=message)
     drained = report.drained
     waits = fetched.stopped if fetched.resume_at_ms else None
     return Polled(source.name, report.tally.seen, report.tally.new, drained.delivered, drained.dead, error=waits)

@@ -21,6 +21,7 @@ LOOKS_PER_WINDOW = 4
 def due_windows(instance: dg.DagsterInstance, source: SourceConfig, work: SourceWork) -> list[Window]:
     """Windows to read again, newest first: closed and settled, and not verified since they settled or since they reached
     one of the ages in `sweep.revisit_ms`. What the vendor no longer keeps is not among them."""
+    now_ms = vendor_now_ms(work)
     settled = [window for window in _settled(source, work) if _is_kept(source, work, window)]
     verified = instance.get_materialized_partitions(dg.AssetKey(source.asset_name))
     oldest_look_ms = max([source.sweep.settle_ms, *source.sweep.revisit_ms])
@@ -30,7 +31,7 @@ def due_windows(instance: dg.DagsterInstance, source: SourceConfig, work: Source
         window
         for window in settled
         if window.key not in verified
-        or (window.key in verified_ms and verified_ms[window.key] < _wanted_ms(source, window, now_ms=work.now_ms()))
+        or (window.key in verified_ms and verified_ms[window.key] < _wanted_ms(source, window, now_ms=now_ms))
     ]
 
 
@@ -40,9 +41,15 @@ def gaps(instance: dg.DagsterInstance, source: SourceConfig, work: SourceWork) -
     return [w for w in _settled(source, work) if w.key not in verified and not _is_kept(source, work, w)]
 
 
+def vendor_now_ms(work: SourceWork) -> int:
+    """Now by the vendor's clock, as the last live poll learnt it: a window closes when it does for the vendor."""
+    state = work.live.state
+    return work.now_ms() + (0 if state is None else state.skew_ms)
+
+
 def _settled(source: SourceConfig, work: SourceWork) -> list[Window]:
     """Closed and settled windows since collection began, newest first."""
-    now_ms = work.now_ms()
+    now_ms = vendor_now_ms(work)
     began_ms = begun_ms(work)
     if began_ms is None:  # nothing collected yet
         return []

@@ -6,6 +6,7 @@ import logging
 
 from flicker_dagster.errors import WriteConflict
 from flicker_dagster.pipeline.work import SourceWork
+from flicker_dagster.state.stores import ANYTHING
 from flicker_dagster.times import parse_time_ms, rfc3339_ms, start_from_ms
 from flicker_dagster.types import Position
 
@@ -31,6 +32,13 @@ def begun_ms(work: SourceWork) -> int | None:
     """The time from which live collection covers the source; windows before it are the business of backfills."""
     stored = work.layout.store.read(_begun_key(work))
     return None if stored is None else parse_time_ms(stored.data.decode())
+
+
+def lower_begin(work: SourceWork, begin_ms: int) -> None:
+    """Collection turned out to begin earlier than was written down, by the vendor's clock."""
+    written_ms = begun_ms(work)
+    if written_ms is not None and begin_ms < written_ms:
+        work.layout.store.write(_begun_key(work), rfc3339_ms(begin_ms).encode(), expected=ANYTHING)
 
 
 def _write_down_begin(work: SourceWork, position: Position) -> None:

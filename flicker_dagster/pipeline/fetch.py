@@ -13,8 +13,9 @@ import msgspec
 from flicker_dagster.collect.filters import EventFilter
 from flicker_dagster.collect.walk import walk as walk_pages
 from flicker_dagster.deliver.batching import Batcher
-from flicker_dagster.errors import CursorRejected, RateLimited, SpoolFull
+from flicker_dagster.errors import CursorRejected, NotClosed, RateLimited, SpoolFull
 from flicker_dagster.failpoints import reach
+from flicker_dagster.pipeline.begin import lower_begin
 from flicker_dagster.pipeline.intake import Intake, Known
 from flicker_dagster.pipeline.plan import (
     Slice,
@@ -29,13 +30,16 @@ from flicker_dagster.pipeline.plan import (
 from flicker_dagster.pipeline.tally import Tally
 from flicker_dagster.pipeline.work import SourceWork
 from flicker_dagster.state.spool import SpoolUnit, UnitState
-from flicker_dagster.times import parse_time_ms
+from flicker_dagster.times import parse_time_ms, rfc3339_ms
 from flicker_dagster.types import Page, Position, WalkState, Window
 
 log = logging.getLogger("flicker.fetch")
 
 #: Partial batches are closed at least every so many pages, so that a resume point is never far behind.
 PAGES_PER_RESUME_POINT = 10
+
+#: Clocks that differ by less are taken for equal: a Date header is cut to the second, and an answer takes its time.
+SKEW_HEEDED_MS = 5_000
 
 
 class FetchReport(msgspec.Struct, frozen=True):
@@ -68,16 +72,19 @@ def fetch_live(work: SourceWork, position: Position, *, redeliver: bool = False)
             redeliver=redeliver,
             redeliver_until_ms=until_ms,
             registry_seen=stood,
+            skew_ms=0 if state is None else state.skew_ms,
             tally={},
         )
-    tally = Tally(gap_ms=gap_ms(work.source, state.frontier or position, now_ms=work.now_ms()))
-    if tally.gap_ms:
+    tally = Tally.of(state.tally) if state.tally else Tally()
+    gap = gap_ms(work.source, state.frontier or position, now_ms=work.now_ms() + state.skew_ms)
+    tally.gap_ms = max(tally.gap_ms, gap)
+    if gap:
         log.warning(
             "%s: collection stood at %s, before what the vendor still keeps", work.source.name, position.last_timestamp
         )
     intake = _intake(work, [unit], tally, position_ms=_time_ms(position), redeliver_until_ms=state.redeliver_until_ms)
     fetch = _Fetch(work, unit, state, intake, hand_over_s=work.source.flush_interval_ms / 1000)
-    return fetch.run(lambda frontier, walk: next_slice(work.source, frontier, walk, now_ms=work.now_ms()))
+    return fetch.run(lambda state, now_ms: next_slice(work.source, state.frontier, state.walk, now_ms=now_ms))
 
 
 def fetch_window(work: SourceWork, window: Window, *, redeliver: bool = False, fresh: bool = False) -> FetchReport:
@@ -90,12 +97,13 @@ def fetch_window(work: SourceWork, window: Window, *, redeliver: bool = False, f
     refuse_if_not_retained(work.source, window, now_ms=work.now_ms())
     state = unit.state
     if state is None or fresh:
-        state = UnitState(base=None, frontier=None, complete=False, tally={})
+        live = work.live.state
+        state = UnitState(base=None, frontier=None, skew_ms=0 if live is None else live.skew_ms)
     tally = Tally.of(state.tally) if state.tally else Tally()
     redeliver_until_ms = window.end_ms if redeliver else None
     intake = _intake(work, [work.live, unit], tally, window=window, redeliver_until_ms=redeliver_until_ms)
-    fetch = _Fetch(work, unit, state, intake, hand_over_s=None)
-    return fetch.run(lambda frontier, walk: window_slice(work.source, window, walk, now_ms=work.now_ms()))
+    fetch = _Fetch(work, unit, state, intake, window=window)
+    return fetch.run(lambda state, now_ms: window_slice(work.source, window, state.walk, now_ms=now_ms))
 
 
 def _intake(
@@ -126,26 +134,42 @@ def _intake(
     )
 
 
+class _StoodInTheFuture(Exception):
+    """The frontier lies past the vendor's clock."""
+
+    def __init__(self, vendor_now_ms: int, skew_ms: int) -> None:
+        super().__init__(vendor_now_ms)
+        self.vendor_now_ms, self.skew_ms = vendor_now_ms, skew_ms
+
+
 class _Fetch:
     """One fetch into one unit: a run of slices, each a walk of pages."""
 
     def __init__(
-        self, work: SourceWork, unit: SpoolUnit, state: UnitState, intake: Intake, *, hand_over_s: float | None
+        self,
+        work: SourceWork,
+        unit: SpoolUnit,
+        state: UnitState,
+        intake: Intake,
+        *,
+        hand_over_s: float | None = None,
+        window: Window | None = None,
     ) -> None:
         self.work = work
         self.unit = unit
         self.state = state
         self.intake = intake
         self.hand_over_s = hand_over_s
+        self.window = window
         self.started_s = work.clock()
         self.first_new_s: float | None = None
         self.pages_since_resume_point = 0
 
-    def run(self, plan: Callable[[Position | None, WalkState | None], Slice]) -> FetchReport:
+    def run(self, plan: Callable[[UnitState, int], Slice]) -> FetchReport:
         source = self.work.source
         try:
             while True:
-                piece = plan(self.state.frontier, self.state.walk)
+                piece = plan(self.state, self._now_ms())
                 stopped = self._walk(piece)
                 if stopped is not None:
                     return self._report(complete=False, stopped=stopped)
@@ -181,13 +205,21 @@ class _Fetch:
             # The vendor forgot the cursor: ask again by time; what was already delivered is recognised by its id.
             log.warning("%s: %s; starting again from the position's time", self.work.source.name, rejected)
             self.intake.tally.cursor_resets += 1
-            restart = start_of(self.work.source, self.state.frontier, walk, now_ms=self.work.now_ms())
+            restart = start_of(self.work.source, self.state.frontier, walk, now_ms=self._now_ms())
+            return self._pages(piece, restart)
+        except _StoodInTheFuture as error:
+            # Our clock is ahead of the vendor's, so collection would begin after events that are still to come.
+            log.warning("%s: collection stood past the vendor's clock and goes on from there", self.work.source.name)
+            lowered = Position(last_timestamp=rfc3339_ms(error.vendor_now_ms), cursor=None)
+            self.state = msgspec.structs.replace(self.state, frontier=lowered, skew_ms=error.skew_ms)
+            lower_begin(self.work, error.vendor_now_ms)
+            restart = start_of(self.work.source, lowered, walk, now_ms=error.vendor_now_ms)
             return self._pages(piece, restart)
 
     def _pages(self, piece: Slice, walk: WalkState) -> str | None:
         newest_ms = walk.newest_ms
         for page in walk_pages(self.work.source, self.work.client, walk):
-            now_ms = page.vendor_now_ms or self.work.now_ms()
+            now_ms = self._heed_vendor_clock(page)
             new_before = self.intake.tally.new
             batches = self.intake.take(page.decoded, now_ms=now_ms)
             if self.intake.tally.new > new_before and self.first_new_s is None:
@@ -204,6 +236,26 @@ class _Fetch:
                 return stopped
         return None
 
+    def _heed_vendor_clock(self, page: Page) -> int:
+        """The time by the vendor's clock, where its answer tells; what it tells is kept for the next plan."""
+        if page.vendor_now_ms is None:
+            return self._now_ms()
+        skew_ms = page.vendor_now_ms - self.work.now_ms()
+        skew_ms = skew_ms if abs(skew_ms) > SKEW_HEEDED_MS else 0
+        if skew_ms != self.state.skew_ms:
+            self.state = msgspec.structs.replace(self.state, skew_ms=skew_ms)
+        stood_ms = _time_ms(self.state.frontier)
+        if stood_ms is not None and stood_ms > page.vendor_now_ms + SKEW_HEEDED_MS:
+            raise _StoodInTheFuture(page.vendor_now_ms, skew_ms)
+        if self.window is not None and page.vendor_now_ms < self.window.end_ms:
+            raise NotClosed(
+                f"{self.work.source.name}: window {self.window.key} is still open by the vendor's clock; it is read again later"
+            )
+        return page.vendor_now_ms
+
+    def _now_ms(self) -> int:
+        return self.work.now_ms() + self.state.skew_ms
+
     def _state_after(
         self, piece: Slice, page: Page, resume: WalkState | None, newest_ms: int | None, now_ms: int
     ) -> UnitState:
@@ -217,7 +269,8 @@ class _Fetch:
         state = msgspec.structs.replace(state, tally=self.intake.tally.as_counts())
         if self.intake.holds_events:
             self.pages_since_resume_point += 1
-            state = msgspec.structs.replace(state, walk=self.state.walk, frontier=self.state.frontier)
+            before = self.state
+            state = msgspec.structs.replace(state, walk=before.walk, frontier=before.frontier, tally=before.tally)
         else:
             self.pages_since_resume_point = 0
         self.unit.append(batches, state)

@@ -26,11 +26,13 @@ class ProbeResult(msgspec.Struct, frozen=True):
 
 def probe(work: SourceWork, position: Position) -> ProbeResult:
     """Is there anything at the vendor that is neither delivered nor waiting? Raises CollectError as a walk does."""
-    piece = next_slice(work.source, position, None, now_ms=work.now_ms())
-    if not piece.last:
-        return ProbeResult(True, 0, "the span to read is longer than one slice")
     work.ledger.refresh()  # a sensor keeps its work for long; runs have written since
     work.spool.close()
+    state = work.live.state
+    skew_ms = 0 if state is None else state.skew_ms
+    piece = next_slice(work.source, position, None, now_ms=work.now_ms() + skew_ms)
+    if not piece.last:
+        return ProbeResult(True, 0, "the span to read is longer than one slice")
     waiting = work.live.waiting
     if waiting.events:
         return ProbeResult(True, 0, f"{waiting.events} events wait in the spool")

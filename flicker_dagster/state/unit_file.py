@@ -18,8 +18,8 @@ class UnitState(msgspec.Struct, frozen=True):
     """How far a unit's fetch has come. A window unit has neither `base` nor `frontier`.
 
     `base` is the position the unit was begun from, `frontier` the one it has reached in whole walks, `walk` the resume
-    point inside of a walk. `registry_seen` is the registry's position when the unit was begun. `tally` counts this
-    unit's fetch so far.
+    point inside of a walk. `registry_seen` is the registry's position when the unit was begun. `skew_ms` is how far the
+    vendor's clock is ahead of ours. `tally` counts this unit's fetch so far.
     """
 
     base: Position | None
@@ -29,6 +29,7 @@ class UnitState(msgspec.Struct, frozen=True):
     redeliver_until_ms: int | None = None
     redeliver: bool = False
     registry_seen: Position | None = None
+    skew_ms: int = 0
     tally: dict[str, Any] = {}
 
     def begun_again(self) -> UnitState:
