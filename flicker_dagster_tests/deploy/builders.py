@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from collections.abc import Mapping
@@ -24,6 +25,8 @@ DOCUMENTED_VARIABLES = {
     "AWS_SECRET_ACCESS_KEY",
     "AWS_REGION",
 }
+MAKE_VARIABLES = {"MAKELEVEL", "MAKEFLAGS", "MFLAGS"}
+
 DOCUMENTED_ARGUMENTS = [
     "-c",
     "/config/config.yaml",
@@ -39,7 +42,11 @@ def load_yaml(path: Path) -> list[Any]:
 
 
 def run(*command: str, env: Mapping[str, str] | None = None, cwd: Path = ROOT) -> subprocess.CompletedProcess[str]:
-    """A finished process with what it said; a non-zero exit code is for the test to judge."""
+    """A finished process with what it said; a non-zero exit code is for the test to judge.
+
+    Without the variables of the `make` that may run these tests: a make started from them would take itself for its child.
+    """
+    env = {name: value for name, value in (env or os.environ).items() if name not in MAKE_VARIABLES}
     return subprocess.run(command, capture_output=True, text=True, env=env, cwd=cwd, timeout=100, check=False)
 
 
