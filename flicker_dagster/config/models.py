@@ -111,6 +111,9 @@ class Limits(Record):
         default=600, description="longest one run fetches before it hands over and keeps a resume point"
     )
     run_pages: int = Field(default=10_000, description="most pages one run fetches before it hands over")
+    run_events: int = Field(
+        default=1_000_000, description="most new events one run fetches before it hands over; bounds its memory"
+    )
     spool_bytes: int = Field(
         default=2 * 1024**3, description="cap of events waiting for the SIEM; fetching pauses there"
     )

@@ -30,7 +30,7 @@ def live_metadata(report: LiveReport, *, now_ms: int) -> dict[str, dg.MetadataVa
     return metadata
 
 
-def window_metadata(report: WindowReport, *, now_ms: int) -> dict[str, dg.MetadataValue]:
+def window_metadata(report: WindowReport) -> dict[str, dg.MetadataValue]:
     """A window run: what the vendor has of the window, and how much of it was missing until now."""
     window = report.window
     return (
@@ -41,7 +41,7 @@ def window_metadata(report: WindowReport, *, now_ms: int) -> dict[str, dg.Metada
             "window": dg.MetadataValue.text(f"[{rfc3339_ms(window.start_ms)}, {rfc3339_ms(window.end_ms)})"),
             "covered": dg.MetadataValue.text(f"covered, {report.tally.seen} events"),
             "ids digest": dg.MetadataValue.text(report.tally.ids_sum),
-            names.VERIFIED_KEY: dg.MetadataValue.timestamp(now_ms / 1000),
+            names.VERIFIED_KEY: dg.MetadataValue.timestamp(report.began_ms / 1000),
         }
     )
 

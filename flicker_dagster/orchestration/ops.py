@@ -19,7 +19,8 @@ from flicker_dagster.orchestration.retries import as_dagster, retry_policy
 from flicker_dagster.orchestration.verified import gaps
 from flicker_dagster.pipeline.begin import begun_ms, starting_position
 from flicker_dagster.pipeline.deliver import deliver_live, deliver_window, drain_unit, waiting_events
-from flicker_dagster.pipeline.fetch import FetchReport, fetch_live, fetch_window
+from flicker_dagster.pipeline.fetch import FetchReport, fetch_live
+from flicker_dagster.pipeline.read_window import read_window
 from flicker_dagster.pipeline.windows import window_of_key
 from flicker_dagster.pipeline.work import SourceWork
 from flicker_dagster.types import Position
@@ -82,7 +83,7 @@ def build_deliver(source: SourceConfig) -> dg.OpDefinition:
             if _is_window_run(op_context):
                 reports = [deliver_window(work, window_of_key(source, key)) for key in op_context.partition_keys]
                 for report in reports:
-                    metadata = window_metadata(report, now_ms=work.now_ms())
+                    metadata = window_metadata(report)
                     context.add_asset_metadata(metadata, partition_key=report.window.key)
                 lost = gaps(context.instance, source, work)
                 check = complete_check(source, reports, begun_ms=begun_ms(work), gaps=lost)
@@ -104,7 +105,7 @@ def _fetch(context: dg.OpExecutionContext, work: SourceWork, config: FetchConfig
     if _is_window_run(context):
         windows = [window_of_key(work.source, key) for key in context.partition_keys]
         fresh = context.retry_number == 0
-        return [fetch_window(work, window, redeliver=redeliver, fresh=fresh) for window in windows]
+        return [read_window(work, window, redeliver=redeliver, fresh=fresh) for window in windows]
     if config.last_timestamp:
         position = Position(last_timestamp=config.last_timestamp, cursor=config.cursor or None)
     else:

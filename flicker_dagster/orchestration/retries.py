@@ -43,22 +43,22 @@ def delay_s(retry: RetryConfig, retry_number: int) -> float:
 def as_dagster(context: dg.OpExecutionContext, source: SourceConfig) -> Iterator[None]:
     """Turn an error of the pipeline into `RetryRequested` or `Failure`.
 
-    What the vendor or SIEM asked us to wait is kept to; what nobody can mend by waiting fails at once. The message is
-    left on the run as a tag, where the sensor finds it for its skip reason.
+    What the vendor or SIEM asked us to wait is kept to: in the run where that is short, else the run ends and the sensor
+    resumes then. What nobody can mend by waiting fails at once. The message is left on the run as a tag, where the sensor
+    finds it for its skip reason.
     """
     try:
         yield
     except FlickerError as error:
         message = str(error)
-        retryable = _retryable(error)
-        if retryable and context.retry_number < source.retry.max_retries:
-            asked_s = getattr(error, "retry_after_s", None)
+        asked_s = getattr(error, "retry_after_s", None)
+        too_long = asked_s is not None and asked_s * 1000 > source.limits.max_wait_ms
+        if _retryable(error) and not too_long and context.retry_number < source.retry.max_retries:
             wait_s = delay_s(source.retry, context.retry_number) * (1 + JITTER * random())
-            wait_s = max(wait_s, min(asked_s, source.limits.max_wait_ms / 1000)) if asked_s else wait_s
+            wait_s = max(wait_s, asked_s or 0.0)
             context.log.warning(f"{message} — retry {context.retry_number + 1} in {wait_s:.1f} s")
             raise dg.RetryRequested(max_retries=source.retry.max_retries, seconds_to_wait=wait_s) from error
         tags = {names.ERROR_TAG: message[:MAX_ERROR_TAG]}
-        asked_s = getattr(error, "retry_after_s", None)
         if asked_s:
             tags[names.RESUME_TAG] = f"{_now_s() + asked_s:.3f}"
         context.instance.add_run_tags(context.run_id, tags)

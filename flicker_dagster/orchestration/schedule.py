@@ -46,6 +46,9 @@ def tick(instance: dg.DagsterInstance, source: SourceConfig, work: SourceWork) -
     busy = next((run for run in runs if run.in_flight), None)
     if busy is not None:
         return dg.SkipReason(f"run {busy.run_id[:8]} sweeps {busy.partition}")
+    resume_at_s = runs[0].resume_at_s if runs else None
+    if resume_at_s is not None and work.clock() < resume_at_s:
+        return dg.SkipReason(f"waits as it was asked to: {runs[0].error or 'the vendor asked for a pause'}")
     failures = failures_in_a_row(runs)
     if failures:
         wait_s = min(FAILURE_CAP_S, 60 * TICK_MINUTES * 2 ** (failures - 1))

@@ -20,6 +20,9 @@ from flicker_dagster.types import Position, Window
 
 log = logging.getLogger("flicker.deliver")
 
+#: What is summed up over the deliveries of a window that exceeds one run's budget.
+EARLY_COUNTS = ("batches", "delivered", "duplicate", "dead", "bytes", "attempts")
+
 
 class LiveReport(msgspec.Struct, frozen=True):
     """A live unit delivered and committed: the position moved from `start` to `end` (equal if the walk is unfinished)."""
@@ -38,6 +41,7 @@ class WindowReport(msgspec.Struct, frozen=True):
     window: Window
     tally: Tally
     drained: DrainReport
+    began_ms: int  # when the reading of the window began, by the vendor's clock
 
 
 def deliver_live(work: SourceWork) -> LiveReport:
@@ -88,9 +92,26 @@ def deliver_window(work: SourceWork, window: Window) -> WindowReport:
         raise StateError(f"{work.source.name}: window {window.key} was not read to its end; run fetch again")
     _commit_ledger(work, unit)
     tally = Tally.of(state.tally)
+    for name, count in tally.early.items():
+        setattr(drained, name, getattr(drained, name) + count)
     unit.remove()
     reach("commit.after_clear")
-    return WindowReport(window=window, tally=tally, drained=drained)
+    return WindowReport(window=window, tally=tally, drained=drained, began_ms=state.began_ms or work.now_ms())
+
+
+def deliver_early(work: SourceWork, window: Window) -> None:
+    """Deliver and commit what was read of a window so far, and make room to read on: it exceeds one run's budget."""
+    drain_unit(work, work.live)
+    unit = work.spool.unit(window.key)
+    drained = drain_unit(work, unit)
+    _commit_ledger(work, unit)
+    state = unit.state
+    if state is not None:
+        tally = Tally.of(state.tally) if state.tally else Tally()
+        for name in EARLY_COUNTS:
+            tally.early[name] = tally.early.get(name, 0) + getattr(drained, name)
+        unit.clear(msgspec.structs.replace(state, tally=tally.as_counts()))
+    reach("commit.after_clear")
 
 
 def drain_unit(work: SourceWork, unit: SpoolUnit) -> DrainReport:

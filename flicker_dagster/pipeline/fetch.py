@@ -42,6 +42,10 @@ PAGES_PER_RESUME_POINT = 10
 SKEW_HEEDED_MS = 5_000
 
 
+#: A window's interrupted walk is taken up again by later runs for so long after it began.
+WALK_KEEPS_MS = 6 * 3_600_000
+
+
 class FetchReport(msgspec.Struct, frozen=True):
     """What a fetch did. `stopped` says why it ended before the data did; `resume_at_ms` when to go on, if not at once."""
 
@@ -88,22 +92,32 @@ def fetch_live(work: SourceWork, position: Position, *, redeliver: bool = False)
 
 
 def fetch_window(work: SourceWork, window: Window, *, redeliver: bool = False, fresh: bool = False) -> FetchReport:
-    """Read a whole window again and put into its unit what nobody has delivered yet.
+    """Read a window again and put into its unit what nobody has delivered yet. Stops early at a run's budget.
 
-    `fresh` starts the walk anew (a new run certifies only what it read itself); otherwise an interrupted walk of the
-    same run goes on at its page.
+    `fresh` is for a new run: it begins anew, unless an earlier run was interrupted inside the same walk not long ago;
+    that walk goes on at its page, or a window longer than a run's luck would never be read to its end.
     """
     unit = work.spool.unit(window.key)
     refuse_if_not_retained(work.source, window, now_ms=work.now_ms())
     state = unit.state
-    if state is None or fresh:
+    if state is None or (fresh and not _goes_on(state, redeliver=redeliver, now_ms=work.now_ms())):
         live = work.live.state
-        state = UnitState(base=None, frontier=None, skew_ms=0 if live is None else live.skew_ms)
+        skew_ms = 0 if live is None else live.skew_ms
+        state = UnitState(
+            base=None, frontier=None, skew_ms=skew_ms, redeliver=redeliver, began_ms=work.now_ms() + skew_ms
+        )
     tally = Tally.of(state.tally) if state.tally else Tally()
     redeliver_until_ms = window.end_ms if redeliver else None
     intake = _intake(work, [work.live, unit], tally, window=window, redeliver_until_ms=redeliver_until_ms)
     fetch = _Fetch(work, unit, state, intake, window=window)
     return fetch.run(lambda state, now_ms: window_slice(work.source, window, state.walk, now_ms=now_ms))
+
+
+def _goes_on(state: UnitState, *, redeliver: bool, now_ms: int) -> bool:
+    """May a new run go on with the walk of a window that an earlier one left?"""
+    if state.complete or state.walk is None or state.began_ms is None or state.redeliver != redeliver:
+        return False
+    return 0 <= now_ms - state.began_ms <= WALK_KEEPS_MS
 
 
 def _intake(
@@ -162,6 +176,7 @@ class _Fetch:
         self.hand_over_s = hand_over_s
         self.window = window
         self.started_s = work.clock()
+        self.pages_before, self.new_before = intake.tally.pages, intake.tally.new
         self.first_new_s: float | None = None
         self.pages_since_resume_point = 0
 
@@ -184,8 +199,8 @@ class _Fetch:
             return self._report(complete=False, stopped=str(full))
         except RateLimited as limited:
             wait_s = limited.retry_after_s
-            if wait_s is None or wait_s * 1000 <= source.limits.max_wait_ms:
-                raise
+            if self.window is not None or wait_s is None or wait_s * 1000 <= source.limits.max_wait_ms:
+                raise  # a window is read to its end or not at all; its walk goes on in the next run
             log.warning("%s: %s", source.name, limited)
             return self._report(
                 complete=False, stopped=str(limited), resume_at_ms=self.work.now_ms() + int(wait_s * 1000)
@@ -287,8 +302,10 @@ class _Fetch:
             return f"handed over after flush_interval_ms ({self.hand_over_s:g} s); the next poll goes on from here"
         if now_s - self.started_s >= limits.run_seconds:
             return f"stopped at limits.run_seconds ({limits.run_seconds}); the next poll goes on from here"
-        if self.intake.tally.pages >= limits.run_pages:
+        if self.intake.tally.pages - self.pages_before >= limits.run_pages:
             return f"stopped at limits.run_pages ({limits.run_pages}); the next poll goes on from here"
+        if self.intake.tally.new - self.new_before >= limits.run_events:
+            return f"stopped at limits.run_events ({limits.run_events}); the next poll goes on from here"
         return None
 
     def _report(self, *, complete: bool, stopped: str | None = None, resume_at_ms: int | None = None) -> FetchReport:

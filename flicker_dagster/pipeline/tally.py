@@ -47,6 +47,8 @@ class Tally(msgspec.Struct):
     first_ms: int | None = None  # time of the oldest new event
     last_ms: int | None = None  # time of the newest new event
     outside: int = 0  # rows of a window's answers that belong to a neighbouring window
+    #: Of an oversize window: what was delivered before its end was read, by the names of `DrainReport`.
+    early: dict[str, int] = {}
     gap_ms: int = 0  # span before the first request that the vendor no longer keeps
     #: Order-independent digest of the ids of a window: the sum, modulo 2^128, of its 16-byte digests.
     ids_sum: str = "0"

@@ -5,7 +5,7 @@ from __future__ import annotations
 #: Bytes of one digest.
 SIZE = 16
 #: Up to here a plain set: exact, fastest, and about 100 bytes per digest.
-COMPACT_ABOVE = 200_000
+COMPACT_ABOVE = 100_000
 _BUCKETS = 1 << 16
 #: Digests split into objects at a time, so that a large blob does not stand in memory twice.
 _CHUNK = 1 << 16

@@ -14,8 +14,8 @@ from flicker_dagster.state.names import file_safe, from_file_safe
 from flicker_dagster.state.shards import ShardCache, decode_shard, encode_shard
 from flicker_dagster.state.stores import UNCHANGED, Store, Stored
 
-#: Digests held in memory by one Ledger, over all its shards: some 40 MB.
-MAX_CACHED_DIGESTS = 2_000_000
+#: Digests held in memory by one Ledger, over all its shards: at most some 50 MB, where all of them are small.
+MAX_CACHED_DIGESTS = 500_000
 
 
 class _Shard(NamedTuple):

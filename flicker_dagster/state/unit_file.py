@@ -19,7 +19,8 @@ class UnitState(msgspec.Struct, frozen=True):
 
     `base` is the position the unit was begun from, `frontier` the one it has reached in whole walks, `walk` the resume
     point inside of a walk. `registry_seen` is the registry's position when the unit was begun. `skew_ms` is how far the
-    vendor's clock is ahead of ours. `tally` counts this unit's fetch so far.
+    vendor's clock is ahead of ours. `tally` counts this unit's fetch so far. `began_ms` is when a window's walk began, by
+    the vendor's clock.
     """
 
     base: Position | None
@@ -30,6 +31,7 @@ class UnitState(msgspec.Struct, frozen=True):
     redeliver: bool = False
     registry_seen: Position | None = None
     skew_ms: int = 0
+    began_ms: int | None = None
     tally: dict[str, Any] = {}
 
     def begun_again(self) -> UnitState:

@@ -1,0 +1,31 @@
+"""A whole window into the spool, however large it is: where a run's budget ends, what was read is delivered first."""
+
+from __future__ import annotations
+
+from flicker_dagster.errors import SpoolFull
+from flicker_dagster.pipeline.deliver import deliver_early
+from flicker_dagster.pipeline.fetch import FetchReport, fetch_window
+from flicker_dagster.pipeline.work import SourceWork
+from flicker_dagster.state.spool import SpoolUnit
+from flicker_dagster.types import WalkState, Window
+
+
+def read_window(work: SourceWork, window: Window, *, redeliver: bool = False, fresh: bool = False) -> FetchReport:
+    """Read a window to its end. Raises as `fetch_window` does, DeliverError where an oversize window cannot be delivered
+    on the way, and SpoolFull where other units leave it no room."""
+    unit = work.spool.unit(window.key)
+    report = fetch_window(work, window, redeliver=redeliver, fresh=fresh)
+    while not report.complete:
+        stood = _walk(unit)
+        deliver_early(work, window)
+        report = fetch_window(work, window, redeliver=redeliver)
+        if not report.complete and _walk(unit) == stood:
+            raise SpoolFull(
+                f"{work.source.name}: window {window.key} finds no room in the spool beside what live collection has "
+                "there; it is read again when that is delivered"
+            )
+    return report
+
+
+def _walk(unit: SpoolUnit) -> WalkState | None:
+    return None if unit.state is None else unit.state.walk
