@@ -39,6 +39,7 @@ class RunServer:
         self.parent = os.getppid()
         self.children: dict[int, dict[str, str]] = {}  # pid → request
         self.retired = False
+        self.asked_to_end = False
         self.inode = 0
         self.code = code_fingerprint()
         self.wake_read, self.wake_write = os.pipe()
@@ -55,7 +56,7 @@ class RunServer:
         self.listener.listen(64)
         signal.set_wakeup_fd(self.wake_write)
         signal.signal(signal.SIGCHLD, lambda *_: None)
-        signal.signal(signal.SIGTERM, lambda *_: self._retire())
+        signal.signal(signal.SIGTERM, self._on_sigterm)
         signal.signal(signal.SIGINT, signal.SIG_IGN)
         while not (self._unneeded() and not self.children):
             ready, _, _ = select.select([self.wake_read, *([] if self.retired else [self.listener])], [], [], TICK_S)
@@ -66,8 +67,11 @@ class RunServer:
             self._reap()
         self._retire()
 
+    def _on_sigterm(self, *_: object) -> None:
+        self.asked_to_end = True  # no more here: the loop waits on the very socket that retiring closes
+
     def _unneeded(self) -> bool:
-        if os.getppid() != self.parent:
+        if self.asked_to_end or os.getppid() != self.parent:
             self._retire()
         return self.retired
 

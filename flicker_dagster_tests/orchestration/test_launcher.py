@@ -69,6 +69,16 @@ def test_a_killed_server_is_replaced(server: tuple[WarmRunLauncher, str]) -> Non
     assert run_socket.ask(path, {"do": "ping"})["pid"] != first
 
 
+def test_sigterm_ends_a_server_cleanly(server: tuple[WarmRunLauncher, str], capfd: pytest.CaptureFixture[str]) -> None:
+    launcher, path = server
+    launcher._start_server(path)
+    pid = run_socket.ask(path, {"do": "ping"})["pid"]
+    os.kill(pid, signal.SIGTERM)
+    assert os.waitpid(pid, 0)[1] == 0
+    assert "Traceback" not in capfd.readouterr().err
+    assert not Path(path).exists()
+
+
 def test_a_run_whose_process_is_gone_is_reported_as_not_found() -> None:
     launcher = WarmRunLauncher()
     gone = dg.DagsterRun(job_name="j", run_id="00000000-0000-0000-0000-000000000001", tags={PID_TAG: "999999999"})
