@@ -22,13 +22,16 @@ $(STAMP): pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
 	  echo "$(PYTHON) is $$($(PYTHON) --version 2>&1); Flicker's set-up needs Python 3.11 or newer." >&2; \
 	  echo "Name another one: make PYTHON=python3.12 $(MAKECMDGOALS)" >&2; exit 1; }
+	@PYTHON=$(PYTHON) .ci/system-packages python:ensurepip=python3-venv
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	@echo "Installing into $(VENV) (a few minutes the first time) …"
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --upgrade 'pip>=25.1'  # knows --group
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e . --group dev
 	@touch $@
 
+# Some tests use the real thing: a browser for the UI, a PostgreSQL server for Dagster's storage.
 test: setup ## the tests
+	@.ci/system-packages chromium=chromium postgres=postgresql || echo "without these the tests that need them fail" >&2
 	$(BIN)/python -m pytest
 
 demo: setup ## simulated vendors, a SIEM and Flicker in between; DURATION=60 ends it by itself
