@@ -49,6 +49,10 @@ def as_dagster(context: dg.OpExecutionContext, source: SourceConfig) -> Iterator
     """
     try:
         yield
+    except (dg.DagsterExecutionInterruptedError, KeyboardInterrupt) as interrupt:
+        # Dagster's retry policy would begin the op anew, and a run terminated in the UI would go on.
+        message = f"{source.name}: terminated; what was fetched waits in the spool and the next run goes on from there"
+        raise dg.Failure(description=message, allow_retries=False) from interrupt
     except FlickerError as error:
         message = str(error)
         asked_s = getattr(error, "retry_after_s", None)
