@@ -41,9 +41,16 @@ class WindowReport(msgspec.Struct, frozen=True):
 
 
 def deliver_live(work: SourceWork) -> LiveReport:
-    """Drain the live unit and commit it. Raises DeliverError with everything unacknowledged still in the spool."""
+    """Drain the spool and commit the live unit. Raises DeliverError with everything unacknowledged still in the spool.
+
+    An event that waits in a window's unit counts as known to live collection, so the position may pass it only when it
+    is in the SIEM as well, and in the ledger.
+    """
     unit = work.live
     drained = drain_unit(work, unit)
+    for other in _drained_others(work, unit):
+        _commit_ledger(work, other)
+        other.clear(other.state)  # what it holds of the spool's cap is free; its window is still to be certified
     state = unit.state
     if state is None or state.base is None or state.frontier is None:
         raise StateError(
@@ -75,13 +82,13 @@ def deliver_live(work: SourceWork) -> LiveReport:
 
 
 def deliver_window(work: SourceWork, window: Window) -> WindowReport:
-    """Drain what live collection left waiting, then the window's unit, and commit it.
+    """Drain what live collection and other windows left waiting, then the window's unit, and commit it.
 
-    A window is certified only when nothing of it waits anywhere, so the live unit comes first; its own commit is left
-    to the live run, which knows the position.
+    A window is certified only when nothing of it waits anywhere, so the other units come first; their own commit is
+    left to their own runs: only the live run knows the position.
     """
-    drain_unit(work, work.live)
     unit = work.spool.unit(window.key)
+    _drained_others(work, unit)
     drained = drain_unit(work, unit)
     state = unit.state
     if state is None or not state.complete:
@@ -103,6 +110,14 @@ def drain_unit(work: SourceWork, unit: SpoolUnit) -> DrainReport:
         in_flight=work.source.destination.max_in_flight,
         clock=work.clock,
     )
+
+
+def _drained_others(work: SourceWork, unit: SpoolUnit) -> list[SpoolUnit]:
+    """Every other unit of the source, drained."""
+    others = [work.spool.unit(name) for name in work.spool.units() if name != unit.name]
+    for other in others:
+        drain_unit(work, other)
+    return others
 
 
 def waiting_events(work: SourceWork) -> int:

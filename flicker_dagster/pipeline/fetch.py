@@ -82,7 +82,7 @@ def fetch_live(work: SourceWork, position: Position, *, redeliver: bool = False)
         log.warning(
             "%s: collection stood at %s, before what the vendor still keeps", work.source.name, position.last_timestamp
         )
-    intake = _intake(work, [unit], tally, position_ms=_time_ms(position), redeliver_until_ms=state.redeliver_until_ms)
+    intake = _intake(work, tally, position_ms=_time_ms(position), redeliver_until_ms=state.redeliver_until_ms)
     fetch = _Fetch(work, unit, state, intake, hand_over_s=work.source.flush_interval_ms / 1000)
     return fetch.run(lambda state, now_ms: next_slice(work.source, state.frontier, state.walk, now_ms=now_ms))
 
@@ -96,19 +96,19 @@ def fetch_window(work: SourceWork, window: Window, *, redeliver: bool = False, f
     unit = work.spool.unit(window.key)
     refuse_if_not_retained(work.source, window, now_ms=work.now_ms())
     state = unit.state
+    tally = Tally.of(state.tally) if state is not None and state.tally else Tally()
     if state is None or fresh:
         live = work.live.state
         state = UnitState(base=None, frontier=None, skew_ms=0 if live is None else live.skew_ms)
-    tally = Tally.of(state.tally) if state.tally else Tally()
+        tally = tally.begun_again()
     redeliver_until_ms = window.end_ms if redeliver else None
-    intake = _intake(work, [work.live, unit], tally, window=window, redeliver_until_ms=redeliver_until_ms)
+    intake = _intake(work, tally, window=window, redeliver_until_ms=redeliver_until_ms)
     fetch = _Fetch(work, unit, state, intake, window=window)
     return fetch.run(lambda state, now_ms: window_slice(work.source, window, state.walk, now_ms=now_ms))
 
 
 def _intake(
     work: SourceWork,
-    units: list[SpoolUnit],
     tally: Tally,
     *,
     position_ms: int | None = None,
@@ -123,7 +123,7 @@ def _intake(
         max_events=work.source.buffer_size,
         max_bytes=destination.max_batch_bytes,
     )
-    waiting = [unit.known() for unit in units]
+    waiting = [work.spool.unit(name).known() for name in work.spool.units()]
     return Intake(
         known=Known(work.ledger, waiting, redeliver_until_ms=redeliver_until_ms),
         batcher=batcher,

@@ -64,6 +64,18 @@ class Tally(msgspec.Struct):
         self.first_ms = first if self.first_ms is None else min(self.first_ms, first)
         self.last_ms = last if self.last_ms is None else max(self.last_ms, last)
 
+    def begun_again(self) -> Tally:
+        """The counts before a second walk over the same span. What the first one found new waits in the spool or was
+        delivered from there: it stays found, and is not counted as known when it is met again."""
+        return Tally(
+            new=self.new,
+            known=-self.new,
+            untimed=self.untimed,
+            first_ms=self.first_ms,
+            last_ms=self.last_ms,
+            lateness=self.lateness,
+        )
+
     def as_counts(self) -> dict[str, Any]:
         return msgspec.to_builtins(self)
 
