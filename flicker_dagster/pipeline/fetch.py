@@ -180,6 +180,8 @@ class _Fetch:
                 if piece.last:
                     return self._report(complete=True)
         except SpoolFull as full:
+            if not self.work.spool.used_bytes():
+                raise  # a full disk, and nothing here whose delivery would make room
             log.warning("%s: %s; fetching pauses until the SIEM takes events", source.name, full)
             return self._report(complete=False, stopped=str(full))
         except RateLimited as limited:
