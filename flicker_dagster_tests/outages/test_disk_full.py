@@ -109,8 +109,7 @@ def test_a_disk_that_fills_up_while_the_siem_is_down_takes_up_its_work_when_ther
         assert "the disk is full; free some space" in (scene.fetch().stopped or "")
         scene.siem.faults.clear()
         with pytest.raises(StateError, match="the disk is full"):
-            scene.deliver()  # what waits is delivered all the same, and what was committed cannot be
-        assert len(scene.received()) == 50
+            scene.deliver()
         assert set(scene.received()) < {event.id for event in scene.vendor.emitter.emitted()}
         free()
         scene.poll()
