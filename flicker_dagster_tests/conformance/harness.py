@@ -40,11 +40,12 @@ class Scene:
 
     def __init__(self, vendor: Vendor, siem: Receiver, source: SourceConfig, directory: Path, clock: Clock) -> None:
         self.vendor, self.siem, self.source, self.directory, self.clock = vendor, siem, source, directory, clock
+        self.state: Path | str = directory / "state"
         self.cursor: Position | None = None
 
     @property
     def layout(self) -> StateLayout:
-        return StateLayout.of(None, self.directory / "state", self.directory / "work")
+        return StateLayout.of(None, self.state, self.directory / "work")
 
     def work(self) -> SourceWork:
         """A new process's view: nothing is remembered but what lies on the disk."""
