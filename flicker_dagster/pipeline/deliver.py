@@ -15,6 +15,7 @@ from flicker_dagster.errors import StateError
 from flicker_dagster.failpoints import reach
 from flicker_dagster.pipeline.tally import Tally
 from flicker_dagster.pipeline.work import LIVE, SourceWork
+from flicker_dagster.state.digests import split
 from flicker_dagster.state.spool import SpoolUnit
 from flicker_dagster.types import Position, Window
 
@@ -30,6 +31,8 @@ class LiveReport(msgspec.Struct, frozen=True):
     drained: DrainReport
     complete: bool
     redeliver: bool
+    sent_by_another: int = 0  # events sent here that another Flicker had sent meanwhile
+    registry_moved: bool = False  # by another Flicker, or by hand
 
 
 class WindowReport(msgspec.Struct, frozen=True):
@@ -38,6 +41,7 @@ class WindowReport(msgspec.Struct, frozen=True):
     window: Window
     tally: Tally
     drained: DrainReport
+    sent_by_another: int = 0
 
 
 def deliver_live(work: SourceWork) -> LiveReport:
@@ -47,16 +51,17 @@ def deliver_live(work: SourceWork) -> LiveReport:
     is in the SIEM as well, and in the ledger.
     """
     unit = work.live
+    acknowledged = _acknowledged(unit)
     drained = drain_unit(work, unit)
     for other in _drained_others(work, unit):
-        _commit_ledger(work, other)
+        work.ledger.add(other.digests())
         other.clear(other.state)  # what it holds of the spool's cap is free; its window is still to be certified
     state = unit.state
     if state is None or state.base is None or state.frontier is None:
         raise StateError(
             f"{work.source.name}: nothing was fetched into the spool before this delivery; run fetch first"
         )
-    _commit_ledger(work, unit)
+    sent_by_another = _commit_ledger(work, unit, acknowledged)
     stands = work.registry.commit(work.source.name, state.frontier, seen=state.registry_seen)
     if stands != state.registry_seen:
         log.info("Registry saved to %s", work.registry.where)
@@ -71,13 +76,16 @@ def deliver_live(work: SourceWork) -> LiveReport:
         )
     )
     reach("commit.after_clear")
+    tally = Tally.of(state.tally) if state.tally else Tally()
     return LiveReport(
         start=state.base,
         end=state.frontier,
-        tally=Tally.of(state.tally) if state.tally else Tally(),
+        tally=tally,
         drained=drained,
         complete=state.complete,
         redeliver=state.redeliver,
+        sent_by_another=sent_by_another,
+        registry_moved=tally.registry_moved or stands != state.frontier,
     )
 
 
@@ -89,15 +97,16 @@ def deliver_window(work: SourceWork, window: Window) -> WindowReport:
     """
     unit = work.spool.unit(window.key)
     _drained_others(work, unit)
+    acknowledged = _acknowledged(unit)
     drained = drain_unit(work, unit)
     state = unit.state
     if state is None or not state.complete:
         raise StateError(f"{work.source.name}: window {window.key} was not read to its end; run fetch again")
-    _commit_ledger(work, unit)
+    sent_by_another = _commit_ledger(work, unit, acknowledged)
     tally = Tally.of(state.tally)
     unit.remove()
     reach("commit.after_clear")
-    return WindowReport(window=window, tally=tally, drained=drained)
+    return WindowReport(window, tally, drained, sent_by_another)
 
 
 def drain_unit(work: SourceWork, unit: SpoolUnit) -> DrainReport:
@@ -125,7 +134,22 @@ def waiting_events(work: SourceWork) -> int:
     return sum(work.spool.unit(name).waiting.events for name in {LIVE, *work.spool.units()})
 
 
-def _commit_ledger(work: SourceWork, unit: SpoolUnit) -> None:
+def _acknowledged(unit: SpoolUnit) -> set[int]:
+    return {ack.seq for ack in unit.acks()}
+
+
+def _commit_ledger(work: SourceWork, unit: SpoolUnit, acknowledged_before: set[int]) -> int:
+    """Write the unit's ids down. Gives how many events this drain sent that are in the ledger all the same: nobody but
+    another Flicker on the same state can have put them there since they were fetched."""
     reach("commit.before_ledger")
-    work.ledger.add(unit.digests())
+    there = work.ledger.add(unit.digests())
     reach("commit.after_ledger")
+    if not there or unit.state is None or unit.state.redeliver:
+        return 0
+    sent = b"".join(unit.digests(but=acknowledged_before).values())
+    twice = len(there.intersection(split(sent)))
+    if twice:
+        log.warning(
+            "%s: %d events were sent by another Flicker at the same time; run one per registry", work.source.name, twice
+        )
+    return twice

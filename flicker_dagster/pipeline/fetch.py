@@ -61,8 +61,18 @@ def fetch_live(work: SourceWork, position: Position, *, redeliver: bool = False)
     """
     unit = work.live
     state = unit.state
+    # Read even where the unit knows better: no registry, no collection, or its loss would go unnoticed for a whole poll.
+    stood = work.registry.position(work.source.name)
+    moved = state is not None and stood not in (state.registry_seen, state.frontier)
+    if moved:
+        log.warning(
+            "%s: the registry %s does not stand where this Flicker left it but at %s: another Flicker or somebody moved "
+            "it; collection goes on from its own position. Run one Flicker per registry",
+            work.source.name,
+            work.registry.where,
+            None if stood is None else stood.last_timestamp,
+        )
     if state is None or state.base != position or state.redeliver != redeliver:
-        stood = work.registry.position(work.source.name)
         until_ms = _time_ms(stood) if redeliver else None
         state = UnitState(
             base=position,
@@ -78,6 +88,7 @@ def fetch_live(work: SourceWork, position: Position, *, redeliver: bool = False)
     tally = Tally.of(state.tally) if state.tally else Tally()
     gap = gap_ms(work.source, state.frontier or position, now_ms=work.now_ms() + state.skew_ms)
     tally.gap_ms = max(tally.gap_ms, gap)
+    tally.registry_moved = tally.registry_moved or moved
     if gap:
         log.warning(
             "%s: collection stood at %s, before what the vendor still keeps", work.source.name, position.last_timestamp
@@ -101,6 +112,7 @@ def fetch_window(work: SourceWork, window: Window, *, redeliver: bool = False, f
         live = work.live.state
         state = UnitState(base=None, frontier=None, skew_ms=0 if live is None else live.skew_ms)
         tally = tally.begun_again()
+    state = msgspec.structs.replace(state, redeliver=redeliver)
     redeliver_until_ms = window.end_ms if redeliver else None
     intake = _intake(work, tally, window=window, redeliver_until_ms=redeliver_until_ms)
     fetch = _Fetch(work, unit, state, intake, window=window)

@@ -48,6 +48,7 @@ class Tally(msgspec.Struct):
     last_ms: int | None = None  # time of the newest new event
     outside: int = 0  # rows of a window's answers that belong to a neighbouring window
     gap_ms: int = 0  # span before the first request that the vendor no longer keeps
+    registry_moved: bool = False  # by another Flicker, or by hand
     #: Order-independent digest of the ids of a window: the sum, modulo 2^128, of its 16-byte digests.
     ids_sum: str = "0"
     #: How late the late events were found, seconds after their time.

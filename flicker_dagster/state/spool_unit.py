@@ -7,7 +7,7 @@ import os
 import shutil
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Container, Iterator
 from pathlib import Path
 
 import msgspec
@@ -89,10 +89,11 @@ class SpoolUnit:
                     found.journal.make_room()
                 yield found.frames.batch(index)
 
-    def digests(self) -> dict[str, bytes]:
-        """Concatenated id digests by window of every batch here, acknowledged or waiting. Raises StateError."""
+    def digests(self, *, but: Container[int] = ()) -> dict[str, bytes]:
+        """Concatenated id digests by window of every batch here, acknowledged or waiting, except those numbered in
+        `but`. Raises StateError."""
         parts: dict[str, list[bytes]] = {}
-        for window, blob in self._open().frames.digests():
+        for window, blob in self._open().frames.digests(but=but):
             parts.setdefault(window, []).append(blob)
         return {window: b"".join(blobs) for window, blobs in parts.items()}
 
