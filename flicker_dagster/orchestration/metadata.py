@@ -17,13 +17,15 @@ def live_metadata(report: LiveReport, *, now_ms: int) -> dict[str, dg.MetadataVa
     end = _position(report.end)
     if report.redeliver and not report.complete:
         end["redeliver"] = True
-    metadata = _counts(report.tally) | _drained(report.drained)
+    metadata = _counts(report.tally) | _drained(report.drained) | _shared(report)
     metadata |= {
         "dagster/row_count": dg.MetadataValue.int(report.drained.delivered),
         names.FROM_KEY: dg.MetadataValue.json(_position(report.start)),
         names.TO_KEY: dg.MetadataValue.json(end),
         names.COMPLETE_KEY: dg.MetadataValue.bool(report.complete),
     }
+    if report.registry_moved:
+        metadata["registry moved by another Flicker"] = dg.MetadataValue.bool(True)
     if report.tally.last_ms is not None and report.tally.first_ms is not None:
         metadata["collection lag s"] = dg.MetadataValue.float(round((now_ms - report.tally.last_ms) / 1000, 3))
         metadata["oldest event lag s"] = dg.MetadataValue.float(round((now_ms - report.tally.first_ms) / 1000, 3))
@@ -36,6 +38,7 @@ def window_metadata(report: WindowReport) -> dict[str, dg.MetadataValue]:
     return (
         _counts(report.tally)
         | _drained(report.drained)
+        | _shared(report)
         | {
             "dagster/partition_row_count": dg.MetadataValue.int(report.tally.seen),
             "window": dg.MetadataValue.text(f"[{rfc3339_ms(window.start_ms)}, {rfc3339_ms(window.end_ms)})"),
@@ -70,6 +73,12 @@ def _counts(tally: Tally) -> dict[str, dg.MetadataValue]:
         metadata["first event"] = dg.MetadataValue.timestamp(tally.first_ms / 1000)
         metadata["last event"] = dg.MetadataValue.timestamp(tally.last_ms / 1000)
     return metadata
+
+
+def _shared(report: LiveReport | WindowReport) -> dict[str, dg.MetadataValue]:
+    if not report.sent_by_another:
+        return {}
+    return {"events sent by another Flicker too": dg.MetadataValue.int(report.sent_by_another)}
 
 
 def _drained(drained: DrainReport) -> dict[str, dg.MetadataValue]:

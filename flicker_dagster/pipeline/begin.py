@@ -16,12 +16,15 @@ log = logging.getLogger("flicker.begin")
 def starting_position(work: SourceWork) -> Position:
     """The position a new instance starts from. A first start is saved to the registry before anything is fetched.
 
-    Raises RegistryUnreadable: a registry that is there but cannot be read must never be taken for a first start.
+    Raises RegistryUnreadable: a registry that is there but cannot be read must never be taken for a first start. Nor is
+    one that was removed: the position last saved beside it counts.
     """
     position = work.registry.position(work.source.name)
     if position is None:
-        start_ms = start_from_ms(work.source.start_from, work.now_ms())
-        first = Position(last_timestamp=rfc3339_ms(start_ms), cursor=None)
+        first = _last_saved(work)
+        if first is None:
+            start_ms = start_from_ms(work.source.start_from, work.now_ms())
+            first = Position(last_timestamp=rfc3339_ms(start_ms), cursor=None)
         position = work.registry.commit(work.source.name, first, seen=None)
         log.info("Registry saved to %s", work.registry.where)
     _write_down_begin(work, position)
@@ -39,6 +42,21 @@ def lower_begin(work: SourceWork, begin_ms: int) -> None:
     written_ms = begun_ms(work)
     if written_ms is not None and begin_ms < written_ms:
         work.layout.store.write(_begun_key(work), rfc3339_ms(begin_ms).encode(), expected=ANYTHING)
+
+
+def _last_saved(work: SourceWork) -> Position | None:
+    history = work.registry.history(work.source.name)
+    if not history:
+        return None
+    log.warning(
+        "%s: the registry %s no longer knows it; collection goes on from the position last saved, %s (to start from "
+        "start_from instead, remove positions/%s.json as well)",
+        work.source.name,
+        work.registry.where,
+        history[0].position.last_timestamp,
+        work.source.name,
+    )
+    return history[0].position
 
 
 def _write_down_begin(work: SourceWork, position: Position) -> None:

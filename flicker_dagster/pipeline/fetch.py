@@ -65,8 +65,18 @@ def fetch_live(work: SourceWork, position: Position, *, redeliver: bool = False)
     """
     unit = work.live
     state = unit.state
+    # Read even where the unit knows better: no registry, no collection, or its loss would go unnoticed for a whole poll.
+    stood = work.registry.position(work.source.name)
+    moved = state is not None and stood not in (state.registry_seen, state.frontier)
+    if moved:
+        log.warning(
+            "%s: the registry %s does not stand where this Flicker left it but at %s: another Flicker or somebody moved "
+            "it; collection goes on from its own position. Run one Flicker per registry",
+            work.source.name,
+            work.registry.where,
+            None if stood is None else stood.last_timestamp,
+        )
     if state is None or state.base != position or state.redeliver != redeliver:
-        stood = work.registry.position(work.source.name)
         until_ms = _time_ms(stood) if redeliver else None
         state = UnitState(
             base=position,
@@ -82,11 +92,12 @@ def fetch_live(work: SourceWork, position: Position, *, redeliver: bool = False)
     tally = Tally.of(state.tally) if state.tally else Tally()
     gap = gap_ms(work.source, state.frontier or position, now_ms=work.now_ms() + state.skew_ms)
     tally.gap_ms = max(tally.gap_ms, gap)
+    tally.registry_moved = tally.registry_moved or moved
     if gap:
         log.warning(
             "%s: collection stood at %s, before what the vendor still keeps", work.source.name, position.last_timestamp
         )
-    intake = _intake(work, [unit], tally, position_ms=_time_ms(position), redeliver_until_ms=state.redeliver_until_ms)
+    intake = _intake(work, tally, position_ms=_time_ms(position), redeliver_until_ms=state.redeliver_until_ms)
     fetch = _Fetch(work, unit, state, intake, hand_over_s=work.source.flush_interval_ms / 1000)
     return fetch.run(lambda state, now_ms: next_slice(work.source, state.frontier, state.walk, now_ms=now_ms))
 
@@ -100,15 +111,15 @@ def fetch_window(work: SourceWork, window: Window, *, redeliver: bool = False, f
     unit = work.spool.unit(window.key)
     refuse_if_not_retained(work.source, window, now_ms=work.now_ms())
     state = unit.state
+    tally = Tally.of(state.tally) if state is not None and state.tally else Tally()
     if state is None or (fresh and not _goes_on(state, redeliver=redeliver, now_ms=work.now_ms())):
         live = work.live.state
         skew_ms = 0 if live is None else live.skew_ms
-        state = UnitState(
-            base=None, frontier=None, skew_ms=skew_ms, redeliver=redeliver, began_ms=work.now_ms() + skew_ms
-        )
-    tally = Tally.of(state.tally) if state.tally else Tally()
+        state = UnitState(base=None, frontier=None, skew_ms=skew_ms, began_ms=work.now_ms() + skew_ms)
+        tally = tally.begun_again()
+    state = msgspec.structs.replace(state, redeliver=redeliver)
     redeliver_until_ms = window.end_ms if redeliver else None
-    intake = _intake(work, [work.live, unit], tally, window=window, redeliver_until_ms=redeliver_until_ms)
+    intake = _intake(work, tally, window=window, redeliver_until_ms=redeliver_until_ms)
     fetch = _Fetch(work, unit, state, intake, window=window)
     return fetch.run(lambda state, now_ms: window_slice(work.source, window, state.walk, now_ms=now_ms))
 
@@ -122,7 +133,6 @@ def _goes_on(state: UnitState, *, redeliver: bool, now_ms: int) -> bool:
 
 def _intake(
     work: SourceWork,
-    units: list[SpoolUnit],
     tally: Tally,
     *,
     position_ms: int | None = None,
@@ -137,7 +147,7 @@ def _intake(
         max_events=work.source.buffer_size,
         max_bytes=destination.max_batch_bytes,
     )
-    waiting = [unit.known() for unit in units]
+    waiting = [work.spool.unit(name).known() for name in work.spool.units()]
     return Intake(
         known=Known(work.ledger, waiting, redeliver_until_ms=redeliver_until_ms),
         batcher=batcher,
@@ -195,6 +205,8 @@ class _Fetch:
                 if piece.last:
                     return self._report(complete=True)
         except SpoolFull as full:
+            if not self.work.spool.used_bytes():
+                raise  # a full disk, and nothing here whose delivery would make room
             log.warning("%s: %s; fetching pauses until the SIEM takes events", source.name, full)
             return self._report(complete=False, stopped=str(full))
         except RateLimited as limited:

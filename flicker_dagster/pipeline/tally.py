@@ -50,6 +50,7 @@ class Tally(msgspec.Struct):
     #: Of an oversize window: what was delivered before its end was read, by the names of `DrainReport`.
     early: dict[str, int] = {}
     gap_ms: int = 0  # span before the first request that the vendor no longer keeps
+    registry_moved: bool = False  # by another Flicker, or by hand
     #: Order-independent digest of the ids of a window: the sum, modulo 2^128, of its 16-byte digests.
     ids_sum: str = "0"
     #: How late the late events were found, seconds after their time.
@@ -65,6 +66,19 @@ class Tally(msgspec.Struct):
         first, last = min(times_ms), max(times_ms)
         self.first_ms = first if self.first_ms is None else min(self.first_ms, first)
         self.last_ms = last if self.last_ms is None else max(self.last_ms, last)
+
+    def begun_again(self) -> Tally:
+        """The counts before a second walk over the same span. What the first one found new waits in the spool or was
+        delivered from there: it stays found, and is not counted as known when it is met again."""
+        return Tally(
+            new=self.new,
+            known=-self.new,
+            untimed=self.untimed,
+            first_ms=self.first_ms,
+            last_ms=self.last_ms,
+            early=self.early,
+            lateness=self.lateness,
+        )
 
     def as_counts(self) -> dict[str, Any]:
         return msgspec.to_builtins(self)

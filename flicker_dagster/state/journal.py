@@ -15,16 +15,24 @@ _encode = msgspec.json.Encoder().encode
 _decode = msgspec.json.Decoder(Ack).decode
 
 
+#: Room kept free behind the last line, for the acknowledgements of every batch that may be on its way; and by how much
+#: the file grows at once for it.
+ROOM_BYTES = 32 * 1024
+GROWTH_BYTES = 128 * 1024
+
+
 class Journal:
-    """Lines of CRC-32, space and JSON. An unfinished last line is what a crash left, and does not count."""
+    """Lines of CRC-32, space and JSON. An unfinished last line is what a crash left, and does not count; zeros at the
+    end are room for lines to come."""
 
     def __init__(self, path: Path) -> None:
         self.file = AppendOnlyFile(path)
         self.end = 0
+        self._room_end = 0
 
     def load(self) -> list[Ack]:
         """All acknowledgements, in the order they came. Raises StateError if a line before the last is damaged."""
-        data = self.file.read(0, self.file.size())
+        data = self.file.read(0, self.file.size()).rstrip(b"\0")
         acks: list[Ack] = []
         at = 0
         while at < len(data):
@@ -43,6 +51,13 @@ class Journal:
             at = line_end + 1
         self.end = at
         return acks
+
+    def make_room(self) -> None:
+        """Take the space that the next acknowledgements need, before their batches are sent: what the SIEM has stored
+        and the journal could not write down would be sent again. Raises SpoolFull, StateError."""
+        if self._room_end - self.end < ROOM_BYTES:
+            self.file.append(bytes(GROWTH_BYTES), at=self.end)
+            self._room_end = self.end + GROWTH_BYTES
 
     def append(self, acks: list[Ack], *, durable: bool) -> None:
         """Add a line each, in one write. Raises SpoolFull, StateError."""

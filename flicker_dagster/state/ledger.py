@@ -55,15 +55,17 @@ class Ledger:
         """How many events of a window were delivered. Raises StateError."""
         return len(self.known(window))
 
-    def add(self, digests: dict[str, bytes]) -> None:
-        """Add concatenated digests by window; those already there change nothing.
+    def add(self, digests: dict[str, bytes]) -> set[bytes]:
+        """Add concatenated digests by window; those already there change nothing, and are given back.
 
         Windows are written one by one: after a crash some may be written and some not, and adding all of them again
         completes it. Concurrent writers merge. Raises StateError, WriteConflict.
         """
+        there: set[bytes] = set()
         for window, blob in digests.items():
             if blob:
-                self._merge(window, blob)
+                there |= self._merge(window, blob)
+        return there
 
     def windows(self) -> list[str]:
         """Keys of all windows that have a shard, in order. Raises StateError."""
@@ -85,14 +87,16 @@ class Ledger:
         """Forget what is in memory: the next look asks the store (which costs no download where nothing changed)."""
         self._shards.clear()
 
-    def _merge(self, window: str, blob: bytes) -> None:
+    def _merge(self, window: str, blob: bytes) -> set[bytes]:
         key = self._key(window)
         for _ in attempts(self._store.describe(key)):
             shard = self._shard(window)
             wanted = split(blob)
-            new = b"".join(dict.fromkeys(wanted[i] for i in shard.digests.unknown(wanted)))
+            unknown = dict.fromkeys(wanted[i] for i in shard.digests.unknown(wanted))
+            there = set(wanted).difference(unknown) if len(unknown) < len(wanted) else set()
+            new = b"".join(unknown)
             if not new:
-                return
+                return there
             data = encode_shard(shard.digests.blob() + new)
             reach("ledger.before_write")
             try:
@@ -105,7 +109,8 @@ class Ledger:
             self._keep(window, _Shard(shard.digests, version))
             if self._cache is not None:
                 self._cache.put(key, Stored(data, version))
-            return
+            return there
+        raise AssertionError("attempts() raises when they are used up")
 
     def _shard(self, window: str) -> _Shard:
         shard = self._shards.get(window)

@@ -38,6 +38,8 @@ class RegistryDocument:
             raise _unreadable(where, f"it is not JSON, perhaps cut short ({error})") from error
         if not isinstance(root, dict):
             raise _unreadable(where, "it is not a JSON object")
+        if root and not root.keys() & {"version", "api_sources"}:
+            raise _unreadable(where, "it is the JSON of something else, with neither version nor api_sources")
         version = root.get("version", VERSION)
         if type(version) is not int or version != VERSION:
             raise _unreadable(where, f"its version is {version!r}, and only version {VERSION} is known")
@@ -103,6 +105,6 @@ def _time_ms(position: Position) -> float:
 
 def _unreadable(where: str, why: str) -> RegistryUnreadable:
     return RegistryUnreadable(
-        f"the registry {where} cannot be used: {why}. Collection stops rather than start fresh: repair the file, "
-        "restore an earlier version, or remove it if every source may start from its start_from"
+        f"the registry {where} cannot be used: {why}. Collection stops rather than start fresh: repair it, restore an "
+        "earlier version, or remove it: every source then goes on from its last position in positions/"
     )

@@ -7,7 +7,7 @@ import os
 import shutil
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Container, Iterator
 from pathlib import Path
 
 import msgspec
@@ -78,18 +78,22 @@ class SpoolUnit:
         """Batches not yet acknowledged, oldest first, each read when it is asked for. For the holder of the lock.
 
         They are brought to the disk before the first one is handed out: had the SIEM a batch that the loss of power
-        took from us, its events would be sent again under another batch id. Raises StateError if one is damaged.
+        took from us, its events would be sent again under another batch id. Nor is one handed out before the journal has
+        room for its acknowledgement. Raises SpoolFull, and StateError if one is damaged.
         """
         self.sync()
         found = self._open()
         for index in range(len(found.frames)):
             if not found.acknowledged[index]:
+                with self._mutex:
+                    found.journal.make_room()
                 yield found.frames.batch(index)
 
-    def digests(self) -> dict[str, bytes]:
-        """Concatenated id digests by window of every batch here, acknowledged or waiting. Raises StateError."""
+    def digests(self, *, but: Container[int] = ()) -> dict[str, bytes]:
+        """Concatenated id digests by window of every batch here, acknowledged or waiting, except those numbered in
+        `but`. Raises StateError."""
         parts: dict[str, list[bytes]] = {}
-        for window, blob in self._open().frames.digests():
+        for window, blob in self._open().frames.digests(but=but):
             parts.setdefault(window, []).append(blob)
         return {window: b"".join(blobs) for window, blobs in parts.items()}
 

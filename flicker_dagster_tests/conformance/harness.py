@@ -12,7 +12,7 @@ from flicker_dagster.config.models import HttpDestination, Pagination, SourceCon
 from flicker_dagster.pipeline.begin import starting_position
 from flicker_dagster.pipeline.deliver import LiveReport, WindowReport, deliver_live, deliver_window
 from flicker_dagster.pipeline.fetch import FetchReport, fetch_live, fetch_window
-from flicker_dagster.pipeline.windows import window_of_key
+from flicker_dagster.pipeline.windows import window_at, window_of_key
 from flicker_dagster.pipeline.work import SourceWork
 from flicker_dagster.simulator.plain import Plain, Shape
 from flicker_dagster.simulator.receiver import Receiver
@@ -40,11 +40,12 @@ class Scene:
 
     def __init__(self, vendor: Vendor, siem: Receiver, source: SourceConfig, directory: Path, clock: Clock) -> None:
         self.vendor, self.siem, self.source, self.directory, self.clock = vendor, siem, source, directory, clock
+        self.state: Path | str = directory / "state"
         self.cursor: Position | None = None
 
     @property
     def layout(self) -> StateLayout:
-        return StateLayout.of(None, self.directory / "state", self.directory / "work")
+        return StateLayout.of(None, self.state, self.directory / "work")
 
     def work(self) -> SourceWork:
         """A new process's view: nothing is remembered but what lies on the disk."""
@@ -81,6 +82,10 @@ class Scene:
             window = window_of_key(self.source, key)
             fetch_window(work, window, fresh=True)
             return deliver_window(work, window)
+
+    def key_of(self, time_ms: int) -> str:
+        """The partition key of the window that holds an instant."""
+        return window_at(self.source, time_ms).key
 
     def received(self) -> dict[str, int]:
         """Ids the SIEM accepted, with how often each came."""

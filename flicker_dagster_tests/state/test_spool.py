@@ -213,6 +213,26 @@ def test_a_full_disk_leaves_no_part_of_a_page(tmp_path: Path, monkeypatch: pytes
     assert live(tmp_path).waiting.batches == 0
 
 
+def test_nothing_is_handed_out_before_the_journal_has_room_to_say_that_it_was_delivered(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    unit = live(tmp_path)
+    unit.append([batch("a")], state(1))
+    unit.sync()
+
+    def full(fd: int, data: bytes) -> None:
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(append_only, "write_all", full)
+        with pytest.raises(SpoolFull, match=r"journal\.0: the disk is full"):
+            next(unit.pending())
+    (handed_out,) = unit.pending()
+    size = (unit.directory / "journal.0").stat().st_size
+    unit.acknowledge(ack(handed_out))
+    assert (unit.directory / "journal.0").stat().st_size == size  # the line went into the room it had
+
+
 def test_a_reader_without_the_lock_changes_nothing(tmp_path: Path) -> None:
     unit = live(tmp_path)
     unit.append([batch("a")], state())
