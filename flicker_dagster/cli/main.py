@@ -129,13 +129,16 @@ def health(settings: Settings) -> None:
     sys.exit(check_health(settings))
 
 
-def _add_simulate() -> None:
+def _add_groups() -> None:
+    from flicker_dagster.cli.dead_letters import dead_letters
+    from flicker_dagster.cli.position import position
     from flicker_dagster.simulator.cli import simulate
 
-    cli.add_command(simulate)
+    for group in (dead_letters, position, simulate):
+        cli.add_command(group)
 
 
-_add_simulate()
+_add_groups()
 
 
 def main() -> None:
