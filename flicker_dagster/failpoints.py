@@ -42,6 +42,11 @@ NAMES = (
     "spool.remove.before_rename",
     "spool.remove.after_rename",
     "commit.after_clear",
+    # replay: dead letters were sent again
+    "replay.before_ledger",
+    "replay.after_ledger",
+    "replay.before_drop",
+    "replay.after_drop",
     # an object of the store is written
     "store.write.before",
     "store.write.after",

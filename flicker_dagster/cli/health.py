@@ -14,12 +14,9 @@ def check_health(settings: Settings) -> int:
     """0 if every required daemon has a fresh heartbeat, else 1 with the names of those that have none."""
     import dagster as dg
 
-    work_dir = Path(settings.work_dir).absolute()
-    homes = [work_dir / "dagster", *work_dir.glob("untracked-*/dagster")]
-    if os.environ.get("DAGSTER_HOME"):
-        homes = [Path(os.environ["DAGSTER_HOME"])]
-    home = next((str(home) for home in homes if (home / "dagster.yaml").is_file()), None)
+    home = dagster_home(settings)
     if home is None:
+        work_dir = Path(settings.work_dir).absolute()
         click.echo(f"no Dagster home below {work_dir}; is flicker running with this --work-dir?", err=True)
         return 1
     with dg.DagsterInstance.from_config(home) as instance:
@@ -30,3 +27,12 @@ def check_health(settings: Settings) -> int:
         return 1
     click.echo("healthy")
     return 0
+
+
+def dagster_home(settings: Settings) -> str | None:
+    """Where the Dagster of this work directory keeps its storage, or None if it never ran."""
+    work_dir = Path(settings.work_dir).absolute()
+    homes = [work_dir / "dagster", *work_dir.glob("untracked-*/dagster")]
+    if os.environ.get("DAGSTER_HOME"):
+        homes = [Path(os.environ["DAGSTER_HOME"])]
+    return next((str(home) for home in homes if (home / "dagster.yaml").is_file()), None)

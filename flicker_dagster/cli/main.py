@@ -129,13 +129,59 @@ def health(settings: Settings) -> None:
     sys.exit(check_health(settings))
 
 
-def _add_simulate() -> None:
+@cli.command()
+@click.pass_obj
+def status(settings: Settings) -> None:
+    """Where each source stands: position, lag, last run, waiting events, dead letters, verified windows."""
+    from flicker_dagster.cli.status import show_status
+
+    sys.exit(show_status(settings))
+
+
+@cli.command()
+@click.pass_obj
+def sources(settings: Settings) -> None:
+    """The configured sources and what the vendor presets overruled."""
+    from flicker_dagster.cli.status import show_sources
+
+    show_sources(settings)
+
+
+@cli.command()
+@click.argument("source")
+@click.argument("start", metavar="FROM")
+@click.argument("end", metavar="TO")
+@click.option("--redeliver", is_flag=True, help="Ship everything in these windows again, not only what is missing.")
+@click.option(
+    "--url", default="http://127.0.0.1:3000", show_default=True, envvar="FLICKER_URL", help="Flicker's web UI."
+)
+@click.pass_obj
+def backfill(settings: Settings, source: str, start: str, end: str, redeliver: bool, url: str) -> None:
+    """Read SOURCE's windows between FROM and TO again (ISO times, ages such as 2d, or now). Needs the web UI."""
+    import time
+
+    from flicker_dagster.cli.backfill import launch_backfill, windows_between
+    from flicker_dagster.cli.selection import sources_named
+    from flicker_dagster.times import start_from_ms
+
+    [configured] = sources_named(settings, source)
+    now_ms = int(time.time() * 1000)
+    keys = windows_between(configured, start_from_ms(start, now_ms), start_from_ms(end, now_ms), now_ms=now_ms)
+    backfill_id = launch_backfill(url, configured, keys, redeliver=redeliver)
+    click.echo(f"{source}: backfill {backfill_id} of {len(keys)} windows, {keys[0]} to {keys[-1]}")
+    click.echo(f"watch it at {url.rstrip('/')}/runs/b/{backfill_id}")
+
+
+def _add_groups() -> None:
+    from flicker_dagster.cli.dead_letters import dead_letters
+    from flicker_dagster.cli.position import position
     from flicker_dagster.simulator.cli import simulate
 
-    cli.add_command(simulate)
+    for group in (dead_letters, position, simulate):
+        cli.add_command(group)
 
 
-_add_simulate()
+_add_groups()
 
 
 def main() -> None:

@@ -17,6 +17,7 @@ from flicker_dagster.orchestration.settings import Settings
 from flicker_dagster.pipeline.begin import starting_position
 from flicker_dagster.pipeline.deliver import deliver_live
 from flicker_dagster.pipeline.fetch import fetch_live
+from flicker_dagster.pipeline.rewind import finish_rewind
 from flicker_dagster.pipeline.work import SourceWork
 
 log = logging.getLogger("flicker.once")
@@ -52,8 +53,14 @@ def _poll(source: SourceConfig, settings: Settings) -> Polled:
     log.info("Now tailing API source: %s", source.name)
     try:
         with SourceWork(source, settings.layout()) as work, work.spool.lock():
-            fetched = fetch_live(work, starting_position(work))
+            position, rewind = starting_position(work), work.rewinds.standing()
+            if rewind is None:
+                fetched = fetch_live(work, position)
+            else:
+                fetched = fetch_live(work, rewind.position, redeliver=rewind.redeliver)
             report = deliver_live(work)
+            if rewind is not None:
+                finish_rewind(work, rewind, report)
     except FlickerError as error:
         message = str(error)
         log.error("%s", message if message.startswith(f"{source.name}: ") else f"{source.name}: {message}")

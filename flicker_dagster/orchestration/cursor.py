@@ -1,8 +1,9 @@
 """The live sensor's cursor: the position, as readable JSON that an operator may edit in the UI.
 
-`{"last_timestamp": "2026-01-31T12:00:00.000Z", "cursor": null}`. Two more keys appear only while they mean something:
-`redeliver: true` (ship everything again up to where collection stood) and `awaiting`, which names the request whose run
-may move the position on. A cursor typed by hand awaits nothing, so no run that was in flight can overwrite it.
+`{"last_timestamp": "2026-01-31T12:00:00.000Z", "cursor": null}`. Three more keys appear only while they mean something:
+`redeliver: true` (ship everything again up to where collection stood), `awaiting`, which names the request whose run
+may move the position on, and `rewind`, which names the operator's order that put the position here. A cursor typed by
+hand awaits nothing, so no run that was in flight can overwrite it.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ class LiveCursor(msgspec.Struct, frozen=True):
     position: Position
     redeliver: bool = False
     awaiting: str | None = None
+    rewind: str | None = None
 
     def to_text(self) -> str:
         shown: dict[str, object] = {
@@ -32,6 +34,8 @@ class LiveCursor(msgspec.Struct, frozen=True):
             shown["redeliver"] = True
         if self.awaiting is not None:
             shown["awaiting"] = self.awaiting
+        if self.rewind is not None:
+            shown["rewind"] = self.rewind
         return json.dumps(shown)
 
     def asking(self, request: str) -> LiveCursor:
@@ -55,7 +59,7 @@ def parse_cursor(text: str) -> LiveCursor:
         raise FlickerError(f"the cursor is no JSON ({error}); expected {EXAMPLE}") from None
     if not isinstance(found, dict):
         raise FlickerError(f"the cursor is a {type(found).__name__}; expected an object such as {EXAMPLE}")
-    unknown = set(found) - {"last_timestamp", "cursor", "redeliver", "awaiting"}
+    unknown = set(found) - {"last_timestamp", "cursor", "redeliver", "awaiting", "rewind"}
     if unknown:
         raise FlickerError(f"the cursor has unknown keys {sorted(unknown)}; expected {EXAMPLE}")
     last_timestamp, cursor = found.get("last_timestamp"), found.get("cursor")
@@ -65,11 +69,12 @@ def parse_cursor(text: str) -> LiveCursor:
         )
     if cursor is not None and not isinstance(cursor, str):
         raise FlickerError(f"the cursor's cursor is {cursor!r}; expected text or null")
-    awaiting = found.get("awaiting")
+    awaiting, rewind = found.get("awaiting"), found.get("rewind")
     return LiveCursor(
         position=Position(last_timestamp=last_timestamp, cursor=cursor),
         redeliver=found.get("redeliver") is True,
         awaiting=awaiting if isinstance(awaiting, str) else None,
+        rewind=rewind if isinstance(rewind, str) else None,
     )
 
 

@@ -26,6 +26,7 @@ from flicker_dagster.orchestration.history import (
     live_outcome,
     recent_runs,
 )
+from flicker_dagster.orchestration.rewinding import heed_rewind
 from flicker_dagster.orchestration.settings import Settings
 from flicker_dagster.pipeline.begin import starting_position
 from flicker_dagster.pipeline.probe import probe
@@ -79,6 +80,7 @@ def tick(context: dg.SensorEvaluationContext, source: SourceConfig, work: Source
     """One evaluation. Raises FlickerError for a cursor or registry that cannot be read: the tick fails, nothing moves."""
     before = context.cursor
     cursor = parse_cursor(before) if before else LiveCursor(starting_position(work))
+    cursor = heed_rewind(work.rewinds, cursor, saved=bool(before))
     runs = recent_runs(context.instance, source, names.LIVE)
     outcome = _last_outcome(context.instance, source, runs)
     if outcome is not None:

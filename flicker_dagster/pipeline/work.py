@@ -13,7 +13,9 @@ from flicker_dagster.deliver.destinations import Destination, open_destination
 from flicker_dagster.state.dead_letters import DeadLetters
 from flicker_dagster.state.layout import StateLayout
 from flicker_dagster.state.ledger import Ledger
+from flicker_dagster.state.position_history import PositionHistory
 from flicker_dagster.state.registry import Registry
+from flicker_dagster.state.rewinds import Rewinds
 from flicker_dagster.state.spool import SourceSpool, SpoolUnit
 
 #: The spool's unit of live collection; every other unit is a window's key.
@@ -51,6 +53,14 @@ class SourceWork:
     @cached_property
     def registry(self) -> Registry:
         return self.layout.registry()
+
+    @cached_property
+    def history(self) -> PositionHistory:
+        return self.layout.history()
+
+    @cached_property
+    def rewinds(self) -> Rewinds:
+        return self.layout.rewinds(self.source.name)
 
     @cached_property
     def ledger(self) -> Ledger:

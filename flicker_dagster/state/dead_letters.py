@@ -13,9 +13,11 @@ import msgspec
 
 from flicker_dagster.errors import StateError, WriteConflict
 from flicker_dagster.failpoints import reach
-from flicker_dagster.state.names import file_safe
+from flicker_dagster.state.names import file_safe, from_file_safe
 from flicker_dagster.state.stores import Store
 from flicker_dagster.types import DeadLetter
+
+_ROOT = "dead-letters/"
 
 
 class _Line(msgspec.Struct, omit_defaults=True):
@@ -41,7 +43,7 @@ class DeadLetters:
 
     def __init__(self, store: Store, source: str) -> None:
         self._store = store
-        self._prefix = f"dead-letters/{file_safe(source)}/"
+        self._prefix = f"{_ROOT}{file_safe(source)}/"
 
     def add(self, letters: list[DeadLetter]) -> list[str]:
         """Keep events, one object per batch; gives the objects' ids. Adding the same again changes nothing.
@@ -96,6 +98,11 @@ class DeadLetters:
     def list(self) -> list[str]:
         """Ids of all objects, oldest day first. Raises StateError."""
         return list(self._ids())
+
+
+def sources_with_dead_letters(store: Store) -> list[str]:
+    """Names of the sources of which dead letters are kept, configured or not. Raises StateError."""
+    return sorted({from_file_safe(key.split("/")[1]) for key in store.list(_ROOT)})
 
 
 def _name(letters: list[DeadLetter]) -> str:

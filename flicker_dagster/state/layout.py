@@ -10,6 +10,7 @@ from flicker_dagster.state.dead_letters import DeadLetters
 from flicker_dagster.state.ledger import Ledger
 from flicker_dagster.state.position_history import PositionHistory
 from flicker_dagster.state.registry import Registry
+from flicker_dagster.state.rewinds import Rewinds
 from flicker_dagster.state.spool import SourceSpool
 from flicker_dagster.state.stores import LocalStore, Store, open_store, split_s3
 
@@ -40,7 +41,7 @@ class StateLayout:
         return cls(registry_store, key, open_store(beside), Path(work_dir))
 
     def registry(self) -> Registry:
-        return Registry(self.registry_store, self.registry_key, history=PositionHistory(self.store))
+        return Registry(self.registry_store, self.registry_key, history=self.history())
 
     def ledger(self, source: str) -> Ledger:
         remote = not isinstance(self.store, LocalStore)
@@ -48,6 +49,12 @@ class StateLayout:
 
     def dead_letters(self, source: str) -> DeadLetters:
         return DeadLetters(self.store, source)
+
+    def history(self) -> PositionHistory:
+        return PositionHistory(self.store)
+
+    def rewinds(self, source: str) -> Rewinds:
+        return Rewinds(self.store, source)
 
     def spool(self, source: str, *, cap_bytes: int | None = None) -> SourceSpool:
         return SourceSpool(self.work_dir, source, cap_bytes=cap_bytes)

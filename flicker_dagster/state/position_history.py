@@ -23,16 +23,23 @@ _HOUR_MS = 3_600_000
 
 
 class SavedPosition(NamedTuple):
-    """A position and when it was saved, in milliseconds since the epoch."""
+    """A position, when it was saved in milliseconds since the epoch, and its number, which it keeps for good.
+
+    `by_hand` marks one that was left by an operator's rewind: it is not thinned out.
+    """
 
     saved_at_ms: int
     position: Position
+    number: int = 0
+    by_hand: bool = False
 
 
-class _Entry(msgspec.Struct, frozen=True):
+class _Entry(msgspec.Struct, frozen=True, omit_defaults=True):
     saved_at_ms: int
     last_timestamp: str | None = None
     cursor: str | None = None
+    number: int = 0
+    by_hand: bool = False
 
 
 class PositionHistory:
@@ -44,16 +51,38 @@ class PositionHistory:
 
     def read(self, source: str) -> list[SavedPosition]:
         """Positions of a source, newest first. Raises StateError."""
-        return [SavedPosition(e.saved_at_ms, Position(e.last_timestamp, e.cursor)) for e in self._load(source)[0]]
+        return [SavedPosition(e.saved_at_ms, _position(e), e.number, e.by_hand) for e in self._load(source)[0]]
 
     def add(self, source: str, before: Position | None, after: Position) -> None:
         """Put `after` in front. `before`, the position it replaces, is added too if a crash had left it out."""
+
+        def change(entries: list[_Entry]) -> None:
+            if before is not None and (not entries or _position(entries[0]) != before):
+                self._put(entries, before)
+            self._put(entries, after)
+
+        self._change(source, change)
+
+    def keep(self, source: str, position: Position) -> None:
+        """Keep the position that an operator is about to leave, whatever comes after it."""
+
+        def change(entries: list[_Entry]) -> None:
+            if entries and _position(entries[0]) == position:
+                entries[0] = msgspec.structs.replace(entries[0], by_hand=True)
+            else:
+                self._put(entries, position, by_hand=True)
+
+        self._change(source, change)
+
+    def _put(self, entries: list[_Entry], position: Position, *, by_hand: bool = False) -> None:
+        number = entries[0].number + 1 if entries else 1
+        now_ms = int(self._clock() * 1000)
+        entries.insert(0, _Entry(now_ms, position.last_timestamp, position.cursor, number, by_hand))
+
+    def _change(self, source: str, change: Callable[[list[_Entry]], None]) -> None:
         for _ in attempts(self._store.describe(_key(source))):
             entries, version = self._load(source)
-            now_ms = int(self._clock() * 1000)
-            if before is not None and (not entries or _position(entries[0]) != before):
-                entries.insert(0, _Entry(now_ms, before.last_timestamp, before.cursor))
-            entries.insert(0, _Entry(now_ms, after.last_timestamp, after.cursor))
+            change(entries)
             try:
                 self._store.write(_key(source), _encode(thinned(entries)), expected=version)
             except WriteConflict:
@@ -72,12 +101,12 @@ class PositionHistory:
 
 
 def thinned(entries: list[_Entry]) -> list[_Entry]:
-    """The newest as they are, then the newest of each hour, at most MAX_POSITIONS in all."""
+    """The newest as they are, then the newest of each hour and those left by hand, at most MAX_POSITIONS in all."""
     kept = entries[:RECENT_POSITIONS]
     hours = set()
     for entry in entries[RECENT_POSITIONS:]:
         hour = entry.saved_at_ms // _HOUR_MS
-        if hour not in hours:
+        if hour not in hours or entry.by_hand:
             hours.add(hour)
             kept.append(entry)
     return kept[:MAX_POSITIONS]

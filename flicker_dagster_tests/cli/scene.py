@@ -14,6 +14,7 @@ from click.testing import CliRunner, Result
 from flicker_dagster.cli.demo import TOKENS, demo_config
 from flicker_dagster.cli.main import cli
 from flicker_dagster.simulator.world import World
+from flicker_dagster.state.layout import StateLayout
 
 PROGRAM = "from flicker_dagster.cli.main import main; main()"
 HISTORY_S = 3600.0
@@ -51,6 +52,10 @@ class Scene:
     def invoke(self, *arguments: str) -> Result:
         """The command in this process: quicker, for what needs no process."""
         return CliRunner().invoke(cli, self._all(arguments), env=self.env)
+
+    def layout(self) -> StateLayout:
+        """The state that the commands of this scene leave behind."""
+        return StateLayout.of(None, self.home / "work", self.home / "work")
 
     def _all(self, arguments: tuple[str, ...]) -> list[str]:
         return ["-c", str(self.config_path), "--work-dir", str(self.home / "work"), *arguments]

@@ -19,7 +19,7 @@ from flicker_dagster_tests.state.builders import at, state
 from flicker_dagster_tests.state.crash_child import WINDOW, work
 
 #: Places that the pipeline reaches and not this floor.
-ABOVE = ("fetch.", "deliver.", "commit.")
+ABOVE = ("fetch.", "deliver.", "commit.", "replay.")
 OURS = [name for name in failpoints.NAMES if not name.startswith(ABOVE)]
 TWICE = ["spool.append.before_state", "spool.append.after_state", "spool.ack.before_journal", "spool.ack.after_journal"]
 

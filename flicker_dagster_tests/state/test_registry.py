@@ -257,7 +257,8 @@ def test_earlier_positions_are_kept_newest_first(store: Store) -> None:
     registry = Registry(store, KEY, history=PositionHistory(store, clock=lambda: 5.0))
     for minute in range(3):
         registry.commit("okta", at(minute), seen=None if minute == 0 else at(minute - 1))
-    assert registry.history("okta") == [(5000, at(2)), (5000, at(1)), (5000, at(0))]
+    kept = [(saved.saved_at_ms, saved.position, saved.number) for saved in registry.history("okta")]
+    assert kept == [(5000, at(2), 3), (5000, at(1), 2), (5000, at(0), 1)]
     assert registry.history("github") == []
     assert "history" not in str(stored_json(store))
 

@@ -1,0 +1,81 @@
+"""`flicker backfill SOURCE FROM TO`: ask the running Flicker, through its web UI, to read past windows again."""
+
+from __future__ import annotations
+
+import json
+import urllib.error
+import urllib.request
+from typing import Any
+
+from flicker_dagster.config.models import SourceConfig
+from flicker_dagster.errors import FlickerError
+from flicker_dagster.orchestration import names
+from flicker_dagster.pipeline.windows import closed_windows, grid_start_ms
+from flicker_dagster.times import rfc3339_ms
+
+TIMEOUT_S = 30
+
+#: https://docs.dagster.io/api/graphql: the mutation that the UI's own Materialize button uses.
+LAUNCH = """
+mutation Backfill($params: LaunchBackfillParams!) {
+  launchPartitionBackfill(backfillParams: $params) {
+    __typename
+    ... on LaunchBackfillSuccess { backfillId }
+    ... on Error { message }
+  }
+}
+"""
+
+
+def windows_between(source: SourceConfig, from_ms: int, to_ms: int, *, now_ms: int) -> list[str]:
+    """Keys of the closed windows that hold a part of `[from_ms, to_ms)`, oldest first. Raises FlickerError if none."""
+    if from_ms >= to_ms:
+        raise FlickerError(f"{source.name}: {rfc3339_ms(from_ms)} is not before {rfc3339_ms(to_ms)}")
+    begin_ms = grid_start_ms(source, now_ms)
+    if from_ms < begin_ms:
+        raise FlickerError(
+            f"{source.name}: windows begin at {rfc3339_ms(begin_ms)}; to reach further back set window.start"
+        )
+    keys = [w.key for w in closed_windows(source, from_ms, now_ms) if w.start_ms < to_ms]
+    if not keys:
+        raise FlickerError(f"{source.name}: no {source.window.size} window in that span has closed yet")
+    return keys[::-1]
+
+
+def launch_backfill(url: str, source: SourceConfig, keys: list[str], *, redeliver: bool) -> str:
+    """The id of the launched backfill. Raises FlickerError where the web UI cannot be reached or refuses."""
+    tags = {names.SOURCE_TAG: source.name, names.MODE_TAG: names.BACKFILL}
+    if redeliver:
+        tags[names.REDELIVER_TAG] = "true"
+    params = {
+        "assetSelection": [{"path": [source.asset_name]}],
+        "partitionNames": keys,
+        "tags": [{"key": key, "value": value} for key, value in tags.items()],
+    }
+    answer = _ask(url, LAUNCH, {"params": params})
+    launched = (answer.get("data") or {}).get("launchPartitionBackfill") or {}
+    if "backfillId" not in launched:
+        why = launched.get("message") or launched.get("__typename") or answer.get("errors")
+        raise FlickerError(f"{source.name}: Dagster did not launch the backfill: {why}")
+    return launched["backfillId"]
+
+
+def _ask(url: str, query: str, variables: dict[str, Any]) -> dict[str, Any]:
+    address = f"{url.rstrip('/')}/graphql"
+    request = urllib.request.Request(
+        address,
+        data=json.dumps({"query": query, "variables": variables}).encode(),
+        headers={"Content-Type": "application/json"},
+    )
+    try:
+        with urllib.request.urlopen(request, timeout=TIMEOUT_S) as response:
+            return json.loads(response.read())
+    except urllib.error.HTTPError as error:
+        raise FlickerError(
+            f"{address} answers HTTP {error.code}: {error.read(500).decode('utf-8', 'replace')}"
+        ) from None
+    except (OSError, ValueError) as error:
+        raise FlickerError(
+            f"the web UI at {url} cannot be reached ({error}); a backfill needs a running Flicker with its web UI, so "
+            "start it without --no-ui, or name its address with --url"
+        ) from None

@@ -1,0 +1,74 @@
+"""`flicker status`, `sources` and the parts of `backfill` that need no daemon."""
+
+from __future__ import annotations
+
+import pytest
+
+from flicker_dagster.cli.supervise import free_port
+from flicker_dagster_tests.cli.scene import Scene
+
+OKTA = "okta-audit-logs"
+
+
+def row_of(text: str, source: str) -> list[str]:
+    [line] = [line for line in text.splitlines() if source in line]
+    return [cell.strip() for cell in line.strip("│ ").split("│")]
+
+
+def status(scene: Scene) -> list[str]:
+    done = scene.invoke("status")
+    assert done.exit_code == 0, done.output
+    return row_of(done.output, OKTA)
+
+
+def test_status_before_anything_was_collected(scene: Scene) -> None:
+    assert status(scene)[1] == "nothing collected yet"
+    assert "Dagster has not run here yet" in scene.invoke("status").output
+
+
+def test_status_counts_dead_letters_and_waiting_events(scene: Scene) -> None:
+    scene.world.siem.poison = scene.world.vendor("okta").emitter.emit(1)[0].id
+    assert scene.run("--once", "--track").returncode == 0
+    assert status(scene)[4:6] == ["0", "1"]
+    scene.world.vendor("okta").emitter.emit(3)
+    scene.world.siem.faults.plan("503", count=None)
+    assert scene.run("--once", "--track").returncode == 1
+    assert status(scene)[4:6] == ["3", "1"]
+
+
+def test_status_with_a_registry_that_cannot_be_read_fails_and_names_it(scene: Scene) -> None:
+    registry = scene.home / "work" / "registry.json"
+    registry.parent.mkdir()
+    registry.write_text("{")
+    done = scene.invoke("status")
+    assert done.exit_code == 1
+    assert "cannot be read" in done.output
+
+
+def test_sources_shows_what_the_preset_overruled(scene: Scene) -> None:
+    done = scene.invoke("sources")
+    assert done.exit_code == 0, done.output
+    vendor = row_of(done.output, OKTA)[1]
+    assert vendor == "okta"
+    assert "flicker --validate" in done.output
+
+
+def test_a_backfill_without_the_web_ui_says_so(scene: Scene) -> None:
+    done = scene.run("backfill", OKTA, "3h", "now", "--url", f"http://127.0.0.1:{free_port()}")
+    assert done.returncode == 1
+    assert "needs a running Flicker with its web UI" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("span", "words"),
+    [
+        (("now", "3h"), "is not before"),
+        (("2001-01-01", "2001-01-02"), "to reach further back set window.start"),
+        (("2099-01-01", "2099-01-02"), "window in that span has closed yet"),
+    ],
+)
+def test_a_span_that_cannot_be_backfilled_is_refused(scene: Scene, span: tuple[str, str], words: str) -> None:
+    done = scene.run("backfill", OKTA, *span)
+    assert done.returncode == 1
+    assert words in done.stderr
