@@ -6,10 +6,9 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
-import msgspec
-
 from flicker_dagster.collect.paths import lookup, split_path
 from flicker_dagster.config.models import FieldFilter, SourceConfig
+from flicker_dagster.json_text import read_json
 from flicker_dagster.types import DecodedPage
 
 
@@ -24,7 +23,7 @@ class EventFilter:
         """Which events of a page to keep; None for all, which costs nothing where no filter is configured."""
         if not self._match and not self._exclude:
             return None
-        return [self.keeps(msgspec.json.decode(event)) for event in page.events]
+        return [self.keeps(read_json(bytes(event))) for event in page.events]
 
     def keeps(self, event: Any) -> bool:
         if self._match and not any(condition.holds(event) for condition in self._match):
