@@ -28,7 +28,7 @@ VENDOR_FAULTS = ["500", "503", "429", "cut", "truncated", "html", "expired"]
 SIEM_FAULTS = ["500", "503", "429", "401", "cut_before_commit", "commit_then_cut"]
 
 #: A script that does not end in so many polls has not understood that everything was delivered.
-MOST_POLLS = 100
+MOST_POLLS = 400
 
 
 class Killed(BaseException):
@@ -153,16 +153,18 @@ def _play(script: list[Step], **scene_options: Any) -> None:
         scene.vendor.faults.clear()
         scene.siem.faults.clear()
         scene.clock.now_s += LOOKBACK_S
+        quiet = 0
         for _ in range(MOST_POLLS):
             report = scene.poll()
-            if report.complete and not report.tally.new:
+            quiet = 0 if report.tally.new else quiet + report.complete
+            if quiet == 2:  # the first may have ended a walk that began before the last event was listed
                 break
         else:
             raise AssertionError("polls go on and on")
         scene.assert_each_once()
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(
     st.lists(steps, min_size=1, max_size=14),
     shapes,
