@@ -30,6 +30,8 @@ _AGE_MS = {"ms": 1, "s": 1_000, "m": 60_000, "h": 3_600_000, "d": 86_400_000, "w
 
 #: The minutes seen last, as `YYYY-MM-DDTHH:MM` → ms. Events of a page share them, which spares a full parse.
 _minutes: dict[str, int] = {}
+_SECONDS = {f":{second:02d}.": second * 1_000 for second in range(60)}
+_MILLIS = {f"{milli:03d}Z": milli for milli in range(1_000)}
 
 
 def parse_time_ms(value: object, fmt: str = "auto") -> int | None:
@@ -50,28 +52,25 @@ def parse_time_ms(value: object, fmt: str = "auto") -> int | None:
 
 
 def times_of_texts(values: list[str]) -> list[int | None]:
-    """`parse_time_ms` of many texts: the common spelling `YYYY-MM-DDTHH:MM:SS.mmmZ` costs a look-up and an int each."""
+    """`parse_time_ms` of many texts: the common spelling `YYYY-MM-DDTHH:MM:SS.mmmZ` costs three look-ups."""
     minutes = _minutes
     if len(minutes) > 10_000:
         minutes.clear()
     times: list[int | None] = []
     for value in values:
-        if len(value) == 24 and value[-1] == "Z" and value[19] == ".":
-            minute_ms = minutes.get(value[:16])
-            if minute_ms is None:
-                parsed = parse_time_ms(value)
-                if parsed is None:
-                    times.append(None)
-                    continue
-                minute_ms = minutes[value[:16]] = parsed // 60_000 * 60_000
-            try:
-                second_ms = int(value[17:19]) * 1_000 + int(value[20:23])
-            except ValueError:
+        second_ms = _SECONDS.get(value[16:20])
+        milli = _MILLIS.get(value[20:])
+        if second_ms is None or milli is None:
+            times.append(parse_time_ms(value))
+            continue
+        minute_ms = minutes.get(value[:16])
+        if minute_ms is None:
+            parsed = parse_time_ms(value)
+            if parsed is None:
                 times.append(None)
                 continue
-            times.append(minute_ms + second_ms)
-        else:
-            times.append(parse_time_ms(value))
+            minute_ms = minutes[value[:16]] = parsed // 60_000 * 60_000
+        times.append(minute_ms + second_ms + milli)
     return times
 
 
@@ -160,7 +159,7 @@ def _text_ms(text: str, *, numbers: bool) -> int | None:
             if ms is not None:
                 return ms
         if _NUMBER.fullmatch(text):
-            return _guess_unit(float(text) if "." in text else int(text))
+            return _guess_unit(_number_of(text))
     return _plausible(parse_http_date_ms(text))
 
 
@@ -200,6 +199,11 @@ def _guess_unit(value: float) -> int | None:
     return None
 
 
+def _number_of(text: str) -> int | float:
+    """Text of digits as a number; more digits than a time can have are too many for `int` as well."""
+    return float(text) if "." in text or len(text) > 30 else int(text)
+
+
 def _seconds_ms(value: float) -> int:
     return value * 1_000 if isinstance(value, int) else round(value * 1_000)
 
@@ -209,12 +213,12 @@ def _unix_ms(value: object, fmt: str) -> int | None:
         text = value.strip()
         if not _NUMBER.fullmatch(text):
             return None
-        value = float(text) if "." in text else int(text)
+        value = _number_of(text)
     if not isinstance(value, int | float):
         return None
-    if fmt == "unix":
-        return _seconds_ms(value)
     try:
+        if fmt == "unix":
+            return _seconds_ms(value)
         return int(value // {"unix_ms": 1, "unix_us": 1_000, "unix_ns": 1_000_000}[fmt])
     except (OverflowError, ValueError):
         return None

@@ -14,11 +14,12 @@ import flicker_dagster
 PACKAGE = Path(flicker_dagster.__file__).parent
 
 #: What each floor may import of the package, besides itself.
-BASE = {"errors", "types", "times", "failpoints"}
+BASE = {"errors", "types", "times", "json_text", "failpoints"}
 ALLOWED = {
     "errors": set(),
     "types": set(),
     "times": {"errors"},
+    "json_text": set(),
     "failpoints": {"errors"},
     "config": BASE,
     "collect": BASE | {"config"},

@@ -107,15 +107,27 @@ class VendorClient:
         timeouts = (self.source.limits.connect_timeout_ms / 1000, self.source.limits.read_timeout_ms / 1000)
         for _ in range(MAX_REDIRECTS + 1):
             request = requests.Request("GET", url, headers=self._headers(), auth=self._basic())
-            prepared = session.prepare_request(request)
-            prepared.url = url  # verbatim: a next link is opaque, and requests would quote it again
             settings = session.merge_environment_settings(url, {}, True, None, None)
             settings["verify"] = self._verify(settings["verify"])
             self.requests_made += 1
             try:
+                prepared = session.prepare_request(request)
+                prepared.url = url  # verbatim: a next link is opaque, and requests would quote it again
                 response = session.send(prepared, timeout=timeouts, allow_redirects=False, **settings)
+            except (
+                ValueError,
+                FileNotFoundError,
+                PermissionError,
+            ) as error:  # InvalidHeader, InvalidURL are ValueErrors
+                raise VendorRefused(
+                    self._say(
+                        shown, f"the request cannot be made: {self._reason(error)}. Check headers, api_key and tls"
+                    )
+                ) from None
             except requests.RequestException as error:
                 raise VendorUnavailable(self._say(shown, f"no answer: {self._reason(error)}")) from None
+            except OSError as error:  # requests' own words for a CA file or certificate that is not there
+                raise VendorRefused(self._say(shown, f"{self._reason(error)}. Check tls and the CA bundle")) from None
             if response.status_code not in (301, 302, 303, 307, 308):
                 return response
             target = urljoin(url, response.headers.get("Location", ""))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import msgspec
@@ -15,11 +16,16 @@ from flicker_dagster.collect.identity import (
 from flicker_dagster.collect.paths import Reader, lookup, split_path
 from flicker_dagster.config.models import SourceConfig
 from flicker_dagster.errors import BadAnswer
+from flicker_dagster.json_text import read_json, without_lone_surrogates
 from flicker_dagster.times import parse_time_ms, times_of_texts
 from flicker_dagster.types import DecodedPage
 
 Scalar = str | int | float | bool
 SHOWN_CHARS = 200
+BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+
+#: A string, or white space outside of one.
+_STRING_OR_SPACE = re.compile(rb'("(?:[^"\\]|\\.)*")|[ \t\r\n]+', re.DOTALL)
 
 
 class PageDecoder:
@@ -47,18 +53,33 @@ class PageDecoder:
     def decode(self, body: bytes) -> tuple[DecodedPage, dict[str, Any]]:
         """The page and its paging fields by configured path. Raises BadAnswer for anything but the promised shape."""
         size_bytes = len(body)
-        body = body.strip()
+        body = body.removeprefix(BYTE_ORDER_MARK).strip()
         try:
-            if b"\n" in body:  # pretty-printed: compact it, numbers and duplicate keys untouched
-                body = msgspec.json.format(body, indent=-1)
-            events, fields = self._split(body)
-        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+            events, fields = self._events_of(body)
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
             raise BadAnswer(f"{self._what_is_wrong(body)} ({error}); it began: {_begin(body)}") from None
         failed = fields.get(self.source.error_field) if self.source.error_field else None
         if failed:
             raise BadAnswer(f"the answer reports an error in {self.source.error_field}: {_begin(str(failed).encode())}")
-        digests, times_ms = self._ids_and_times(events)
+        try:
+            digests, times_ms = self._ids_and_times(events)
+        except (ValueError, RecursionError) as error:
+            raise BadAnswer(f"{self._what_is_wrong(body)} ({error}); it began: {_begin(body)}") from None
         return DecodedPage(events, digests, times_ms, size_bytes), fields
+
+    def _events_of(self, body: bytes) -> tuple[list[bytes | msgspec.Raw], dict[str, Any]]:
+        """Events and paging fields. One lone surrogate, which no strict decoder reads, must not cost the whole page."""
+        try:
+            return self._split(_compact(body))
+        except msgspec.DecodeError:
+            repaired = without_lone_surrogates(body)
+            if repaired == body:
+                raise
+        if b"\n" in body:
+            body = _compact_text(body)
+            repaired = without_lone_surrogates(body)
+        events, fields = self._split(repaired)
+        return _same_slices(events, repaired, body), fields
 
     def _split(self, body: bytes) -> tuple[list[bytes | msgspec.Raw], dict[str, Any]]:
         if body.startswith(b"["):
@@ -78,7 +99,7 @@ class PageDecoder:
         joined = b"".join((b"[", b",".join(events), b"]"))
         try:
             rows = self._events.decode(joined)
-        except msgspec.DecodeError:
+        except (msgspec.DecodeError, UnicodeDecodeError):
             return self._slowly(events)
         getters = self._event.getters
         columns = [[getters[parts](row) for row in rows] for parts in self._times]
@@ -89,31 +110,30 @@ class PageDecoder:
         if len(self._ids) == 1:
             get = getters[self._ids[0]]
             ids = [get(row) for row in rows]
-            if all(type(i) is str for i in ids):
+            if all(type(i) is str for i in ids) and "" not in ids:
                 return digests_of_texts(ids)
-            return [
-                self._content.digest(bytes(event)) if i is None else digest_of_value(i) for i, event in zip(ids, events)
-            ]
+            return [self._single(i, event) for i, event in zip(ids, events)]
         return [
             self._composite(tuple(getters[parts](row) for parts in self._ids), event)
             for row, event in zip(rows, events)
         ]
+
+    def _single(self, value: Any, event: Any) -> bytes:
+        """An id that is null, absent or empty identifies nothing: the content does."""
+        return self._content.digest(bytes(event)) if value is None or value == "" else digest_of_value(value)
 
     def _composite(self, parts: tuple[Any, ...], event: Any) -> bytes:
         """An id with a part missing identifies nothing: the content does."""
         return self._content.digest(bytes(event)) if not parts or None in parts else digest_of_parts(parts)
 
     def _slowly(self, events: list) -> tuple[list[bytes], list[int | None]]:
-        """Some field holds an object or array where a scalar was expected: look at each event by itself."""
+        """Some field holds what a strict decoder refuses (an object, 1e400, bad UTF-8): look at each event by itself."""
         digests: list[bytes] = []
         times_ms: list[int | None] = []
         for event in events:
-            row = msgspec.json.decode(event)
+            row = read_json(bytes(event))
             ids = tuple(lookup(row, parts) for parts in self._ids)
-            if len(ids) == 1 and ids[0] is not None:
-                digests.append(digest_of_value(ids[0]))
-            else:
-                digests.append(self._composite(ids, event))
+            digests.append(self._single(ids[0], event) if len(ids) == 1 else self._composite(ids, event))
             values = (lookup(row, parts) for parts in self._times)
             found = (parse_time_ms(value, self.source.timestamp_format) for value in values)
             times_ms.append(next((ms for ms in found if ms is not None), None))
@@ -140,6 +160,27 @@ class PageDecoder:
         if not body:
             return "the answer is empty"
         return "the answer is not the JSON that was expected"
+
+
+def _compact(body: bytes) -> bytes:
+    """Pretty-printed JSON on one line; numbers, escapes and duplicate keys untouched. Other JSON as it is."""
+    return msgspec.json.format(body, indent=-1) if b"\n" in body else body
+
+
+def _compact_text(body: bytes) -> bytes:
+    """The same for JSON that a strict decoder refuses."""
+    return _STRING_OR_SPACE.sub(lambda found: found[1] or b"", body)
+
+
+def _same_slices(events: list, of: bytes, body: bytes) -> list[bytes | msgspec.Raw]:
+    """The slices of `body` that lie where the events lie in `of`; both are equally long."""
+    slices: list[bytes | msgspec.Raw] = []
+    at = 0
+    for event in map(bytes, events):
+        at = of.index(event, at)
+        slices.append(body[at : at + len(event)])
+        at += len(event)
+    return slices
 
 
 def _paging_fields(source: SourceConfig) -> list[str]:

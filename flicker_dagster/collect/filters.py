@@ -11,6 +11,7 @@ import msgspec
 from flicker_dagster.collect.paths import Reader, lookup, split_path
 from flicker_dagster.config.models import FieldFilter, SourceConfig
 from flicker_dagster.errors import FlickerError
+from flicker_dagster.json_text import read_json
 from flicker_dagster.types import DecodedPage
 
 #: Verdicts remembered per condition: the values of a filter's field repeat, and a look-up is cheaper than a search.
@@ -47,12 +48,12 @@ class EventFilter:
         if self._reader is not None:
             try:
                 rows = self._decoder.decode(b"".join((b"[", b",".join(events), b"]")))
-            except msgspec.DecodeError:  # a scalar where an object was expected
+            except (msgspec.DecodeError, UnicodeDecodeError):  # a scalar where an object was expected, or bad UTF-8
                 pass
             else:
                 getters = self._reader.getters
                 return lambda parts: [getters[parts](row) for row in rows]
-        whole = [msgspec.json.decode(event) for event in events]
+        whole = [read_json(bytes(event)) for event in events]
         return lambda parts: [lookup(event, parts) for event in whole]
 
 

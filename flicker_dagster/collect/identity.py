@@ -10,6 +10,8 @@ from collections import Counter
 from hashlib import blake2b
 from typing import Any
 
+from flicker_dagster.json_text import as_text
+
 DIGEST_BYTES = 16
 
 
@@ -53,7 +55,7 @@ class ContentDigests:
 def _canonical(event: bytes) -> Any:
     """The event with sorted keys (duplicates kept) and numbers as they are written: nothing is rounded."""
     return json.loads(
-        event,
+        as_text(event),
         object_pairs_hook=lambda pairs: ["object", *sorted(pairs, key=lambda pair: pair[0])],
         parse_float=lambda text: ["number", text],
         parse_int=lambda text: ["number", text],

@@ -13,7 +13,7 @@ from flicker_dagster.config.models import Pagination, SourceConfig
 from flicker_dagster.types import WalkState
 
 _LINK = re.compile(r"<([^>]*)>((?:\s*;\s*[^,;\s=]+\s*=\s*(?:\"[^\"]*\"|[^\",;\s]*))*)")
-_REL = re.compile(r";\s*rel\s*=\s*(?:\"([^\"]*)\"|([^\",;\s]*))", re.IGNORECASE)
+_PARAMETER = re.compile(r";\s*([^,;\s=]+)\s*=\s*(?:\"([^\"]*)\"|([^\",;\s]*))")
 
 
 class Seen(msgspec.Struct, frozen=True):
@@ -45,7 +45,7 @@ def next_state(source: SourceConfig, state: WalkState, seen: Seen) -> WalkState 
         says_more = _truth(seen.fields.get(paging.has_more_field))
         if not says_more:
             return None
-    if seen.rows == 0 and not says_more:
+    if seen.rows == 0 and (not says_more or paging.pagination_type == "offset"):  # the same offset, the same answer
         return None
     if paging.stop_on_short_page and seen.rows < paging.page_size:
         return None
@@ -60,9 +60,9 @@ def links_of(lines: list[str]) -> dict[str, str]:
     found: dict[str, str] = {}
     for line in lines:
         for url, parameters in _LINK.findall(line):
-            rel = _REL.search(parameters)
-            for name in (rel[1] or rel[2] or "").lower().split() if rel else ():
-                found.setdefault(name, url)
+            named = {name.lower(): quoted or bare for name, quoted, bare in reversed(_PARAMETER.findall(parameters))}
+            for rel in named.get("rel", "").lower().split():
+                found.setdefault(rel, url)
     return found
 
 

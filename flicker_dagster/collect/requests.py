@@ -21,7 +21,8 @@ def url_of(source: SourceConfig, endpoint: str, query: dict[str, str], state: Wa
     paging = source.pagination
     if state.cursor is not None and is_url(state.cursor):
         return state.cursor
-    own, params = _split_query(endpoint)
+    own, fixed = _split_query(endpoint)
+    params: dict[str, str] = {}
     further = state.cursor is not None or state.page > 0 or state.offset > 0
     if not further or paging.repeat_params:
         params |= _first_params(source, query, state, now_ms=now_ms)
@@ -31,14 +32,14 @@ def url_of(source: SourceConfig, endpoint: str, query: dict[str, str], state: Wa
                 params.pop(name, None)
         params[paging.cursor_param or "cursor"] = state.cursor
     params |= _place(source, state)
-    if not params:
-        return own
-    return f"{own}?{urlencode(params, quote_via=quote, safe='')}"
+    pairs = [(name, value) for name, value in fixed if name not in params] + list(params.items())
+    return f"{own}?{urlencode(pairs, quote_via=quote, safe='')}" if pairs else own
 
 
-def _split_query(endpoint: str) -> tuple[str, dict[str, str]]:
+def _split_query(endpoint: str) -> tuple[str, list[tuple[str, str]]]:
+    """The endpoint without its query, and the query's pairs: a name may come several times (`type=a&type=b`)."""
     parts = urlsplit(endpoint)
-    return urlunsplit(parts._replace(query="", fragment="")), dict(parse_qsl(parts.query, keep_blank_values=True))
+    return urlunsplit(parts._replace(query="", fragment="")), parse_qsl(parts.query, keep_blank_values=True)
 
 
 def _first_params(source: SourceConfig, query: dict[str, str], state: WalkState, *, now_ms: int) -> dict[str, str]:

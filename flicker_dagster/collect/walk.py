@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator
+from hashlib import blake2b
 
 import msgspec
 
@@ -17,6 +18,9 @@ from flicker_dagster.errors import BadAnswer, CursorRejected, VendorRefused
 from flicker_dagster.types import DecodedPage, Page, WalkState
 
 log = logging.getLogger("flicker.collect")
+
+#: Pages in a row without a new event after which a vendor is taken to go round in circles.
+STALE_PAGES = 3
 
 
 def walk(source: SourceConfig, client: VendorClient, state: WalkState) -> Iterator[Page]:
@@ -41,9 +45,10 @@ def walk(source: SourceConfig, client: VendorClient, state: WalkState) -> Iterat
             raise BadAnswer(f"{source.name}: {client.masker.mask(f'GET {url}: {error}')}") from None
         seen = Seen(rows=len(decoded.events), links=answer.links, fields=fields, url=url)
         cursor = _cursor(source, client, at, seen)
-        after = guard.judge(at, next_state(source, at, seen), decoded)
+        after = next_state(source, at, seen)
         if after is not None and after.cursor is not None:
             after = msgspec.structs.replace(after, cursor=client.masker.seal(after.cursor))
+        after = guard.judge(at, after, decoded)
         number += 1
         resume = cursor or (at.cursor if source.pagination.durable_cursor else None)
         yield Page(decoded, after, client.masker.seal(resume) if resume else None, answer.vendor_now_ms, number)
@@ -75,28 +80,41 @@ def _cursor(source: SourceConfig, client: VendorClient, state: WalkState, seen: 
 
 
 class _Guard:
-    """Every walk ends: a repeated cursor, or a page seen before, means that the vendor goes round in circles."""
+    """Every walk ends: a repeated cursor, or pages seen before, mean that the vendor goes round in circles.
+
+    One page without news proves nothing: where events arrive while a listing is read, whole pages come again. A few in
+    a row do. Pages without any event count only where we do the counting; a filtering vendor may send many of them, each
+    with a cursor of its own.
+    """
 
     def __init__(self, source: SourceConfig) -> None:
         self._source = source
         self._cursors: set[str] = set()
-        self._pages: set[tuple[bytes, bytes, int]] = set()
+        self._pages: set[bytes] = set()
         self._last: frozenset[bytes] = frozenset()
+        self._stale = 0
 
     def judge(self, at: WalkState, after: WalkState | None, decoded: DecodedPage) -> WalkState | None:
         """`after`, or None where going on would bring nothing."""
+        if after is None:
+            return None
         if at.cursor is not None:
             self._cursors.add(at.cursor)
-        digests = decoded.digests
-        if digests:
-            signature = (digests[0], digests[-1], len(digests))
-            ids = frozenset(digests)
-            seen_before = signature in self._pages or ids <= self._last
-            self._pages.add(signature)
-            self._last = ids
-            if seen_before:  # an API that ignores its paging parameter sends the same page for ever
-                return None
-        if after is not None and after.cursor is not None and after.cursor in self._cursors:
+        if decoded.digests or after.cursor is None:
+            self._stale = self._stale + 1 if self._is_stale(decoded.digests) else 0
+        if self._stale >= STALE_PAGES:  # an API that ignores its paging parameter sends the same page for ever
+            log.info("%s: %d pages in a row without a new event; the walk ends there", self._source.name, STALE_PAGES)
+            return None
+        if after.cursor is not None and after.cursor in self._cursors:
             log.info("%s: the vendor repeats a cursor; the walk ends there", self._source.name)
             return None
         return after
+
+    def _is_stale(self, digests: list[bytes]) -> bool:
+        """Did this page, as a whole or within the last one, come before?"""
+        page = blake2b(b"".join(digests), digest_size=16).digest()
+        ids = frozenset(digests)
+        stale = not digests or page in self._pages or ids <= self._last
+        self._pages.add(page)
+        self._last = ids
+        return stale

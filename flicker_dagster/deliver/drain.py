@@ -7,6 +7,7 @@ drain sends the same bytes under the same Idempotency-Key.
 from __future__ import annotations
 
 import logging
+import threading
 import time
 from collections import Counter, deque
 from collections.abc import Callable, Iterator
@@ -146,11 +147,29 @@ class _Courier:
         self._source_name = source_name
         self._clock = clock
         self.shipped: Counter[str] = Counter()
+        self._lock = threading.Lock()
+        self._refused: Counter[str] = Counter()
+        self._took_something = False
+
+    def took(self) -> None:
+        """The SIEM has taken something in this drain, so what it refuses is not for its configuration."""
+        self._took_something = True
+
+    def refused(self, why: str) -> None:
+        """One more event refused by itself. Raises DestinationBlocked where that is all the SIEM does, however the events
+        are cut into batches: a backlog must not become dead letters one batch after the other."""
+        with self._lock:
+            self._refused[why] += 1
+            alike = len(self._refused) == 1 and self._refused[why] >= REFUSES_EVERYTHING
+        if alike and not self._took_something:
+            raise self._error(Blocked(f"every event, in the same words: {why}"))
 
     def deliver(self, batch: Batch) -> Ack:
         reach("deliver.before_send")
         outcome = self._destination.send(batch)
         reach("deliver.after_send")
+        if isinstance(outcome, Delivered | Duplicate):
+            self.took()
         if isinstance(outcome, Delivered):
             ack = self._ack(batch, "delivered", delivered=batch.count, status=outcome.status)
         elif isinstance(outcome, Duplicate):
@@ -247,14 +266,13 @@ class _Parts:
         self._courier = courier
         self._batch = batch
         self.guilty: dict[int, str] = {}
-        self.taken = 0
         self.attempts = 1
         self.status = ""
 
     def resolve(self, batch_id: str, records: list[tuple[int, bytes]], outcome: Outcome) -> None:
         """Settle records that got `outcome` when sent together. Raises DeliverError for what is not their fault."""
         if isinstance(outcome, Delivered | Duplicate):
-            self.taken += len(records)
+            self._courier.took()
             self.status = outcome.status
             return
         if not isinstance(outcome, Split | Rejected):
@@ -271,5 +289,4 @@ class _Parts:
     def _convict(self, index: int, why: str) -> None:
         self.guilty[index] = why
         self.status = self.status or why.split(":")[0]
-        if not self.taken and len(self.guilty) >= REFUSES_EVERYTHING and len(set(self.guilty.values())) == 1:
-            raise self._courier.error_of(Blocked(f"every event, in the same words: {why}"))
+        self._courier.refused(why)

@@ -11,6 +11,7 @@ from typing import Protocol
 
 import msgspec
 
+from flicker_dagster.json_text import read_json
 from flicker_dagster.times import rfc3339_ms
 
 Buffer = bytes | msgspec.Raw
@@ -106,7 +107,7 @@ class Envelope(JsonArray):
     def _message_of(self, event: bytes) -> object:
         if self._message is None:
             return None
-        value = msgspec.json.decode(event)
+        value = read_json(event)
         for part in self._message:
             value = value.get(part) if isinstance(value, dict) else None
         return value

@@ -107,6 +107,10 @@ class HttpSender:
             return Blocked(self._mask(f"TLS failed: {error}; check destination.tls and the CA bundle"))
         except urllib3.exceptions.ProxyError as error:
             return Retry(self._mask(f"the proxy failed: {error}"))
+        except (ValueError, FileNotFoundError, PermissionError) as error:
+            return Blocked(
+                self._mask(f"the request cannot be made: {error}; check destination's headers, auth and tls")
+            )
         except urllib3.exceptions.HTTPError as error:
             return Ambiguous(self._mask(f"no answer after sending: {type(error).__name__}: {error}"))
         return classify_http(

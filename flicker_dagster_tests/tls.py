@@ -1,0 +1,42 @@
+"""Servers of the simulator behind TLS, with a certificate authority of the test's own."""
+
+from __future__ import annotations
+
+import ssl
+from dataclasses import dataclass
+from pathlib import Path
+
+import trustme
+
+from flicker_dagster.simulator.server import Server
+
+
+@dataclass
+class Authority:
+    """A CA with a server certificate for 127.0.0.1 and a client certificate, as files."""
+
+    ca: trustme.CA
+    ca_path: str
+    client_cert_path: str
+    client_key_path: str
+
+    @classmethod
+    def in_directory(cls, directory: Path, name: str = "ca") -> Authority:
+        ca = trustme.CA()
+        paths = [str(directory / f"{name}-{part}.pem") for part in ("root", "client", "key")]
+        ca.cert_pem.write_to_path(paths[0])
+        client = ca.issue_cert("client@example.test")
+        client.cert_chain_pems[0].write_to_path(paths[1])
+        client.private_key_pem.write_to_path(paths[2])
+        return cls(ca, *paths)
+
+    def protect(self, server: Server, *, demand_client: bool = False) -> str:
+        """Put a server behind TLS; gives its URL."""
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        self.ca.issue_cert("127.0.0.1").configure_cert(context)
+        if demand_client:
+            context.verify_mode = ssl.CERT_REQUIRED
+            self.ca.configure_trust(context)
+        http = server._http
+        http.socket = context.wrap_socket(http.socket, server_side=True, do_handshake_on_connect=False)
+        return server.url.replace("http:", "https:")
