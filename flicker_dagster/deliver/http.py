@@ -107,7 +107,7 @@ class HttpSender:
             return Blocked(self._mask(f"TLS failed: {error}; check destination.tls and the CA bundle"))
         except urllib3.exceptions.ProxyError as error:
             return Retry(self._mask(f"the proxy failed: {error}"))
-        except (ValueError, FileNotFoundError, PermissionError) as error:
+        except ValueError as error:  # a header value that cannot be sent
             return Blocked(
                 self._mask(f"the request cannot be made: {error}; check destination's headers, auth and tls")
             )
@@ -155,6 +155,9 @@ class HttpSender:
         if tls.cert_path and tls.key_path:
             options["cert_file"] = resolve(tls.cert_path, env=self._env)
             options["key_file"] = resolve(tls.key_path, env=self._env)
+        for name in ("ca_certs", "cert_file", "key_file"):
+            if name in options and not os.access(options[name], os.R_OK):
+                raise DestinationBlocked(f"{self._source_name}: destination.tls: cannot read {options[name]}")
         if tls.accept_invalid_certs:
             log.warning("%s: destination.tls.accept_invalid_certs is on: anybody can read along", self._source_name)
             options |= {"cert_reqs": "CERT_NONE", "assert_hostname": False}
