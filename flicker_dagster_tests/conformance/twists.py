@@ -1,0 +1,41 @@
+"""Twists on what the plain vendor answers, for tests: its answer is altered on the way out."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from itertools import cycle
+from typing import Any
+
+from flicker_dagster.simulator.server import Request, Response
+from flicker_dagster_tests.conformance.harness import Scene
+
+
+def twist(scene: Scene, change: Callable[[Request, dict[str, Any]], dict[str, Any] | None]) -> None:
+    """Let `change` rewrite every decoded answer from now on; None leaves it as it was."""
+    answer = scene.vendor.answer
+
+    def twisted(request: Request, *, expired: bool) -> Response:
+        response = answer(request, expired=expired)
+        changed = change(request, json.loads(response.body))
+        if changed is not None:
+            response.body = json.dumps(changed).encode()
+        return response
+
+    scene.vendor.answer = twisted  # type: ignore[method-assign]
+
+
+def always_next(scene: Scene, cursors: list[str]) -> None:
+    """Offer the cursors in turn, for ever; each leads to the first page again."""
+    turn = cycle(cursors)
+    answer = scene.vendor.answer
+
+    def twisted(request: Request, *, expired: bool) -> Response:
+        request.query.pop("cursor", None)
+        response = answer(request, expired=expired)
+        body = json.loads(response.body)
+        body["meta"] = {"next_cursor": next(turn), "has_more": True}
+        response.body = json.dumps(body).encode()
+        return response
+
+    scene.vendor.answer = twisted  # type: ignore[method-assign]
