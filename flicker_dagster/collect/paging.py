@@ -10,6 +10,7 @@ from urllib.parse import urljoin
 import msgspec
 
 from flicker_dagster.config.models import Pagination, SourceConfig
+from flicker_dagster.errors import BadAnswer
 from flicker_dagster.types import WalkState
 
 _LINK = re.compile(r"<([^>]*)>((?:\s*;\s*[^,;\s=]+\s*=\s*(?:\"[^\"]*\"|[^\",;\s]*))*)")
@@ -35,7 +36,8 @@ def next_state(source: SourceConfig, state: WalkState, seen: Seen) -> WalkState 
     """The walk's state for the next page, or None if this was the last.
 
     The end is: no cursor (null, "", absent), `has_more` false, an empty page (unless the vendor says there is more), and
-    a short page only where the source says so: servers cap pages below what was asked.
+    a short page only where the source says so: servers cap pages below what was asked. Raises BadAnswer where there is
+    more and no way to ask for it.
     """
     paging = source.pagination
     if paging.pagination_type == "none":
@@ -51,6 +53,8 @@ def next_state(source: SourceConfig, state: WalkState, seen: Seen) -> WalkState 
         return None
     cursor = next_cursor(source, state, seen)
     if cursor is None and not _counts(paging):
+        if says_more:
+            raise BadAnswer(f"{source.name}: {paging.has_more_field} says there is more, but no next page is named")
         return None
     return msgspec.structs.replace(state, cursor=cursor, page=state.page + 1, offset=state.offset + seen.rows)
 
@@ -106,9 +110,11 @@ def _counts(paging: Pagination) -> bool:
 
 
 def _text(value: Any) -> str | None:
-    """A cursor as text. Null, "" and false are none; a number keeps every digit."""
+    """A cursor as text. Null, "" and false are none; a number keeps every digit. Raises BadAnswer for what is no cursor."""
     if value is None or value is False or value == "":
         return None
+    if value is True or isinstance(value, dict | list):
+        raise BadAnswer(f"the cursor of the next page is {str(value)[:80]!r}; expected text or a number")
     return value if isinstance(value, str) else str(value)
 
 
