@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import html
 import json
+import logging
 import os
 import re
 from collections.abc import Iterator, Mapping
@@ -21,6 +22,10 @@ SHORTEST_SECRET = 4
 SHORTEST_WORD = 8
 
 MASK = "***"
+
+# urllib3 writes whole request lines to its debug log and whole URLs to its warnings, secrets included, and knows no
+# masks. What went wrong is said by our own errors, masked.
+logging.getLogger("urllib3.connectionpool").addFilter(lambda record: False)
 
 _PLACEHOLDER = re.compile(r"\$\{secret:(quoted|plus|plain):([^}]*)\}")
 

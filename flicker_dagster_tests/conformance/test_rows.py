@@ -16,5 +16,11 @@ def test_every_row_has_a_test() -> None:
     assert [key for key, found in ALL.items() if not found.tests] == []
 
 
+def test_every_row_of_grove_and_the_peers_is_announced() -> None:
+    load()
+    expected = [("grove", 14), ("peers-fault", 7), ("peers", 25)]
+    assert [f"{name}-{n}" for name, most in expected for n in range(1, most + 1) if f"{name}-{n}" not in ALL] == []
+
+
 def test_the_page_is_current() -> None:
     assert PAGE.read_text() == page(), "run `make conformance`"
