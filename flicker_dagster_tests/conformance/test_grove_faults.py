@@ -92,20 +92,23 @@ def test_a_refusal_in_the_middle_costs_nothing(tmp_path: Path, kind: str, error:
         scene.assert_each_once()
 
 
-@row("grove-6", behaviour="one refused request, and the wait until the vendor's reset told to the scheduler")
-def test_a_reset_header_is_waited_for_once(tmp_path: Path) -> None:
+@row(
+    "grove-6",
+    behaviour="no refused request: the headers of the answer before say when to go on, and the run ends there",
+)
+def test_a_reset_header_is_heeded_before_the_refusal(tmp_path: Path) -> None:
     clock = Clock()
     clock.now_s = clock.now_s // 60 * 60 + 52  # the quota is renewed 8 s later
-    with plain_scene(tmp_path, clock=clock, rate_limit={"reserve": 0.0}) as scene:
+    with plain_scene(tmp_path, clock=clock, limits={"max_wait_ms": 0}) as scene:
         scene.emit(50)
         scene.vendor.per_minute = 2
-        with pytest.raises(RateLimited) as raised:
-            scene.poll()
-        assert scene.vendor.requests == 3
-        assert raised.value.retry_after_s == pytest.approx(8, abs=1)
+        report = scene.fetch()
+        assert scene.vendor.requests == 2
+        assert report.resume_at_ms == pytest.approx(clock.now_ms + 8_000, abs=1_500)
         clock.now_s += 9
         scene.vendor.per_minute = 10**6
         scene.poll()
+        assert scene.vendor.requests == 5
         scene.assert_each_once()
 
 
