@@ -13,7 +13,7 @@ import msgspec
 from flicker_dagster.collect.filters import EventFilter
 from flicker_dagster.collect.walk import walk as walk_pages
 from flicker_dagster.deliver.batching import Batcher
-from flicker_dagster.errors import CursorRejected, NotClosed, RateLimited, SpoolFull
+from flicker_dagster.errors import CollectError, CursorRejected, NotClosed, RateLimited, SpoolFull
 from flicker_dagster.failpoints import reach
 from flicker_dagster.pipeline.begin import lower_begin
 from flicker_dagster.pipeline.intake import Intake, Known
@@ -189,6 +189,7 @@ class _Fetch:
         self.pages_before, self.new_before = intake.tally.pages, intake.tally.new
         self.first_new_s: float | None = None
         self.pages_since_resume_point = 0
+        self.ahead = state  # the state once no event waits in memory
 
     def run(self, plan: Callable[[UnitState, int], Slice]) -> FetchReport:
         source = self.work.source
@@ -209,13 +210,14 @@ class _Fetch:
                 raise  # a full disk, and nothing here whose delivery would make room
             log.warning("%s: %s; fetching pauses until the SIEM takes events", source.name, full)
             return self._report(complete=False, stopped=str(full))
-        except RateLimited as limited:
-            wait_s = limited.retry_after_s
+        except CollectError as error:
+            self._keep_what_was_read()
+            wait_s = error.retry_after_s if isinstance(error, RateLimited) else None
             if self.window is not None or wait_s is None or wait_s * 1000 <= source.limits.max_wait_ms:
                 raise  # a window is read to its end or not at all; its walk goes on in the next run
-            log.warning("%s: %s", source.name, limited)
+            log.warning("%s: %s", source.name, error)
             return self._report(
-                complete=False, stopped=str(limited), resume_at_ms=self.work.now_ms() + int(wait_s * 1000)
+                complete=False, stopped=str(error), resume_at_ms=self.work.now_ms() + int(wait_s * 1000)
             )
         finally:
             self.unit.sync()
@@ -294,6 +296,7 @@ class _Fetch:
     def _save(self, batches: list, state: UnitState) -> None:
         """Commit a page to the spool. The resume point moves only when no event of it still waits in memory."""
         state = msgspec.structs.replace(state, tally=self.intake.tally.as_counts())
+        self.ahead = state
         if self.intake.holds_events:
             self.pages_since_resume_point += 1
             before = self.state
@@ -302,6 +305,12 @@ class _Fetch:
             self.pages_since_resume_point = 0
         self.unit.append(batches, state)
         self.state = state
+
+    def _keep_what_was_read(self) -> None:
+        """The vendor failed: close the partial batch, so that the next attempt asks for no page again. A small quota
+        would otherwise be spent on the same pages for ever."""
+        if self.intake.holds_events:
+            self._save(self.intake.flush(), self.ahead)
 
     def _over_budget(self) -> str | None:
         now_s = self.work.clock()
