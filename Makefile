@@ -10,7 +10,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.set-up
 
 .DEFAULT_GOAL := help
-.PHONY: help setup test demo lint types reference conformance image clean
+.PHONY: help setup test demo bench lint types reference conformance image clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -37,6 +37,18 @@ test: setup ## the tests
 demo: setup ## simulated vendors, a SIEM and Flicker in between; DURATION=60 ends it by itself
 	$(BIN)/flicker demo $(if $(DURATION),--duration $(DURATION))
 
+# The rivals' dependencies collide with ours and with each other's: each has an environment of its own.
+bench: setup ## CPU, memory and latency beside the rivals'; ONLY=hot,big EVENTS=200000
+	@for peer in floor dlt airbyte grove; do \
+	  home=.venv-bench/$$peer; \
+	  test -f $$home/.set-up && continue; \
+	  echo "Installing $$peer into $$home …"; \
+	  { $(PYTHON) -m venv $$home && \
+	    $(BIN)/python -m pip --python $$home/bin/python install --quiet --disable-pip-version-check --group bench-$$peer && \
+	    touch $$home/.set-up; } || echo "$$peer could not be installed and is left out" >&2; \
+	done
+	$(BIN)/python -m bench $(if $(ONLY),--only $(ONLY)) $(if $(EVENTS),--events $(EVENTS))
+
 lint: setup ## style
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -54,5 +66,5 @@ image: ## the container image
 	docker build -t flicker:latest .
 
 clean: ## remove .venv and caches; state in .flicker stays
-	rm -rf $(VENV) build dist .pytest_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) .venv-bench build dist .pytest_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

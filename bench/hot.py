@@ -28,7 +28,13 @@ def hot(events: int) -> Iterator[Row]:
         with Servers(events) as servers, _directory() as directory:
             yield _row("collect and deliver", who, target, events, _apart(servers, directory, changes, "live"), servers)
             if changes == {"buffer_size": 500}:
-                row = _row("sweep", "all delivered already", "≤ 8 CPU-s/M", events, _apart(servers, directory, changes, "sweep"))
+                row = _row(
+                    "sweep",
+                    "all delivered already",
+                    "≤ 8 CPU-s/M",
+                    events,
+                    _apart(servers, directory, changes, "sweep"),
+                )
                 yield row
 
 
@@ -36,7 +42,13 @@ def big(events: int) -> Iterator[Row]:
     """Ten times as many, polled in one process until all is there: does memory grow?"""
     with Servers(events, keep_pages=False, keep_bodies=False) as servers, _directory() as directory:
         changes = {"buffer_size": 500}
-        yield _row("collect and deliver", "batches of 500, one process", "≤ 150 MB", events, _apart(servers, directory, changes, "live"))
+        yield _row(
+            "collect and deliver",
+            "batches of 500, one process",
+            "≤ 150 MB",
+            events,
+            _apart(servers, directory, changes, "live"),
+        )
         yield _row("sweep", "all delivered already", "≤ 150 MB", events, _apart(servers, directory, changes, "sweep"))
         assert servers.tally.events.value == events
 
@@ -64,7 +76,7 @@ def _row(case: str, who: str, target: str, events: int, done: dict[str, Any], se
 
 
 def _apart(servers: Servers, directory: str, changes: dict[str, Any], what: str) -> dict[str, Any]:
-    """Do it in a process of its own, imports not counted."""
+    """Do it in a process of its own, its start counted (but for what is done a hundred times)."""
     answers = servers.context.Queue()
     path = "/quiet" if what in ("poll", "probe") else "/events"
     source = entry(servers, path=path, **changes) | {"window": {"size": "day"}, "flush_interval_ms": 3_600_000}
@@ -118,7 +130,8 @@ def _work(raw: dict[str, Any], directory: str, what: str, start_ms: int, answers
         "live": (live, 1), "sweep": (sweep, 1), "probe": (look, 100), "poll": (polls, 100),
     }  # fmt: skip
     work, times = todo[what]
-    cpu_s, wall_s = own_cpu_s(), time.monotonic()
+    whole = times == 1  # a rival's start-up is counted as well
+    cpu_s, wall_s = 0.0 if whole else own_cpu_s(), time.monotonic()
     work()
     answers.put(
         {

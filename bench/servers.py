@@ -194,7 +194,10 @@ def _ids(bodies: list[bytes]) -> tuple[int, int]:
 
 def _head(connection: socket.socket, waiting: bytes) -> tuple[bytes | None, bytes]:
     while b"\r\n\r\n" not in waiting:
-        data = connection.recv(65_536)
+        try:
+            data = connection.recv(65_536)
+        except ConnectionResetError:
+            data = b""
         if not data:
             return None, b""
         waiting += data
