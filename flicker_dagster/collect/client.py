@@ -5,6 +5,7 @@ No retries in here: they belong to Dagster, which shows them. Nothing that leave
 
 from __future__ import annotations
 
+import math
 import os
 import time
 from collections.abc import Callable, Mapping
@@ -12,6 +13,7 @@ from urllib.parse import urljoin, urlsplit
 
 import msgspec
 import requests
+import urllib3
 from requests.auth import HTTPBasicAuth
 from requests.structures import CaseInsensitiveDict
 
@@ -147,12 +149,14 @@ class VendorClient:
         chunks: list[bytes] = []
         size = 0
         try:
+            if _announced_bytes(response) <= cap:
+                return response.raw.read()  # at once, which spares two copies
             for chunk in response.iter_content(CHUNK_BYTES):
                 size += len(chunk)
                 if size > cap:
                     raise BadAnswer(self._say(shown, f"the answer is larger than limits.page_bytes ({cap})"))
                 chunks.append(chunk)
-        except requests.RequestException as error:
+        except (requests.RequestException, urllib3.exceptions.HTTPError) as error:
             raise VendorUnavailable(self._say(shown, f"the answer was cut off: {self._reason(error)}")) from None
         return chunks[0] if len(chunks) == 1 else b"".join(chunks)
 
@@ -223,6 +227,12 @@ class VendorClient:
     def _reason(self, error: BaseException) -> str:
         """The innermost cause in the library's words, without URLs that may hold secrets."""
         return self.masker.mask(f"{type(error).__name__}: {error}")[:SHOWN_BODY_CHARS]
+
+
+def _announced_bytes(response: requests.Response) -> float:
+    """Size of a body that is sent as it is; infinite where nobody knows before it is inflated or read to its end."""
+    length = response.headers.get("Content-Length", "")
+    return int(length) if length.isdigit() and "Content-Encoding" not in response.headers else math.inf
 
 
 def _clock_of(headers: Mapping[str, str]) -> int | None:

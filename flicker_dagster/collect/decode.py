@@ -48,6 +48,9 @@ class PageDecoder:
                 leaves[self._root] = list[msgspec.Raw]
             self._envelope = Reader(leaves, "Envelope")
             self._envelope_decoder = msgspec.json.Decoder(self._envelope.type)
+        if self._root:
+            self._rows_below = Reader({self._root: list[self._event.type]}, "Rows")
+            self._rows_decoder = msgspec.json.Decoder(self._rows_below.type)
         self._array = msgspec.json.Decoder(list[msgspec.Raw])
 
     def decode(self, body: bytes) -> tuple[DecodedPage, dict[str, Any]]:
@@ -55,22 +58,24 @@ class PageDecoder:
         size_bytes = len(body)
         body = body.removeprefix(BYTE_ORDER_MARK).strip()
         try:
-            events, fields = self._events_of(body)
+            events, fields, text = self._events_of(body)
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
             raise BadAnswer(f"{self._what_is_wrong(body)} ({error}); it began: {_begin(body)}") from None
         failed = fields.get(self.source.error_field) if self.source.error_field else None
         if failed:
             raise BadAnswer(f"the answer reports an error in {self.source.error_field}: {_begin(str(failed).encode())}")
         try:
-            digests, times_ms = self._ids_and_times(events)
+            digests, times_ms = self._ids_and_times(events, text)
         except (ValueError, RecursionError) as error:
             raise BadAnswer(f"{self._what_is_wrong(body)} ({error}); it began: {_begin(body)}") from None
         return DecodedPage(events, digests, times_ms, size_bytes), fields
 
-    def _events_of(self, body: bytes) -> tuple[list[bytes | msgspec.Raw], dict[str, Any]]:
-        """Events and paging fields. One lone surrogate, which no strict decoder reads, must not cost the whole page."""
+    def _events_of(self, body: bytes) -> tuple[list[bytes | msgspec.Raw], dict[str, Any], bytes]:
+        """Events, paging fields, and the text in which the events lie. One lone surrogate, which no strict decoder reads,
+        must not cost the whole page."""
         try:
-            return self._split(_compact(body))
+            text = _compact(body)
+            return *self._split(text), text
         except msgspec.DecodeError:
             repaired = without_lone_surrogates(body)
             if repaired == body:
@@ -79,7 +84,7 @@ class PageDecoder:
             body = _compact_text(body)
             repaired = without_lone_surrogates(body)
         events, fields = self._split(repaired)
-        return _same_slices(events, repaired, body), fields
+        return _same_slices(events, repaired, body), fields, body
 
     def _split(self, body: bytes) -> tuple[list[bytes | msgspec.Raw], dict[str, Any]]:
         if body.startswith(b"["):
@@ -93,30 +98,32 @@ class PageDecoder:
         fields = {path: getters[split_path(path)](answer) for path in self._fields}
         return getters[self._root](answer) or [], fields
 
-    def _ids_and_times(self, events: list) -> tuple[list[bytes], list[int | None]]:
+    def _ids_and_times(self, events: list, text: bytes) -> tuple[list[bytes], list[int | None]]:
+        """`text` is read a second time, for nothing but ids and times: cheaper than reading event by event."""
         if not events:
             return [], []
-        joined = b"".join((b"[", b",".join(events), b"]"))
         try:
-            rows = self._events.decode(joined)
+            if self._root:
+                rows = self._rows_below.getters[self._root](self._rows_decoder.decode(text))
+            else:
+                rows = self._events.decode(text)
         except (msgspec.DecodeError, UnicodeDecodeError):
             return self._slowly(events)
-        getters = self._event.getters
-        columns = [[getters[parts](row) for row in rows] for parts in self._times]
+        columns = [self._event.column(parts, rows) for parts in self._times]
         return self._digests(events, rows), self._best_times(columns, len(events))
 
     def _digests(self, events: list, rows: list) -> list[bytes]:
-        getters = self._event.getters
         if len(self._ids) == 1:
-            get = getters[self._ids[0]]
-            ids = [get(row) for row in rows]
-            if all(type(i) is str for i in ids) and "" not in ids:
+            ids = self._event.column(self._ids[0], rows)
+            if set(map(type, ids)) == {str} and "" not in ids:
                 return digests_of_texts(ids)
             return [self._single(i, event) for i, event in zip(ids, events)]
-        return [
-            self._composite(tuple(getters[parts](row) for parts in self._ids), event)
-            for row, event in zip(rows, events)
-        ]
+        columns = [self._event.column(parts, rows) for parts in self._ids]
+        return (
+            [self._composite(parts, event) for parts, event in zip(zip(*columns), events)]
+            if columns
+            else [self._content.digest(bytes(event)) for event in events]
+        )
 
     def _single(self, value: Any, event: Any) -> bytes:
         """An id that is null, absent or empty identifies nothing: the content does."""
@@ -145,7 +152,7 @@ class PageDecoder:
         for column in columns:
             if None not in times_ms:
                 break
-            if fmt in ("auto", "iso8601", "rfc3339") and all(type(value) is str for value in column):
+            if fmt in ("auto", "iso8601", "rfc3339") and set(map(type, column)) == {str}:
                 read = times_of_texts(column)
             else:
                 read = [parse_time_ms(value, fmt) for value in column]

@@ -51,8 +51,8 @@ class EventFilter:
             except (msgspec.DecodeError, UnicodeDecodeError):  # a scalar where an object was expected, or bad UTF-8
                 pass
             else:
-                getters = self._reader.getters
-                return lambda parts: [getters[parts](row) for row in rows]
+                reader = self._reader
+                return lambda parts: reader.column(parts, rows)
         whole = [read_json(bytes(event)) for event in events]
         return lambda parts: [lookup(event, parts) for event in whole]
 
