@@ -10,7 +10,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.set-up
 
 .DEFAULT_GOAL := help
-.PHONY: help setup test demo bench lint types reference conformance image clean
+.PHONY: help setup test demo chaos bench lint types reference conformance image clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -36,6 +36,9 @@ test: setup ## the tests
 
 demo: setup ## simulated vendors, a SIEM and Flicker in between; DURATION=60 ends it by itself
 	$(BIN)/flicker demo $(if $(DURATION),--duration $(DURATION))
+
+chaos: setup ## kills, outages and whims for DURATION seconds, then the count of what was lost; SEED=7
+	$(BIN)/python -m flicker_dagster_tests.chaos $(if $(SEED),--seed $(SEED)) $(if $(DURATION),--duration $(DURATION))
 
 # The rivals' dependencies collide with ours and with each other's: each has an environment of its own.
 bench: setup ## CPU, memory and latency beside the rivals'; ONLY=hot,big EVENTS=200000

@@ -38,6 +38,7 @@ class Inbox:
         self.keys: dict[str, str] = {}  # Idempotency-Key → digest of the body
         self.batches = 0
         self.repeated_batches = 0
+        self.repeated_events = 0  # … and how many events they brought again, under the same key and bytes
         self.repeated_otherwise = 0  # the same key with other bytes: never right
         self.last: deque[dict[str, Any]] = deque(maxlen=LAST_EVENTS)
         self.lags_s: deque[float] = deque(maxlen=500)
@@ -139,6 +140,7 @@ class Receiver:
             if key is not None and key in inbox.keys:
                 inbox.repeated_batches += 1
                 inbox.repeated_otherwise += inbox.keys[key] != digest
+                inbox.repeated_events += len(events) if inbox.keys[key] == digest else 0
                 if self.dedupe_by_key:
                     return
             if key is not None:

@@ -1,0 +1,56 @@
+"""The plan is a seed's own, the verdict is strict, and a short night of chaos loses and repeats nothing."""
+
+from __future__ import annotations
+
+import os
+
+import pytest
+
+from flicker_dagster.simulator.receiver import Inbox
+from flicker_dagster.simulator.world import Row
+from flicker_dagster_tests.chaos.plan import draw
+from flicker_dagster_tests.chaos.run import run_chaos
+from flicker_dagster_tests.chaos.verdict import line
+
+
+def test_the_same_seed_makes_the_same_plan_and_another_one_another() -> None:
+    assert draw(7, 300) == draw(7, 300)
+    assert draw(7, 300).acts != draw(8, 300).acts
+
+
+def test_a_plan_has_everything_in_it() -> None:
+    acts = draw(3, 600).acts
+    assert {act.what for act in acts} == {"kill", "vendor", "siem", "s3", "late"}
+    assert {act.target for act in acts if act.what == "kill"} == {"run", "daemon", "code server", "run server"}
+    assert all(earlier.at_s < later.at_s for earlier, later in zip(acts, acts[1:], strict=False))
+
+
+def _inbox(repeated_events: int = 0, repeated_otherwise: int = 0) -> Inbox:
+    inbox = Inbox()
+    inbox.repeated_events, inbox.repeated_otherwise = repeated_events, repeated_otherwise
+    return inbox
+
+
+@pytest.mark.parametrize(
+    ("missing", "twice", "inbox", "good"),
+    [
+        (0, 0, _inbox(), True),
+        (1, 0, _inbox(), False),
+        (0, 5, _inbox(), False),
+        (0, 5, _inbox(repeated_events=5), True),
+        (0, 5, _inbox(repeated_events=4), False),
+        (0, 0, _inbox(repeated_otherwise=1), False),
+    ],
+)
+def test_only_the_open_arrow_is_forgiven(missing: int, twice: int, inbox: Inbox, good: bool) -> None:
+    row = Row(source="okta", emitted=10, in_siem=10 - missing, in_flight=0, missing=missing, twice=twice, unknown=0)
+    assert line(row, inbox).good is good
+
+
+@pytest.mark.timeout(400)
+def test_a_short_night_of_chaos(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in [name for name in os.environ if name.startswith("AWS_")]:
+        monkeypatch.delenv(name)
+    for name in ("AWS_ENDPOINT_URL", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_REGION", "AWS_DEFAULT_REGION"):
+        monkeypatch.setenv(name, "")  # what the night sets goes with the test
+    assert run_chaos(draw(seed=11, duration_s=30))
