@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from itertools import pairwise
 
 import pytest
 
@@ -22,7 +23,7 @@ def test_a_plan_has_everything_in_it() -> None:
     acts = draw(3, 600).acts
     assert {act.what for act in acts} == {"kill", "vendor", "siem", "s3", "late"}
     assert {act.target for act in acts if act.what == "kill"} == {"run", "daemon", "code server", "run server"}
-    assert all(earlier.at_s < later.at_s for earlier, later in zip(acts, acts[1:], strict=False))
+    assert all(earlier.at_s < later.at_s for earlier, later in pairwise(acts))
 
 
 def _inbox(repeated_events: int = 0, repeated_otherwise: int = 0) -> Inbox:

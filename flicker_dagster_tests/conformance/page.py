@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 import flicker_dagster_tests.conformance as package
-from flicker_dagster_tests.conformance.rows import ALL
+from flicker_dagster_tests.conformance.rows import ALL, Row
 
 INTRODUCTION = """# Conformance: every way the rivals fail, and what Flicker does instead
 
@@ -32,9 +32,18 @@ def page() -> str:
     load()
     lines = [
         f"| {found.key} | {found.fault} | {'<br>'.join(f'`{test}`' for test in found.tests)} | {found.behaviour} |"
-        for found in ALL.values()
+        for found in sorted(ALL.values(), key=_order)
     ]
     return INTRODUCTION + "\n".join(lines) + "\n"
+
+
+#: The order of the page, by the sheets' names.
+SHEETS = ("flicker", "helr", "grove", "peers-fault", "peers")
+
+
+def _order(found: Row) -> tuple[int, int]:
+    sheet, _, number = found.key.rpartition("-")
+    return SHEETS.index(sheet), int(number)
 
 
 if __name__ == "__main__":

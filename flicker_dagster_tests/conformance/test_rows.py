@@ -22,5 +22,11 @@ def test_every_row_of_grove_and_the_peers_is_announced() -> None:
     assert [f"{name}-{n}" for name, most in expected for n in range(1, most + 1) if f"{name}-{n}" not in ALL] == []
 
 
+def test_every_row_of_flicker_and_helr_is_announced() -> None:
+    load()
+    expected = [("flicker", 48), ("helr", 16)]
+    assert [f"{name}-{n}" for name, most in expected for n in range(1, most + 1) if f"{name}-{n}" not in ALL] == []
+
+
 def test_the_page_is_current() -> None:
     assert PAGE.read_text() == page(), "run `make conformance`"

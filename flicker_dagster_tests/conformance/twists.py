@@ -39,3 +39,39 @@ def always_next(scene: Scene, cursors: list[str]) -> None:
         return response
 
     scene.vendor.answer = twisted  # type: ignore[method-assign]
+
+
+def each_event(scene: Scene, change: Callable[[dict[str, Any]], dict[str, Any]]) -> None:
+    """Let `change` rewrite every event on its way out."""
+
+    def changed(_request: Request, body: dict[str, Any]) -> dict[str, Any]:
+        body["data"]["events"] = [change(event) for event in body["data"]["events"]]
+        return body
+
+    twist(scene, changed)
+
+
+def asked(scene: Scene) -> list[Request]:
+    """Every request that the vendor answers from now on."""
+    seen: list[Request] = []
+    answer = scene.vendor.answer
+
+    def recorded(request: Request, *, expired: bool) -> Response:
+        seen.append(request)
+        return answer(request, expired=expired)
+
+    scene.vendor.answer = recorded  # type: ignore[method-assign]
+    return seen
+
+
+def accepted(scene: Scene) -> list[tuple[Request, bytes]]:
+    """Every request that the SIEM accepts from now on, with its body unpacked."""
+    seen: list[tuple[Request, bytes]] = []
+    accept = scene.siem._accept
+
+    def recorded(request: Request, body: bytes, events: list[dict[str, Any]]) -> None:
+        seen.append((request, body))
+        accept(request, body, events)
+
+    scene.siem._accept = recorded  # type: ignore[method-assign]
+    return seen

@@ -1,0 +1,190 @@
+"""Delivery: batches that the original drops, repeats or sends as one, and what is sent of an event."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from flicker_dagster.errors import ConfigError, DestinationUnavailable, VendorUnavailable
+from flicker_dagster_tests.config.builders import SOURCE, load
+from flicker_dagster_tests.conformance.harness import plain_scene
+from flicker_dagster_tests.conformance.rows import row, rows
+from flicker_dagster_tests.conformance.twists import accepted, each_event
+
+rows(
+    "flicker",
+    {
+        16: "a batch is dropped after about a minute, or when 100 of them wait",
+        17: "what is refused for good is retried like an outage and then dropped with its whole batch",
+        18: "the whole buffer goes out as one request: 10,100 rows, 413, dropped",
+        22: "no time-out towards the SIEM: one that never answers freezes the source for ever",
+        23: "with message_field only that text is shipped: actor, address and id are lost",
+        24: "filters look at the extracted text, so a filter on the event's type drops everything",
+        37: "after an ambiguous failure the batch is sent again without anything to recognise it by",
+        38: "one bad document in a hundred: the 99 good ones are sent again, up to six times",
+        40: "a newline in a message splits it: forged log lines",
+        44: "retries and flushes happen on poll ticks only; a poll that fails leaves the buffer unsent",
+    },
+)
+rows(
+    "helr",
+    {
+        1: "state is saved when a line is accepted by a queue; the sink drops its batch after 1.4 s or any 4xx",
+        2: "a failed write to the sink is logged, and the line is gone",
+        12: "no filtering",
+    },
+)
+
+
+@row(
+    "flicker-16",
+    "helr-1",
+    "helr-2",
+    behaviour="batches wait in the spool until they are acknowledged; none is ever dropped",
+)
+@pytest.mark.parametrize("how", ["503", "429", "500", "cut_before_commit"])
+def test_no_outage_is_long_enough_to_drop_a_batch(tmp_path: Path, how: str) -> None:
+    with plain_scene(tmp_path, buffer_size=5) as scene:
+        scene.emit(40)
+        scene.fetch()
+        scene.siem.faults.plan(how, count=None)
+        for _ in range(12):
+            with pytest.raises(DestinationUnavailable):
+                scene.deliver()
+            scene.clock.now_s += 60
+        scene.siem.faults.clear()
+        scene.poll()
+        scene.assert_each_once()
+
+
+@row(
+    "flicker-17",
+    "flicker-38",
+    behaviour="halved until the guilty event is found; it becomes a dead letter, the others arrive once",
+)
+@pytest.mark.parametrize("siem", [{"poison": '"number":41,'}, {"max_bytes": 3_000}])
+def test_one_bad_event_costs_itself_only(tmp_path: Path, siem: dict[str, Any]) -> None:
+    with plain_scene(tmp_path, buffer_size=100, siem_options=siem) as scene:
+        if "max_bytes" in siem:
+            each_event(scene, lambda event: event | ({"text": "x" * 5_000} if event["number"] == 41 else {}))
+        scene.emit(100)
+        report = scene.poll()
+        assert report.drained.dead == 1
+        with scene.work() as work:
+            letters = [letter for each in work.dead_letters.list() for letter in work.dead_letters.read(each)]
+        assert [json.loads(letter.event)["number"] for letter in letters] == [41]
+        scene.poll()
+        scene.assert_each_once(but=1)
+
+
+@row("flicker-18", behaviour="cut by buffer_size and by bytes, whichever comes first")
+@pytest.mark.parametrize(
+    ("limits", "most"), [({"buffer_size": 10}, 10), ({"destination": {"max_batch_bytes": 1_000}}, 8)]
+)
+def test_batches_are_cut_by_count_and_by_bytes(tmp_path: Path, limits: dict[str, Any], most: int) -> None:
+    with plain_scene(tmp_path, **limits) as scene:
+        bodies = accepted(scene)
+        scene.emit(95)
+        scene.poll()
+        assert all(1 <= len(json.loads(body)) <= most for _, body in bodies)
+        assert all(len(body) <= 1_000 for _, body in bodies if "destination" in limits)
+        scene.assert_each_once()
+
+
+@row("flicker-22", behaviour="every request has a time-out; collecting goes on into the spool meanwhile")
+def test_a_siem_that_does_not_answer_holds_nothing_up(tmp_path: Path) -> None:
+    with plain_scene(tmp_path, destination={"timeout_ms": 300}, siem_options={"dedupe_by_key": True}) as scene:
+        scene.emit(5)
+        scene.siem.faults.plan("slow", seconds=2)
+        with pytest.raises(DestinationUnavailable, match="no answer after sending"):
+            scene.poll()
+        scene.emit(5)
+        assert scene.fetch().tally.new == 10
+        scene.poll()
+        scene.assert_each_once()
+
+
+@row("flicker-23", behaviour="the whole event is delivered; message_field only adds a message in `format: envelope`")
+@pytest.mark.parametrize("form", ["json", "ndjson", "envelope"])
+def test_a_message_field_never_cuts_the_event_down(tmp_path: Path, form: str) -> None:
+    with plain_scene(tmp_path, message_field="type", destination={"format": form}) as scene:
+        bodies = accepted(scene)
+        scene.emit(3)
+        scene.poll()
+        sent = [event.body for event in scene.vendor.emitter.emitted()]
+        assert all(event in bodies[0][1] for event in sent)
+        scene.assert_each_once()
+
+
+@row("flicker-24", "helr-12", behaviour="filters name fields of the event, whatever message_field says")
+def test_filters_look_at_the_events_fields(tmp_path: Path) -> None:
+    filters = {
+        "match_on": [{"field": "type", "pattern": "^login$"}],
+        "exclude_on": [{"field": "number", "pattern": "^0$"}],
+    }
+    source = SOURCE + "    message_field: mark\n"
+    config = load(tmp_path, source + "    match_on: [{field: type, pattern: ^login$}]\n").sources[0]
+    with plain_scene(tmp_path, message_field="mark", match_on=config.match_on) as scene:
+        scene.emit(5)
+        assert scene.poll().tally.filtered == 0
+        scene.assert_each_once()
+    excluding = load(tmp_path, source + f"    exclude_on: {json.dumps(filters['exclude_on'])}\n").sources[0]
+    (tmp_path / "second").mkdir()
+    with plain_scene(tmp_path / "second", exclude_on=excluding.exclude_on) as scene:
+        scene.emit(5)
+        assert scene.poll().tally.filtered == 1
+        scene.assert_each_once(but=1)
+
+
+@row("flicker-37", behaviour="the same bytes under the same Idempotency-Key, so that a SIEM can recognise them")
+def test_an_ambiguous_failure_is_repeated_recognisably(tmp_path: Path) -> None:
+    with plain_scene(tmp_path, siem_options={"dedupe_by_key": True}) as scene:
+        scene.emit(10)
+        scene.siem.faults.plan("commit_then_cut")
+        with pytest.raises(DestinationUnavailable):
+            scene.poll()
+        scene.poll()
+        inbox = scene.siem.inbox("/siem")
+        assert (inbox.repeated_batches, inbox.repeated_otherwise) == (1, 0)
+        scene.assert_each_once()
+
+
+@row(
+    "flicker-38",
+    "flicker-40",
+    behaviour="only `http` is a destination so far; the file says so in one line, and ndjson escapes newlines",
+)
+@pytest.mark.parametrize("kind", ["syslog", "elasticsearch", "file", "s3"])
+def test_a_destination_that_is_not_there_is_refused_and_not_guessed(tmp_path: Path, kind: str) -> None:
+    with pytest.raises(ConfigError, match=rf"config\.yaml:7: .*{kind}"):
+        load(tmp_path, SOURCE.replace("type: http", f"type: {kind}"))
+
+
+@row("flicker-40", behaviour="an event is one line, its newlines escaped as the vendor escaped them")
+def test_a_newline_in_an_event_makes_no_second_line(tmp_path: Path) -> None:
+    with plain_scene(tmp_path, destination={"format": "ndjson"}) as scene:
+        bodies = accepted(scene)
+        each_event(scene, lambda event: event | {"text": 'bye\n{"id": "forged"}'})
+        scene.emit(3)
+        scene.poll()
+        assert [len(body.splitlines()) for _, body in bodies] == [3]
+        scene.assert_each_once()
+
+
+@row("flicker-44", behaviour="the end of a walk closes the batch, and a failed poll delivers what was read before")
+def test_a_partial_batch_waits_for_nobody(tmp_path: Path) -> None:
+    with plain_scene(tmp_path, buffer_size=100) as scene:
+        scene.emit(3)
+        scene.poll()
+        scene.assert_each_once()
+        scene.emit(25)
+        scene.vendor.faults.plan("500", after=2)
+        with pytest.raises(VendorUnavailable):
+            scene.fetch()
+        scene.deliver()
+        assert len(scene.received()) >= 3 + 17, "two pages were read before the failure"
+        scene.poll()
+        scene.assert_each_once()
