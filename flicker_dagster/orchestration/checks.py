@@ -8,8 +8,12 @@ import dagster as dg
 
 from flicker_dagster.config.models import SourceConfig
 from flicker_dagster.orchestration import names
-from flicker_dagster.pipeline.deliver import LiveReport, WindowReport
+from flicker_dagster.orchestration.verified import Look
+from flicker_dagster.pipeline.deliver import LiveReport
 from flicker_dagster.types import Window
+
+#: Window keys named in the words of a check.
+SHOWN_WINDOWS = 5
 
 
 def check_specs(source: SourceConfig) -> list[dg.AssetCheckSpec]:
@@ -18,7 +22,7 @@ def check_specs(source: SourceConfig) -> list[dg.AssetCheckSpec]:
         dg.AssetCheckSpec(
             names.CHECK_COMPLETE,
             asset=asset,
-            description="Did live collection miss anything that the last sweep of a window had to deliver?",
+            description="Did live collection miss anything that a sweep of the last day had to deliver?",
         ),
         dg.AssetCheckSpec(
             names.CHECK_DELIVERED, asset=asset, description="Does the SIEM hold every event, or are there dead letters?"
@@ -26,34 +30,41 @@ def check_specs(source: SourceConfig) -> list[dg.AssetCheckSpec]:
     ]
 
 
-def complete_check(
-    source: SourceConfig, reports: list[WindowReport], *, begun_ms: int | None, gaps: list[Window]
-) -> dg.AssetCheckResult | None:
-    """What a window run found. Windows from before collection began are a backfill, not a miss."""
-    swept = [report for report in reports if begun_ms is not None and report.window.start_ms >= begun_ms]
-    if not swept:
+def complete_check(source: SourceConfig, looks: list[Look], *, gaps: list[Window]) -> dg.AssetCheckResult | None:
+    """What sweeps found in these looks at windows: of this run and, so that a late finding stays in sight while clean
+    windows are swept, of the last day. None if there were none and nothing is lost."""
+    if not looks:
         return None
-    late = sum(report.tally.new for report in swept)
-    seen = sum(report.tally.seen for report in swept)
-    windows = ", ".join(report.window.key for report in swept)
+    swept = {look.key: look for look in sorted(looks, key=lambda look: look.at_ms)}
+    seen, late = sum(look.seen for look in swept.values()), sum(look.late for look in looks)
+    words = f"{_windows(list(swept))} swept in a day: {seen} events at the vendor, "
     if late == 0:
-        words = f"{windows}: {seen} events at the vendor, all delivered before the sweep"
+        words += "all delivered before the sweep"
     else:
-        enough_ms = math.ceil(max(report.tally.lateness.max_s for report in swept)) * 1000
-        words = (
-            f"{windows}: {seen} events at the vendor, {late} were missing and have now been delivered; "
-            f"lookback_ms: {enough_ms} (now {source.lookback_ms}) would have caught them live"
+        found = [look for look in looks if look.late]
+        enough_ms = math.ceil(max(look.lateness_max_s for look in found)) * 1000
+        words += (
+            f"{late} were missing and have now been delivered; lookback_ms: {enough_ms} (now {source.lookback_ms}) would "
+            f"have caught them live. They were in {_some(sorted({look.key for look in found}, reverse=True))}"
         )
     if gaps:
-        words += f". Gap: {', '.join(window.key for window in gaps[:5])} … were never verified and are no longer kept"
+        words += f". Gap: {_some([window.key for window in gaps])} were never verified and are no longer kept"
     return dg.AssetCheckResult(
         asset_key=dg.AssetKey(source.asset_name),
         check_name=names.CHECK_COMPLETE,
         passed=late == 0 and not gaps,
         severity=dg.AssetCheckSeverity.ERROR if gaps else dg.AssetCheckSeverity.WARN,
         description=words,
-        metadata={"late": late, "seen": seen, "gaps": len(gaps)},
+        metadata={"late": late, "seen": seen, "windows": len(swept), "gaps": len(gaps)},
     )
+
+
+def _windows(keys: list[str]) -> str:
+    return f"1 window ({keys[0]})" if len(keys) == 1 else f"{len(keys)} windows (last {keys[-1]})"
+
+
+def _some(keys: list[str]) -> str:
+    return ", ".join(keys[:SHOWN_WINDOWS]) + (" …" if len(keys) > SHOWN_WINDOWS else "")
 
 
 def gap_check(source: SourceConfig, report: LiveReport) -> dg.AssetCheckResult | None:

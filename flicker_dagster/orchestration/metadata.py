@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import dagster as dg
 
 from flicker_dagster.deliver.drain import DrainReport
@@ -17,7 +19,7 @@ def live_metadata(report: LiveReport, *, now_ms: int) -> dict[str, dg.MetadataVa
     end = _position(report.end)
     if report.redeliver and not report.complete:
         end["redeliver"] = True
-    metadata = _counts(report.tally) | _drained(report.drained) | _shared(report)
+    metadata = _counts(report.tally) | _lateness(report.tally) | _drained(report.drained) | _shared(report)
     metadata |= {
         "dagster/row_count": dg.MetadataValue.int(report.drained.delivered),
         names.FROM_KEY: dg.MetadataValue.json(_position(report.start)),
@@ -35,8 +37,10 @@ def live_metadata(report: LiveReport, *, now_ms: int) -> dict[str, dg.MetadataVa
 def window_metadata(report: WindowReport) -> dict[str, dg.MetadataValue]:
     """A window run: what the vendor has of the window, and how much of it was missing until now."""
     window = report.window
+    again = {names.REDELIVERED_KEY: dg.MetadataValue.bool(True)}
     return (
         _counts(report.tally)
+        | (again if report.redeliver else _lateness(report.tally))
         | _drained(report.drained)
         | _shared(report)
         | {
@@ -51,7 +55,7 @@ def window_metadata(report: WindowReport) -> dict[str, dg.MetadataValue]:
 
 def _counts(tally: Tally) -> dict[str, dg.MetadataValue]:
     metadata: dict[str, dg.MetadataValue] = {
-        "events seen": dg.MetadataValue.int(tally.seen),
+        names.SEEN_KEY: dg.MetadataValue.int(tally.seen),
         names.NEW_KEY: dg.MetadataValue.int(tally.new),
         "events already delivered": dg.MetadataValue.int(tally.known),
         "events late": dg.MetadataValue.int(tally.late),
@@ -61,17 +65,23 @@ def _counts(tally: Tally) -> dict[str, dg.MetadataValue]:
         "pages": dg.MetadataValue.int(tally.pages),
         "bytes": dg.MetadataValue.int(tally.bytes),
     }
-    for name, share in (("p50", 0.5), ("p95", 0.95)):
-        lateness_s = tally.lateness.quantile_s(share)
-        if lateness_s is not None:
-            metadata[f"lateness {name} s"] = dg.MetadataValue.float(lateness_s)
-    if tally.lateness.max_s:
-        metadata["lateness max s"] = dg.MetadataValue.float(round(tally.lateness.max_s, 1))
     if tally.gap_ms:
         metadata["gap s"] = dg.MetadataValue.float(tally.gap_ms / 1000)
     if tally.first_ms is not None and tally.last_ms is not None:
         metadata["first event"] = dg.MetadataValue.timestamp(tally.first_ms / 1000)
         metadata["last event"] = dg.MetadataValue.timestamp(tally.last_ms / 1000)
+    return metadata
+
+
+def _lateness(tally: Tally) -> dict[str, dg.MetadataValue]:
+    """How late the late events were found. The maximum is rounded up: a lookback of that length would do."""
+    metadata: dict[str, dg.MetadataValue] = {}
+    for name, share in (("p50", 0.5), ("p95", 0.95)):
+        lateness_s = tally.lateness.quantile_s(share)
+        if lateness_s is not None:
+            metadata[f"lateness {name} s"] = dg.MetadataValue.float(lateness_s)
+    if tally.lateness.max_s:
+        metadata[names.LATENESS_KEY] = dg.MetadataValue.float(math.ceil(tally.lateness.max_s * 10) / 10)
     return metadata
 
 

@@ -24,7 +24,10 @@ PRIORITIES = {LIVE: 10, SWEEP: 1, BACKFILL: 0}
 FROM_KEY, TO_KEY = "flicker/from", "flicker/to"
 COMPLETE_KEY, RESUME_KEY = "flicker/complete", "flicker/resume_at"
 NEW_KEY = "events new"
+SEEN_KEY = "events seen"
 VERIFIED_KEY = "verified at"
+LATENESS_KEY = "lateness max s"
+REDELIVERED_KEY = "redelivered"
 
 CHECK_COMPLETE, CHECK_DELIVERED = "complete", "delivered"
 

@@ -16,9 +16,9 @@ from flicker_dagster.orchestration.checks import complete_check, delivered_check
 from flicker_dagster.orchestration.metadata import live_metadata, window_metadata
 from flicker_dagster.orchestration.resources import FlickerState
 from flicker_dagster.orchestration.retries import as_dagster, retry_policy
-from flicker_dagster.orchestration.verified import gaps
+from flicker_dagster.orchestration.verified import gaps, look_of, recent_looks
 from flicker_dagster.pipeline.begin import begun_ms, starting_position
-from flicker_dagster.pipeline.deliver import deliver_live, deliver_window, drain_unit, waiting_events
+from flicker_dagster.pipeline.deliver import WindowReport, deliver_live, deliver_window, drain_unit, waiting_events
 from flicker_dagster.pipeline.fetch import FetchReport, fetch_live
 from flicker_dagster.pipeline.read_window import read_window
 from flicker_dagster.pipeline.windows import window_of_key
@@ -83,10 +83,8 @@ def build_deliver(source: SourceConfig) -> dg.OpDefinition:
             if _is_window_run(op_context):
                 reports = [deliver_window(work, window_of_key(source, key)) for key in op_context.partition_keys]
                 for report in reports:
-                    metadata = window_metadata(report)
-                    context.add_asset_metadata(metadata, partition_key=report.window.key)
-                lost = gaps(context.instance, source, work)
-                check = complete_check(source, reports, begun_ms=begun_ms(work), gaps=lost)
+                    context.add_asset_metadata(window_metadata(report), partition_key=report.window.key)
+                check = _complete(context.instance, work, reports)
             else:
                 live = deliver_live(work)
                 context.add_asset_metadata(live_metadata(live, now_ms=work.now_ms()))
@@ -98,6 +96,22 @@ def build_deliver(source: SourceConfig) -> dg.OpDefinition:
         yield delivered_check(source, dead_letters)
 
     return deliver
+
+
+def _complete(
+    instance: dg.DagsterInstance, work: SourceWork, reports: list[WindowReport]
+) -> dg.AssetCheckResult | None:
+    """The check over this run's windows and the recorded ones. Windows from before collection began are a backfill."""
+    began_ms = begun_ms(work)
+    own = [
+        look_of(report.window.key, window_metadata(report), recorded_s=report.began_ms / 1000)
+        for report in reports
+        if began_ms is not None and report.window.start_ms >= began_ms
+    ]
+    if not own:
+        return None
+    recorded = recent_looks(instance, work.source, work)
+    return complete_check(work.source, own + recorded, gaps=gaps(instance, work.source, work))
 
 
 def _fetch(context: dg.OpExecutionContext, work: SourceWork, config: FetchConfig) -> list[FetchReport]:

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 import dagster as dg
+import msgspec
 
 from flicker_dagster.config.models import SourceConfig
 from flicker_dagster.orchestration import names
 from flicker_dagster.pipeline.begin import begun_ms
-from flicker_dagster.pipeline.windows import SIZES_MS, closed_windows, grid_start_ms
+from flicker_dagster.pipeline.windows import DAY_MS, SIZES_MS, closed_windows, grid_start_ms
 from flicker_dagster.pipeline.work import SourceWork
 from flicker_dagster.types import Window
 
@@ -17,6 +21,19 @@ RECENT_WINDOWS = 48
 #: Materialisations looked at per window, newest first, to find when it was last verified.
 LOOKS_PER_WINDOW = 4
 
+#: For how long a look at a window counts in what the `complete` check says.
+LOOKS_COUNT_MS = DAY_MS
+
+
+class Look(msgspec.Struct, frozen=True):
+    """One reading of a window, as its materialisation tells it. `at_ms` is by the clock of the run that did it."""
+
+    key: str
+    at_ms: int
+    seen: int
+    late: int  # what was missing until then; nothing of a window that was shipped again by order
+    lateness_max_s: float
+
 
 def due_windows(instance: dg.DagsterInstance, source: SourceConfig, work: SourceWork) -> list[Window]:
     """Windows to read again, newest first: closed and settled, and not verified since they settled or since they reached
@@ -24,9 +41,8 @@ def due_windows(instance: dg.DagsterInstance, source: SourceConfig, work: Source
     now_ms = vendor_now_ms(work)
     settled = [window for window in _settled(source, work) if _is_kept(source, work, window)]
     verified = instance.get_materialized_partitions(dg.AssetKey(source.asset_name))
-    oldest_look_ms = max([source.sweep.settle_ms, *source.sweep.revisit_ms])
-    looked_again = RECENT_WINDOWS + oldest_look_ms // SIZES_MS[source.window.size]
-    verified_ms = _verified_ms(instance, source, settled[:looked_again])
+    looks = _looks(instance, source, settled[: _looked_again(source)])
+    verified_ms = {look.key: look.at_ms for look in sorted(looks, key=lambda look: look.at_ms)}
     return [
         window
         for window in settled
@@ -39,6 +55,14 @@ def gaps(instance: dg.DagsterInstance, source: SourceConfig, work: SourceWork) -
     """Windows since collection began that were never verified and that the vendor no longer keeps."""
     verified = instance.get_materialized_partitions(dg.AssetKey(source.asset_name))
     return [w for w in _settled(source, work) if w.key not in verified and not _is_kept(source, work, w)]
+
+
+def recent_looks(instance: dg.DagsterInstance, source: SourceConfig, work: SourceWork) -> list[Look]:
+    """Every recorded look of the last day at a window since collection began (one before is a backfill)."""
+    began_ms = begun_ms(work)
+    windows = [w for w in _settled(source, work)[: _looked_again(source)] if began_ms is None or w.start_ms >= began_ms]
+    since_ms = vendor_now_ms(work) - LOOKS_COUNT_MS
+    return [look for look in _looks(instance, source, windows) if look.at_ms > since_ms]
 
 
 def vendor_now_ms(work: SourceWork) -> int:
@@ -67,21 +91,41 @@ def _wanted_ms(source: SourceConfig, window: Window, *, now_ms: int) -> int:
     return max(window.end_ms + age_ms for age_ms in ages_ms if window.end_ms + age_ms <= now_ms)
 
 
-def _verified_ms(instance: dg.DagsterInstance, source: SourceConfig, windows: list[Window]) -> dict[str, int]:
-    """When each window was last verified, ms, by the clock of the run that did it."""
+def _looked_again(source: SourceConfig) -> int:
+    """How many of the newest windows are read again at some age, and a few more."""
+    oldest_look_ms = max([source.sweep.settle_ms, *source.sweep.revisit_ms])
+    return RECENT_WINDOWS + oldest_look_ms // SIZES_MS[source.window.size]
+
+
+def _looks(instance: dg.DagsterInstance, source: SourceConfig, windows: list[Window]) -> list[Look]:
+    """The recorded looks at some windows, newest record first; of each window the last few."""
     if not windows:
-        return {}
+        return []
     keys = [window.key for window in windows]
     records = instance.fetch_materializations(
         dg.AssetRecordsFilter(asset_key=dg.AssetKey(source.asset_name), asset_partitions=keys),
         limit=LOOKS_PER_WINDOW * len(keys),
     ).records
-    latest: dict[str, int] = {}
-    for record in records:
-        materialization = record.asset_materialization
-        if materialization is None or materialization.partition is None:
-            continue
-        noted = materialization.metadata.get(names.VERIFIED_KEY)
-        at_ms = int((record.timestamp if noted is None else float(str(noted.value))) * 1000)
-        latest[materialization.partition] = max(at_ms, latest.get(materialization.partition, 0))
-    return latest
+    found = [(record.asset_materialization, record.timestamp) for record in records]
+    return [
+        look_of(materialization.partition, materialization.metadata, recorded_s=recorded_s)
+        for materialization, recorded_s in found
+        if materialization is not None and materialization.partition is not None
+    ]
+
+
+def look_of(key: str, metadata: Mapping[str, Any], *, recorded_s: float) -> Look:
+    """What the metadata of a window's materialisation says; one reported by hand in the UI may say nothing."""
+
+    def number(name: str) -> float:
+        noted = metadata.get(name)
+        return 0.0 if noted is None else float(str(noted.value))
+
+    again = names.REDELIVERED_KEY in metadata
+    return Look(
+        key=key,
+        at_ms=int((number(names.VERIFIED_KEY) or recorded_s) * 1000),
+        seen=int(number(names.SEEN_KEY)),
+        late=0 if again else int(number(names.NEW_KEY)),
+        lateness_max_s=number(names.LATENESS_KEY),
+    )

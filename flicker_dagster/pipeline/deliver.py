@@ -46,6 +46,7 @@ class WindowReport(msgspec.Struct, frozen=True):
     drained: DrainReport
     began_ms: int  # when the reading of the window began, by the vendor's clock
     sent_by_another: int = 0
+    redeliver: bool = False  # shipped again by order: what counts as new was not missing
 
 
 def deliver_live(work: SourceWork) -> LiveReport:
@@ -112,7 +113,8 @@ def deliver_window(work: SourceWork, window: Window) -> WindowReport:
         setattr(drained, name, getattr(drained, name) + count)
     unit.remove()
     reach("commit.after_clear")
-    return WindowReport(window, tally, drained, state.began_ms or work.now_ms(), sent_by_another)
+    began_ms = state.began_ms or work.now_ms()
+    return WindowReport(window, tally, drained, began_ms, sent_by_another, state.redeliver)
 
 
 def deliver_early(work: SourceWork, window: Window) -> None:
