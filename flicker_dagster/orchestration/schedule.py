@@ -65,7 +65,9 @@ def tick(instance: dg.DagsterInstance, source: SourceConfig, work: SourceWork) -
 
 
 def _request(source: SourceConfig, window: Window) -> dg.RunRequest:
+    """The run key counts within one tick only: a later tick may ask for the same window again."""
     return dg.RunRequest(
+        run_key=window.key,
         partition_key=window.key,
         tags={
             names.SOURCE_TAG: source.name,
