@@ -216,8 +216,13 @@ def test_a_quiet_poll_is_complete_and_writes_nothing_it_need_not(tmp_path: Path)
 def test_a_second_run_of_a_source_waits_its_turn(tmp_path: Path) -> None:
     with plain_scene(tmp_path) as scene:
         scene.emit(3)
-        with scene.work() as work, scene.work() as other, work.spool.lock():
-            with pytest.raises(SourceBusy, match="another run is at work"), other.spool.lock():
-                deliver_live(other)
+        with (
+            scene.work() as work,
+            scene.work() as other,
+            work.spool.lock(),
+            pytest.raises(SourceBusy, match="another run is at work"),
+            other.spool.lock(),
+        ):
+            deliver_live(other)
         scene.poll()
         scene.assert_each_once()
