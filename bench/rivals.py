@@ -24,8 +24,8 @@ PEERS = {
 
 
 def peers(events: int) -> Iterator[Row]:
-    """At most 200,000 events: the rivals take minutes for more."""
-    events = min(events, 200_000)
+    """At most 500,000 events: the rivals take minutes for more."""
+    events = min(events, 500_000)
     ours = next(iter(hot(events)))
     ours_cpu = float(ours.figures["CPU-s/M"])
     yield Row("peers", "Flicker → spool, ledger, gzip, HTTP; each once", ours.figures)

@@ -37,6 +37,9 @@ log = logging.getLogger("flicker.sensor")
 #: Dagster's sensor daemon loops every five seconds: nothing below is reachable (dagster.md 4.3).
 DAGSTER_FLOOR_S = 5
 
+#: A probe's patience: Dagster gives a tick up after 60 s, and a probe reads two pages at most.
+PROBE_CONNECT_MS, PROBE_READ_MS, PROBE_WAIT_MS = 5_000, 10_000, 2_000
+
 #: Longest wait between attempts at a source that keeps failing.
 FAILURE_CAP_S = 15 * 60
 
@@ -151,6 +154,17 @@ def _quiet(work: SourceWork, cursor: LiveCursor, runs: list[RunSeen], outcome: L
     return None if found.found else f"nothing new since {cursor.position.last_timestamp} (probed {found.pages} page(s))"
 
 
+def hurried(source: SourceConfig) -> SourceConfig:
+    """The source with a probe's patience."""
+    limits = source.limits
+    update = {
+        "connect_timeout_ms": min(limits.connect_timeout_ms, PROBE_CONNECT_MS),
+        "read_timeout_ms": min(limits.read_timeout_ms, PROBE_READ_MS),
+        "max_wait_ms": min(limits.max_wait_ms, PROBE_WAIT_MS),
+    }
+    return source.model_copy(update={"limits": limits.model_copy(update=update)})
+
+
 def _kept_work(source: SourceConfig, settings: Settings) -> Callable[[], SourceWork]:
     """One work per source for the life of the code server, so that probes keep their connections alive."""
     kept: list[SourceWork] = []
@@ -159,7 +173,7 @@ def _kept_work(source: SourceConfig, settings: Settings) -> Callable[[], SourceW
     def open_work() -> SourceWork:
         with lock:
             if not kept:
-                kept.append(SourceWork(source, settings.layout()))
+                kept.append(SourceWork(hurried(source), settings.layout()))
                 log.info("Now tailing API source: %s", source.name)
             return kept[0]
 
