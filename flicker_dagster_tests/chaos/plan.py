@@ -9,7 +9,7 @@ VENDORS = ("okta", "github", "salesforce")
 PROCESSES = ("run", "run", "run", "daemon", "code server", "run server")
 VENDOR_FAULTS = ("429", "500", "503", "cut", "truncated", "html", "slow", "expired")
 SIEM_FAULTS = ("503", "429", "500", "slow", "cut_before_commit", "commit_then_cut")
-S3_FAULTS = ("503", "cut", "done and cut")
+S3_FAULTS = ("500", "503", "cut", "refused", "done and cut")
 SKEWS_S = (-3600.0, 3600.0)
 
 #: Between two acts, seconds.

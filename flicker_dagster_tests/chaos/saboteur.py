@@ -70,6 +70,7 @@ class Saboteur:
         elif act.what == "siem":
             world.siem.faults.plan(act.kind, count=None, share=0.7, seconds=1.0)
         elif act.what == "s3":
+            self.gate.open()  # one spell may overtake another
             self.gate.shut(".", how=act.kind)
         else:
             emitter = world.vendor(act.target).emitter

@@ -20,24 +20,37 @@ class Gate:
         self._failing: re.Pattern[str] | None = None
         self._how = ""
         self.refused = 0
-        self._http = ThreadingHTTPServer(("127.0.0.1", 0), _handler(self))
-        self._http.daemon_threads = True
-        threading.Thread(target=self._http.serve_forever, args=(0.1,), daemon=True).start()
+        self._http: ThreadingHTTPServer | None = None
+        self._port = 0
+        self._listen()
 
     @property
     def url(self) -> str:
-        return f"http://127.0.0.1:{self._http.server_address[1]}"
+        return f"http://127.0.0.1:{self._port}"
 
     def shut(self, pattern: str, *, how: str) -> None:
-        """`how`: `cut` hangs up, `503` answers so, `done and cut` lets S3 do it and hangs up."""
+        """`how`: `cut` hangs up, `503` or another status answers so, `done and cut` lets S3 do it and hangs up,
+        `refused` takes no new connection at all, whatever the pattern."""
         self._failing, self._how, self.refused = re.compile(pattern), how, 0
+        if how == "refused":
+            self.close()
 
     def open(self) -> None:
         self._failing = None
+        if self._http is None:
+            self._listen()
 
     def close(self) -> None:
-        self._http.shutdown()
-        self._http.server_close()
+        if self._http is not None:
+            self._http.shutdown()
+            self._http.server_close()
+            self._http = None
+
+    def _listen(self) -> None:
+        self._http = ThreadingHTTPServer(("127.0.0.1", self._port), _handler(self))
+        self._http.daemon_threads = True
+        self._port = self._http.server_address[1]
+        threading.Thread(target=self._http.serve_forever, args=(0.1,), daemon=True).start()
 
     def fault_of(self, request: str) -> str:
         if self._failing is None or not self._failing.search(request):
@@ -56,9 +69,9 @@ def _handler(gate: Gate) -> type[BaseHTTPRequestHandler]:
         def do_GET(self) -> None:
             body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
             fault = gate.fault_of(f"{self.command} {self.path}")
-            if fault == "503":
-                self._answer(503, {}, b"")
-            elif fault == "cut":
+            if fault.isdigit():
+                self._answer(int(fault), {}, b"")
+            elif fault in ("cut", "refused"):  # a connection made before is cut as well
                 self._hang_up()
             else:
                 status, headers, answer = self._forward(body)
