@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from flicker_dagster.errors import ConfigError, DestinationUnavailable, VendorUnavailable
+from flicker_dagster.errors import ConfigError, DestinationBlocked, DestinationUnavailable, VendorUnavailable
 from flicker_dagster_tests.config.builders import SOURCE, load
 from flicker_dagster_tests.conformance.harness import plain_scene
 from flicker_dagster_tests.conformance.rows import row, rows
@@ -186,5 +186,23 @@ def test_a_partial_batch_waits_for_nobody(tmp_path: Path) -> None:
             scene.fetch()
         scene.deliver()
         assert len(scene.received()) >= 3 + 17, "two pages were read before the failure"
+        scene.poll()
+        scene.assert_each_once()
+
+
+@row("flicker-17", behaviour="a wrong token or address blames no event: the batches wait until it is put right")
+@pytest.mark.parametrize("status", ["401", "403"])
+def test_a_refused_token_is_no_dead_letter(tmp_path: Path, status: str) -> None:
+    with plain_scene(tmp_path, buffer_size=5) as scene:
+        scene.emit(12)
+        scene.fetch()
+        scene.siem.faults.plan(status, count=None)
+        for _ in range(3):
+            with pytest.raises(DestinationBlocked):
+                scene.deliver()
+            scene.clock.now_s += 600
+        with scene.work() as work:
+            assert list(work.dead_letters.list()) == []
+        scene.siem.faults.clear()
         scene.poll()
         scene.assert_each_once()

@@ -21,6 +21,9 @@ from flicker_dagster_tests.cli.scene import vendor_tokens
 from flicker_dagster_tests.config.builders import SOURCE, entry
 from flicker_dagster_tests.conformance.harness import plain_scene
 from flicker_dagster_tests.conformance.rows import row, rows
+from flicker_dagster_tests.state.conftest import bucket, s3_endpoint, s3_env
+
+__all__ = ["bucket", "s3_endpoint", "s3_env"]  # fixtures
 
 rows("flicker", {43: "a source that cannot be built is skipped, the exit code is 0, and nobody is told"})
 rows(
@@ -83,4 +86,25 @@ def test_a_past_hour_is_read_again_and_the_lag_is_a_number(tmp_path: Path) -> No
         scene.emit(2, seconds_ago=30)
         live = live_metadata(scene.poll(), now_ms=int(time.time() * 1000))
         assert live["collection lag s"].value == pytest.approx(30, abs=20)
+        scene.assert_each_once()
+
+
+@row(
+    "helr-11",
+    behaviour="state may be objects of S3, each written on the condition that it is the one read",
+)
+def test_events_arrive_once_with_all_state_in_object_storage(tmp_path: Path, bucket: str) -> None:
+    with plain_scene(tmp_path) as scene:
+        scene.state = f"s3://{bucket}/flicker"
+        scene.emit(15, seconds_ago=30)
+        scene.poll()
+        other = scene.layout.registry()
+        assert other.position("another") is None
+        scene.cursor = None  # another machine: no spool, no cursor, the bucket alone
+        scene.directory = tmp_path / "elsewhere"
+        scene.emit(5)
+        report = scene.poll()
+        other.commit("another", report.end, seen=None)
+        registry = scene.layout.registry()
+        assert (registry.position("plain"), registry.position("another")) == (report.end, report.end)
         scene.assert_each_once()

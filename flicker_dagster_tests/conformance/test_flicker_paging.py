@@ -13,7 +13,7 @@ from flicker_dagster.simulator.plain import Shape
 from flicker_dagster.simulator.server import Request, Response
 from flicker_dagster_tests.conformance.harness import plain_scene
 from flicker_dagster_tests.conformance.rows import row, rows
-from flicker_dagster_tests.conformance.twists import asked, twist
+from flicker_dagster_tests.conformance.twists import always_next, asked, twist
 
 rows(
     "flicker",
@@ -193,5 +193,17 @@ def test_a_next_cursor_on_an_empty_page_is_not_followed(tmp_path: Path) -> None:
         scene.emit(25)
         scene.poll()
         assert scene.vendor.requests == 4
+        scene.poll()
+        scene.assert_each_once()
+
+
+@row("flicker-26", behaviour="null, empty and absent all end the walk, and so does a cursor that was there before")
+@pytest.mark.parametrize("cursors", [["after-0"], ["after-0", "after-1"]])
+def test_a_repeated_cursor_ends_the_walk(tmp_path: Path, cursors: list[str]) -> None:
+    with plain_scene(tmp_path) as scene:
+        scene.emit(8)
+        always_next(scene, cursors)
+        scene.poll()
+        assert scene.vendor.requests <= 5
         scene.poll()
         scene.assert_each_once()

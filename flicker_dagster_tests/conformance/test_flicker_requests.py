@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import logging
 from pathlib import Path
+from typing import Any
+from urllib.parse import urlencode
 
 import pytest
 
-from flicker_dagster.config.models import RetryConfig
+from flicker_dagster.config.models import Pagination, RetryConfig
 from flicker_dagster.config.vendors import presets
 from flicker_dagster.errors import RateLimited, SecretUnset
 from flicker_dagster.orchestration.retries import delay_s
 from flicker_dagster.simulator.plain import Shape
+from flicker_dagster.simulator.server import Request
 from flicker_dagster_tests.config.builders import SOURCE, entry, faults
 from flicker_dagster_tests.conformance.harness import plain_scene
 from flicker_dagster_tests.conformance.rows import row, rows
-from flicker_dagster_tests.conformance.twists import accepted, asked
+from flicker_dagster_tests.conformance.twists import accepted, asked, twist
 
 rows(
     "flicker",
@@ -110,6 +113,25 @@ def test_the_link_header_is_followed(tmp_path: Path) -> None:
         scene.assert_each_once()
     assert {"okta", "github", "salesforce"} <= set(presets())
     assert all(preset.docs and preset.docs.startswith("https://") for preset in presets().values())
+
+
+@row("flicker-35", behaviour="Link headers and next URLs are followed; presets know each vendor's own way")
+@pytest.mark.parametrize("absolute", [True, False])
+def test_a_next_url_in_the_body_is_followed(tmp_path: Path, absolute: bool) -> None:
+    paging = Pagination(pagination_type="next_url", next_url_field="meta.next", limit_param="limit", page_size=10)
+    with plain_scene(tmp_path, pagination=paging) as scene:
+
+        def linked(request: Request, body: dict[str, Any]) -> dict[str, Any]:
+            cursor = body["meta"]["next_cursor"]
+            query = urlencode(request.query | {"cursor": cursor})
+            next_url = f"{scene.vendor.url if absolute else ''}/events?{query}"
+            return body | {"meta": {"next": next_url if cursor else None}}
+
+        twist(scene, linked)
+        scene.emit(45)
+        scene.poll()
+        assert scene.vendor.requests >= 5
+        scene.assert_each_once()
 
 
 @row("flicker-41", behaviour="refused, as are two names that make one Dagster name")

@@ -4,11 +4,19 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from flicker_dagster.config.models import Pagination
-from flicker_dagster.errors import DestinationUnavailable, RegistryUnreadable, SourceBusy, StateError, VendorUnavailable
+from flicker_dagster.errors import (
+    DestinationUnavailable,
+    RegistryUnreadable,
+    SourceBusy,
+    StateError,
+    VendorRefused,
+    VendorUnavailable,
+)
 from flicker_dagster.pipeline.deliver import deliver_live
 from flicker_dagster.simulator.plain import Shape
 from flicker_dagster.state.registry import Registry
@@ -185,15 +193,17 @@ def test_an_expired_cursor_falls_back_to_the_time(tmp_path: Path, restart: bool)
 
 
 @row("flicker-46", behaviour="the documented example is a whole registry, and what we do not know in it is kept")
-def test_a_hand_written_registry_is_a_valid_start(tmp_path: Path) -> None:
+@pytest.mark.parametrize("others", [{}, {"files": {"/a": 7}}, {"files": {}, "containers": {"web": 1}}])
+def test_a_hand_written_registry_is_a_valid_start(tmp_path: Path, others: dict[str, Any]) -> None:
     with plain_scene(tmp_path, start_from="now") as scene:
         _registry_file(scene).parent.mkdir(parents=True)
         at = "2025-12-17T15:30:00.123Z"
-        written = {"version": 1, "api_sources": {"plain": {"last_timestamp": at, "cursor": None}}, "files": {"/a": 7}}
+        written = {"version": 1, "api_sources": {"plain": {"last_timestamp": at, "cursor": None}}} | others
         _registry_file(scene).write_text(json.dumps(written))
         scene.emit(3, seconds_ago=3_000)
         assert scene.poll().start.last_timestamp == at
-        assert json.loads(_registry_file(scene).read_text())["files"] == {"/a": 7}
+        kept = json.loads(_registry_file(scene).read_text())
+        assert {key: kept[key] for key in others} == others
         scene.assert_each_once()
 
 
@@ -225,4 +235,17 @@ def test_a_second_run_of_a_source_waits_its_turn(tmp_path: Path) -> None:
         ):
             deliver_live(other)
         scene.poll()
+        scene.assert_each_once()
+
+
+@row("helr-8", behaviour="the walk starts again from the position's time, and ids recognise what is there")
+@pytest.mark.parametrize("pages", [1, 2, 4])
+def test_an_expired_next_link_falls_back_to_the_time(tmp_path: Path, pages: int) -> None:
+    with plain_scene(tmp_path, shape=Shape(paging="link"), buffer_size=10) as scene:
+        scene.emit(45, seconds_ago=30)
+        scene.vendor.faults.plan("expired", after=pages)
+        with pytest.raises(VendorRefused):  # a link of a moment ago has not expired: the poll fails aloud
+            scene.poll()
+        scene.vendor.faults.plan("expired")  # the same link, kept until the next poll, has
+        assert scene.poll().tally.cursor_resets == 1
         scene.assert_each_once()
