@@ -30,8 +30,16 @@ def own_cpu_s() -> float:
     return sum(usage.ru_utime + usage.ru_stime for usage in usages)
 
 
-def peak_rss_mb() -> float:
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+def peak_rss_mb(pid: int | str = "self") -> float:
+    """Most that was ever resident of a process; 0 once it is gone.
+
+    `ru_maxrss` would not do: Linux begins it at what the parent had when it started the process.
+    """
+    try:
+        status = Path(f"/proc/{pid}/status").read_text()
+    except (FileNotFoundError, ProcessLookupError):
+        return 0.0
+    return next((int(line.split()[1]) / 1024 for line in status.splitlines() if line.startswith("VmHWM")), 0.0)
 
 
 def cpu_s(pid: int) -> float:
@@ -66,7 +74,7 @@ def descendants(pid: int) -> list[int]:
             try:
                 fields = (entry / "stat").read_text().rpartition(")")[2].split()
             except (FileNotFoundError, ProcessLookupError):
-                continue
+                continue  # ended while we looked
             parents.setdefault(int(fields[1]), []).append(int(entry.name))
     found, look = [], [pid]
     while look:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gzip
 import json
 import os
 import sys
@@ -11,9 +10,9 @@ from pathlib import Path
 sys.path.remove(str(Path(__file__).parent))  # this file has the library's name
 
 
-def main(port: str, directory: str) -> int:
+def main(port: str, directory: str) -> None:
     for name in ("cache", "config", "out"):
-        Path(directory, name).mkdir()
+        Path(directory, name).mkdir(exist_ok=True)
         os.environ[f"GROVE_{'OUTPUT' if name == 'out' else name.upper()}_LOCAL_FILE_PATH"] = f"{directory}/{name}"
     for name in ("CACHE", "OUTPUT", "CONFIG"):
         os.environ[f"GROVE_{name}_HANDLER"] = "local_file"
@@ -25,9 +24,7 @@ def main(port: str, directory: str) -> int:
     from grove.entrypoints.local_process import entrypoint
 
     entrypoint()
-    files = Path(directory, "out").rglob("*.json.gz")
-    return sum(len(gzip.open(file).read().splitlines()) for file in files)
 
 
 if __name__ == "__main__":
-    print(main(*sys.argv[1:]))
+    main(*sys.argv[1:])
