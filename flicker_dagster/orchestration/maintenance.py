@@ -32,35 +32,13 @@ def build_maintenance(config: FlickerConfig) -> tuple[dg.JobDefinition, dg.Sched
     """The job and its daily schedule, running by default."""
 
     @dg.op(name="maintain", description="Remove old runs, ledger shards and leftovers; see Retention in the README.")
-    def maintain(context: dg.OpExecutionContext, flicker: FlickerState) -> None:
-        now_s = time.time()
-        removed = remove_old_runs(
-            context.instance,
-            Ours.of(config.sources, JOB),
-            now_s=now_s,
-            successful_ms=config.run_retention_ms,
-            failed_ms=config.failed_run_retention_ms,
-        )
-        shards = units = 0
-        for source in config.sources:
-            with flicker.work(source) as work:
-                shards += prune_ledger(context.instance, work, config.ledger_retention_ms)
-                units += remove_finished_units(work, before_s=now_s - ABANDONED_S)
-        freed = remove_untracked(Path(flicker.work_dir), before_s=now_s - ABANDONED_S)
-        context.add_output_metadata(
-            {
-                "runs": removed.runs,
-                "event rows": removed.rows,
-                "files": removed.files,
-                "bytes freed": removed.bytes + freed,
-                "ledger shards": shards,
-                "spool units": units,
-            }
-        )
+    def maintain_op(context: dg.OpExecutionContext, flicker: FlickerState) -> None:
+        works = [flicker.work(source) for source in config.sources]
+        context.add_output_metadata(maintain(context.instance, config, works, now_s=time.time()))
 
     @dg.job(name=JOB, executor_def=dg.in_process_executor, description="Keeps the disk bounded; runs daily by itself.")
     def maintenance() -> None:
-        maintain()
+        maintain_op()
 
     schedule = dg.ScheduleDefinition(
         name=f"{JOB}_daily",
@@ -71,6 +49,34 @@ def build_maintenance(config: FlickerConfig) -> tuple[dg.JobDefinition, dg.Sched
         description="Removes old runs, ledger shards and leftovers once a day.",
     )
     return maintenance, schedule
+
+
+def maintain(
+    instance: dg.DagsterInstance, config: FlickerConfig, works: list[SourceWork], *, now_s: float
+) -> dict[str, int]:
+    """Remove what the retentions no longer keep; gives what was removed, as metadata of the run."""
+    removed = remove_old_runs(
+        instance,
+        Ours.of(config.sources, JOB),
+        now_s=now_s,
+        successful_ms=config.run_retention_ms,
+        failed_ms=config.failed_run_retention_ms,
+    )
+    shards = units = 0
+    for work in works:
+        with work:
+            shards += prune_ledger(instance, work, config.ledger_retention_ms)
+            units += remove_finished_units(work, before_s=now_s - ABANDONED_S)
+    folders = {work.layout.work_dir for work in works}
+    freed = sum(remove_untracked(folder, before_s=now_s - ABANDONED_S) for folder in folders)
+    return {
+        "runs": removed.runs,
+        "event rows": removed.rows,
+        "files": removed.files,
+        "bytes freed": removed.bytes + freed,
+        "ledger shards": shards,
+        "spool units": units,
+    }
 
 
 def prune_ledger(instance: dg.DagsterInstance, work: SourceWork, retention_ms: int) -> int:
