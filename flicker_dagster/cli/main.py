@@ -10,13 +10,11 @@ import click
 
 from flicker_dagster import __version__
 from flicker_dagster.errors import ConfigError, FlickerError
+from flicker_dagster.orchestration import names
 from flicker_dagster.orchestration.logs import log_to_console
 from flicker_dagster.orchestration.settings import DEFAULT_CONFIG, DEFAULT_DIR, Settings
 
 EXIT_FAILED, EXIT_USAGE = 1, 2
-
-#: Where a start without --track keeps what it forgets in the end.
-UNTRACKED = "untracked-"
 
 
 @click.group(invoke_without_command=True, context_settings={"help_option_names": ["-h", "--help"]})
@@ -78,7 +76,7 @@ def cli(
     if track:
         sys.exit(_work(settings, dry_run=dry_run, once=once, host=host, port=None if no_ui else port))
     Path(work_dir).mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=UNTRACKED, dir=work_dir) as forgotten:
+    with tempfile.TemporaryDirectory(prefix=names.UNTRACKED, dir=work_dir) as forgotten:
         click.echo("Without --track nothing is kept: a new start begins again from start_from.", err=True)
         passing = Settings(config_path=config, state_dir=forgotten, work_dir=forgotten)
         sys.exit(_work(passing, dry_run=dry_run, once=once, host=host, port=None if no_ui else port))

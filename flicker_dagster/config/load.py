@@ -14,6 +14,7 @@ from flicker_dagster.config import soql
 from flicker_dagster.config.check import check_destination, check_source, check_together
 from flicker_dagster.config.explain import Problem, explain, one_of, shown, suggestion
 from flicker_dagster.config.models import (
+    RETENTIONS,
     FlickerConfig,
     Overrule,
     RetryConfig,
@@ -27,7 +28,7 @@ from flicker_dagster.config.vendors import GENERIC, Preset, lay_beneath, presets
 from flicker_dagster.config.yaml_lines import Document
 from flicker_dagster.errors import ConfigError
 
-TOP_LEVEL = ("api_sources", "retry", "destinations", "ledger_retention_ms")
+TOP_LEVEL = ("api_sources", "retry", "destinations", *RETENTIONS)
 ELSEWHERE = {
     "log_files": "this Flicker collects api_sources only; ship files with your log agent",
     "docker_containers": "this Flicker collects api_sources only; ship container logs with your log agent",
@@ -80,15 +81,16 @@ class _Load:
         sources = [self._source(raw, path, retry, destinations) for path, raw in raws.items()]
         names = [(path, raw.get("name")) for path, raw in raws.items() if isinstance(raw, dict)]
         self.problems += check_together([(path, name) for path, name in names if isinstance(name, str)], self._line)
-        retention = data.get("ledger_retention_ms", FlickerConfig.model_fields["ledger_retention_ms"].default)
-        if not isinstance(retention, int) or isinstance(retention, bool) or retention < 0:
-            self._add("ledger_retention_ms", f"found {shown(retention)}, expected a whole number of milliseconds")
+        retentions = {key: data.get(key, FlickerConfig.model_fields[key].default) for key in RETENTIONS}
+        for key, retention in retentions.items():
+            if not isinstance(retention, int) or isinstance(retention, bool) or retention < 0:
+                self._add(key, f"found {shown(retention)}, expected a whole number of milliseconds")
         if self.problems:
             raise self._error()
         return FlickerConfig(
             path=self.path,
             sources=[source for source in sources if source is not None],
-            ledger_retention_ms=retention,
+            **retentions,
             overruled=self.overruled,
             notes=self.notes,
             lines=self.document.lines,

@@ -263,12 +263,18 @@ def nearest_line(lines: dict[str, int], path: str) -> int:
     return lines.get(path, 1)
 
 
+#: Top-level keys that say for how long something is kept.
+RETENTIONS = ("ledger_retention_ms", "run_retention_ms", "failed_run_retention_ms")
+
+
 class FlickerConfig(Record):
     """A whole `config.yaml`, presets merged, still holding unresolved templates."""
 
     path: str
     sources: list[SourceConfig]
     ledger_retention_ms: Milliseconds = 35 * 86_400_000
+    run_retention_ms: Milliseconds = 7 * 86_400_000
+    failed_run_retention_ms: Milliseconds = 30 * 86_400_000
     overruled: list[Overrule] = Field(default_factory=list)
     notes: list[str] = Field(default_factory=list)
     lines: dict[str, int] = Field(default_factory=dict, repr=False, description="line of each path in the file")

@@ -10,7 +10,7 @@ from typing import Any
 
 from pydantic import TypeAdapter
 
-from flicker_dagster.config.models import FlickerConfig, RetryConfig, SourceConfig, destination_adapter
+from flicker_dagster.config.models import RETENTIONS, FlickerConfig, RetryConfig, SourceConfig, destination_adapter
 from flicker_dagster.config.vendors import GENERIC, presets
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
@@ -37,7 +37,6 @@ def json_schema() -> dict[str, Any]:
         definitions[name] = schema
     definitions = {name: _with_references(schema) for name, schema in definitions.items()}
     _widen_source(definitions["SourceConfig"])
-    retention = FlickerConfig.model_fields["ledger_retention_ms"].default
     return {
         "$schema": DIALECT,
         "title": "Flicker configuration",
@@ -53,10 +52,14 @@ def json_schema() -> dict[str, Any]:
                 "description": "destinations by name, for sources that name theirs",
                 "additionalProperties": _DESTINATION,
             },
-            "ledger_retention_ms": {"type": "integer", "minimum": 0, "default": retention},
+            **{key: _retention(key) for key in RETENTIONS},
         },
         "$defs": definitions,
     }
+
+
+def _retention(key: str) -> dict[str, object]:
+    return {"type": "integer", "minimum": 0, "default": FlickerConfig.model_fields[key].default}
 
 
 def _widen_source(source: dict[str, Any]) -> None:

@@ -12,6 +12,7 @@ from flicker_dagster.config.models import FlickerConfig, SourceConfig
 from flicker_dagster.config.vendors import preset_of
 from flicker_dagster.orchestration import names
 from flicker_dagster.orchestration.checks import check_specs
+from flicker_dagster.orchestration.maintenance import build_maintenance
 from flicker_dagster.orchestration.ops import build_deliver, build_fetch
 from flicker_dagster.orchestration.resources import FlickerState
 from flicker_dagster.orchestration.schedule import build_sweep_schedule
@@ -37,13 +38,14 @@ class SourceDefinitions:
 
 
 def build_definitions(config: FlickerConfig, settings: Settings) -> dg.Definitions:
-    """Every source of a configuration as one `Definitions`."""
+    """Every source of a configuration, and the maintenance, as one `Definitions`."""
     built = [build_source(source, settings) for source in config.sources]
+    maintenance, daily = build_maintenance(config)
     return dg.Definitions(
         assets=[part.asset for part in built],
-        jobs=[part.job for part in built],
+        jobs=[*(part.job for part in built), maintenance],
         sensors=[part.sensor for part in built if part.sensor is not None],
-        schedules=[part.schedule for part in built],
+        schedules=[*(part.schedule for part in built), daily],
         resources={"flicker": FlickerState.of(settings)},
         executor=dg.in_process_executor,
     )

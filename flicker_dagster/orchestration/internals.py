@@ -82,3 +82,77 @@ def report_lost_worker(run: dg.DagsterRun, instance: dg.DagsterInstance, how: st
     """Fail a run whose process ended without finishing it."""
     instance.report_engine_event(f"Run worker ended without finishing the run: {how}", run)
     instance.report_run_failed(run)
+
+
+def asset_events(instance: dg.DagsterInstance) -> AssetEvents:
+    """The rows that Dagster keeps of assets across runs, in SQLite's index or in PostgreSQL."""
+    return AssetEvents(instance)
+
+
+class AssetEvents:
+    """Dagster deletes a run with its materialisations, and has no call that deletes a run and leaves those."""
+
+    def __init__(self, instance: dg.DagsterInstance) -> None:
+        from dagster._core.storage.event_log import schema
+
+        self._instance = instance
+        self._connect: Any = instance.event_log_storage.index_connection  # type: ignore[attr-defined]
+        self._events = schema.SqlEventLogStorageTable
+        self._tags = schema.AssetEventTagsTable
+        self._checks = schema.AssetCheckExecutionsTable
+
+    def forget(self, run_ids: list[str]) -> int:
+        """Delete what these runs recorded, but not the latest materialisation of any asset or partition, nor the latest
+        evaluation of any check. Gives the number of rows deleted."""
+        import sqlalchemy as db
+
+        events, checks = self._events, self._checks
+        with self._connect() as connection:
+            gone = self._ids(connection, db.select(events.c.id).where(events.c.run_id.in_(run_ids)))
+            gone -= self._latest(connection, events, _MATERIALIZED, run_ids)
+            old = self._ids(connection, db.select(checks.c.id).where(checks.c.run_id.in_(run_ids)))
+            old -= self._latest(connection, checks, None, run_ids)
+            for some in _portions(sorted(gone)):
+                connection.execute(self._tags.delete().where(self._tags.c.event_id.in_(some)))
+                connection.execute(events.delete().where(events.c.id.in_(some)))
+            for some in _portions(sorted(old)):
+                connection.execute(checks.delete().where(checks.c.id.in_(some)))
+        return len(gone) + len(old)
+
+    def runs(self) -> set[str]:
+        """Ids of all runs that have left rows."""
+        import sqlalchemy as db
+
+        with self._connect() as connection:
+            return {
+                row[0]
+                for table in (self._events, self._checks)
+                for row in connection.execute(db.select(table.c.run_id).distinct())
+                if row[0]
+            }
+
+    def _latest(self, connection: Any, table: Any, kind: str | None, run_ids: list[str]) -> set[int]:
+        """Of each asset (or check) and partition that these runs touched, the id of the newest row of any run."""
+        import sqlalchemy as db
+
+        own = [table.c.run_id.in_(run_ids)] + ([] if kind is None else [table.c.dagster_event_type == kind])
+        keys = {row[0] for row in connection.execute(db.select(table.c.asset_key).where(*own).distinct())}
+        of = [table.c.asset_key, table.c.partition] + ([table.c.check_name] if kind is None else [])
+        wanted = [table.c.asset_key.in_(keys)] + ([] if kind is None else [table.c.dagster_event_type == kind])
+        return self._ids(connection, db.select(db.func.max(table.c.id)).where(*wanted).group_by(*of))
+
+    def _ids(self, connection: Any, query: Any) -> set[int]:
+        return {row[0] for row in connection.execute(query)}
+
+
+def delete_run_row(instance: dg.DagsterInstance, run_id: str) -> None:
+    """Delete a run with its tags, and nothing that it recorded."""
+    instance.run_storage.delete_run(run_id)
+
+
+_MATERIALIZED = "ASSET_MATERIALIZATION"
+
+
+def _portions(ids: list[int], size: int = 500) -> Iterator[list[int]]:
+    for start in range(0, len(ids), size):
+        yield ids[start : start + size]

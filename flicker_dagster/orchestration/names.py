@@ -16,6 +16,9 @@ RESUME_TAG = "flicker/resume_at"
 PRIORITY_TAG = "dagster/priority"
 PARTITION_TAG = "dagster/partition"
 
+#: Where a start without --track keeps what it forgets in the end.
+UNTRACKED = "untracked-"
+
 LIVE, SWEEP, BACKFILL = "live", "sweep", "backfill"
 
 #: Live before sweep before backfill. Runs from the UI carry no priority, which is 0: that is why a sweep has 1.

@@ -1,0 +1,123 @@
+"""The job `flicker_maintenance`: once a day it removes what is no longer needed, so that the disk stays bounded."""
+
+# No `from __future__ import annotations` here: Dagster reads the annotation of `context` itself, not its text.
+
+import shutil
+import time
+from contextlib import suppress
+from pathlib import Path
+
+import dagster as dg
+
+from flicker_dagster.config.models import FlickerConfig
+from flicker_dagster.errors import SourceBusy
+from flicker_dagster.orchestration import names
+from flicker_dagster.orchestration.resources import FlickerState
+from flicker_dagster.orchestration.run_retention import Ours, remove_old_runs, size_of
+from flicker_dagster.orchestration.verified import due_windows
+from flicker_dagster.pipeline.windows import DAY_MS, SIZES_MS, shard_of
+from flicker_dagster.pipeline.work import LIVE, SourceWork
+from flicker_dagster.times import parse_time_ms
+
+JOB = "flicker_maintenance"
+
+#: At night in UTC, and not at the full hour, when sources are swept.
+CRON = "37 3 * * *"
+
+#: What nobody has touched for so long belongs to no run and to no Flicker that is alive.
+ABANDONED_S = 2 * 86_400
+
+
+def build_maintenance(config: FlickerConfig) -> tuple[dg.JobDefinition, dg.ScheduleDefinition]:
+    """The job and its daily schedule, running by default."""
+
+    @dg.op(name="maintain", description="Remove old runs, ledger shards and leftovers; see Retention in the README.")
+    def maintain_op(context: dg.OpExecutionContext, flicker: FlickerState) -> None:
+        works = [flicker.work(source) for source in config.sources]
+        context.add_output_metadata(maintain(context.instance, config, works, now_s=time.time()))
+
+    @dg.job(name=JOB, executor_def=dg.in_process_executor, description="Keeps the disk bounded; runs daily by itself.")
+    def maintenance() -> None:
+        maintain_op()
+
+    schedule = dg.ScheduleDefinition(
+        name=f"{JOB}_daily",
+        job=maintenance,
+        cron_schedule=CRON,
+        execution_timezone="UTC",
+        default_status=dg.DefaultScheduleStatus.RUNNING,
+        description="Removes old runs, ledger shards and leftovers once a day.",
+    )
+    return maintenance, schedule
+
+
+def maintain(
+    instance: dg.DagsterInstance, config: FlickerConfig, works: list[SourceWork], *, now_s: float
+) -> dict[str, int]:
+    """Remove what the retentions no longer keep; gives what was removed, as metadata of the run."""
+    removed = remove_old_runs(
+        instance,
+        Ours.of(config.sources, JOB),
+        now_s=now_s,
+        successful_ms=config.run_retention_ms,
+        failed_ms=config.failed_run_retention_ms,
+    )
+    shards = units = 0
+    for work in works:
+        with work:
+            shards += prune_ledger(instance, work, config.ledger_retention_ms)
+            units += remove_finished_units(work, before_s=now_s - ABANDONED_S)
+    folders = {work.layout.work_dir for work in works}
+    freed = sum(remove_untracked(folder, before_s=now_s - ABANDONED_S) for folder in folders)
+    return {
+        "runs": removed.runs,
+        "event rows": removed.rows,
+        "files": removed.files,
+        "bytes freed": removed.bytes + freed,
+        "ledger shards": shards,
+        "spool units": units,
+    }
+
+
+def prune_ledger(instance: dg.DagsterInstance, work: SourceWork, retention_ms: int) -> int:
+    """Forget ids of events older than the retention, but none that a live poll or a sweep may still meet again: they
+    would be sent a second time. Gives the number of shards removed."""
+    source = work.source
+    sweep_ms = max([source.sweep.settle_ms, *source.sweep.revisit_ms]) + 2 * SIZES_MS[source.window.size]
+    needed_ms = [work.now_ms() - max(retention_ms, sweep_ms + DAY_MS)]
+    position = work.registry.position(source.name)
+    stands_ms = None if position is None else parse_time_ms(position.last_timestamp or "")
+    if stands_ms is not None:
+        needed_ms.append(stands_ms - source.lookback_ms - DAY_MS)
+    if source.sweep.enabled:
+        needed_ms += [window.start_ms for window in due_windows(instance, source, work)]
+    return len(work.ledger.prune(shard_of(min(needed_ms))))
+
+
+def remove_finished_units(work: SourceWork, *, before_s: float) -> int:
+    """Remove units of windows that nobody has read on for long and of which nothing waits; what they delivered goes into
+    the ledger first. A source at work is left for another day."""
+    removed = 0
+    with suppress(SourceBusy), work.spool.lock():
+        for name in work.spool.units():
+            unit = work.spool.unit(name)
+            if name == LIVE or unit.waiting.events or _touched_s(unit.directory) > before_s:
+                continue
+            work.ledger.add(unit.digests())
+            unit.remove()
+            removed += 1
+    return removed
+
+
+def remove_untracked(work_dir: Path, *, before_s: float) -> int:
+    """Remove the folders of starts without --track that were killed; gives their bytes."""
+    freed = 0
+    for folder in work_dir.glob(f"{names.UNTRACKED}*"):
+        if folder.is_dir() and _touched_s(folder) < before_s:
+            freed += size_of(folder)
+            shutil.rmtree(folder, ignore_errors=True)
+    return freed
+
+
+def _touched_s(folder: Path) -> float:
+    return max(path.lstat().st_mtime for path in [folder, *folder.rglob("*")])

@@ -1,0 +1,177 @@
+"""What old runs leave behind, and how to remove it while every window stays green.
+
+A run goes with its row, its tags, its log and its files. What stays is the latest materialisation of each partition and
+the latest evaluation of each check: the UI's grid and the sweep read those.
+"""
+
+from __future__ import annotations
+
+import shutil
+import sqlite3
+import time
+import uuid
+from collections.abc import Iterable, Iterator
+from contextlib import closing, suppress
+from datetime import datetime, timedelta, timezone
+from pathlib import Path
+
+import dagster as dg
+import msgspec
+
+from flicker_dagster.config.models import SourceConfig
+from flicker_dagster.orchestration import internals, names
+
+#: Runs whose rows are deleted in one transaction: other processes write in between.
+BATCH = 100
+
+#: Runs whose rows are read at once.
+PAGE = 1000
+
+#: Sweeps look back a day for what was found late; a run is never forgotten sooner.
+LEAST_MS = 86_400_000
+
+FINISHED = {
+    "successful": [dg.DagsterRunStatus.SUCCESS],
+    "failed": [dg.DagsterRunStatus.FAILURE, dg.DagsterRunStatus.CANCELED],
+}
+
+
+class Ours(msgspec.Struct, frozen=True):
+    """The jobs and assets whose runs are ours: other code locations may share the instance, and their runs are theirs."""
+
+    jobs: set[str]
+    assets: set[dg.AssetKey]
+
+    @classmethod
+    def of(cls, sources: list[SourceConfig], *jobs: str) -> Ours:
+        assets = {dg.AssetKey(source.asset_name) for source in sources}
+        return cls({*jobs, *(names.job_name(source) for source in sources)}, assets)
+
+    def has(self, run: dg.DagsterRun) -> bool:
+        if names.SOURCE_TAG in run.tags or run.job_name in self.jobs:
+            return True
+        return bool(run.asset_selection) and self.assets.issuperset(run.asset_selection or ())
+
+
+class Removed(msgspec.Struct):
+    """What one maintenance removed."""
+
+    runs: int = 0
+    rows: int = 0
+    files: int = 0
+    bytes: int = 0
+
+
+def remove_old_runs(
+    instance: dg.DagsterInstance, ours: Ours, *, now_s: float, successful_ms: int, failed_ms: int
+) -> Removed:
+    """Remove finished runs of ours that were last changed longer ago than that, and the leftovers of removed ones."""
+    removed = Removed()
+    kept = _still_asked_for(instance, ours.jobs)
+    for statuses, age_ms in zip(FINISHED.values(), (successful_ms, failed_ms), strict=True):
+        before = datetime.fromtimestamp(now_s - max(age_ms, LEAST_MS) / 1000, tz=timezone.utc)
+        old = [run.run_id for run in _runs(instance, ours, statuses, before) if run.run_id not in kept]
+        for some in _batches(old):
+            removed.rows += internals.asset_events(instance).forget(some)
+            for run_id in some:
+                internals.delete_run_row(instance, run_id)
+                _remove_files(instance, run_id, removed)
+            removed.runs += len(some)
+    _remove_leftovers(instance, removed, before_s=time.time() - timedelta(days=1).total_seconds())
+    _truncate_logs(instance)
+    return removed
+
+
+def _runs(
+    instance: dg.DagsterInstance, ours: Ours, statuses: list[dg.DagsterRunStatus], before: datetime
+) -> Iterator[dg.DagsterRun]:
+    filters, cursor = dg.RunsFilter(statuses=statuses, updated_before=before), None
+    while page := instance.get_runs(filters=filters, cursor=cursor, limit=PAGE):
+        yield from (run for run in page if ours.has(run))
+        cursor = page[-1].run_id
+
+
+def _still_asked_for(instance: dg.DagsterInstance, jobs: set[str]) -> set[str]:
+    """The last run and the last successful one of each job and mode: the sensor reads how they ended."""
+    kept = set()
+    for job in jobs:
+        for mode in (names.LIVE, names.SWEEP):
+            for statuses in ([], FINISHED["successful"]):
+                filters = dg.RunsFilter(job_name=job, tags={names.MODE_TAG: mode}, statuses=statuses)
+                kept |= {run.run_id for run in instance.get_runs(filters=filters, limit=1)}
+    return kept
+
+
+def _remove_leftovers(instance: dg.DagsterInstance, removed: Removed, *, before_s: float) -> None:
+    """Rows and files of runs that are gone: of those deleted by hand in the UI, and of a maintenance that was killed.
+
+    Rows that were the latest when their run went, and have been replaced since, go here as well.
+    """
+    events = internals.asset_events(instance)
+    for some in _batches(_gone(instance, events.runs())):
+        removed.rows += events.forget(some)
+    history = _history(instance)
+    if history is None:
+        return
+    files = [path for path in history.glob("*.db") if _is_run_id(path.stem) and path.stat().st_mtime < before_s]
+    for run_id in _gone(instance, {path.stem for path in files}):
+        _remove_files(instance, run_id, removed)
+
+
+def _gone(instance: dg.DagsterInstance, run_ids: set[str]) -> list[str]:
+    gone = []
+    for some in _batches(sorted(run_ids)):
+        there = {run.run_id for run in instance.get_runs(filters=dg.RunsFilter(run_ids=some))}
+        gone += [run_id for run_id in some if run_id not in there]
+    return gone
+
+
+def _remove_files(instance: dg.DagsterInstance, run_id: str, removed: Removed) -> None:
+    history = _history(instance)
+    if history is not None:
+        for name in (f"{run_id}.db", f"{run_id}.db-wal", f"{run_id}.db-shm"):
+            with suppress(FileNotFoundError):
+                removed.bytes += (history / name).stat().st_size
+                (history / name).unlink()
+                removed.files += 1
+    folder = Path(instance.storage_directory()) / run_id
+    if folder.is_dir():
+        removed.bytes += size_of(folder)
+        removed.files += 1
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _truncate_logs(instance: dg.DagsterInstance) -> None:
+    """Fold SQLite's write-ahead logs into their databases; freed pages within those are used again."""
+    history = _history(instance)
+    if history is None:
+        return
+    root = history.parent.parent
+    for path in (root / "history" / "runs.db", history / "index.db", root / "schedules" / "schedules.db"):
+        if path.is_file():
+            with suppress(sqlite3.OperationalError), closing(sqlite3.connect(path, timeout=5)) as connection:
+                connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")  # a busy one is for tomorrow
+
+
+def _history(instance: dg.DagsterInstance) -> Path | None:
+    """The folder of SQLite's file per run; None with another storage."""
+    path_of = getattr(instance.event_log_storage, "path_for_shard", None)
+    return None if path_of is None else Path(path_of("index")).parent
+
+
+def size_of(folder: Path) -> int:
+    return sum(path.lstat().st_size for path in folder.rglob("*") if path.is_file())
+
+
+def _is_run_id(name: str) -> bool:
+    try:
+        uuid.UUID(name)
+    except ValueError:
+        return False
+    return True
+
+
+def _batches(run_ids: Iterable[str]) -> Iterator[list[str]]:
+    ids = list(run_ids)
+    for start in range(0, len(ids), BATCH):
+        yield ids[start : start + BATCH]

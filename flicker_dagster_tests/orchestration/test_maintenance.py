@@ -1,0 +1,91 @@
+"""Maintenance removes what is old, never what is green or at work; a month of it leaves the disk as large as a week."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import dagster as dg
+import pytest
+
+from flicker_dagster.config.load import load_config
+from flicker_dagster.orchestration import names
+from flicker_dagster.orchestration.factory import build_definitions
+from flicker_dagster.orchestration.maintenance import ABANDONED_S, JOB, remove_untracked
+from flicker_dagster.orchestration.settings import Settings
+from flicker_dagster.orchestration.verified import due_windows
+from flicker_dagster_tests.orchestration.month import DAYS, Day, Month
+
+pytestmark = pytest.mark.timeout(240)
+
+#: Once run retention (7 d), the failed one (9 d) and the ledger's (8 d) have all begun to remove.
+STEADY_DAY = 12
+
+#: What a kept window may cost in the index: a row of its materialisation, with its share of indexes.
+WINDOW_BYTES = 4096
+
+
+def _grid_bytes(since: Day, until: Day) -> int:
+    return (until.number - since.number) * 24 * WINDOW_BYTES
+
+
+def test_a_month_of_polling_stays_bounded_and_green(tmp_path: Path) -> None:
+    month = Month(tmp_path)
+    days = [month.pass_day() for _ in range(DAYS)]
+    steady, last = days[STEADY_DAY - 1], days[-1]
+    assert days[4].run_files > 2 * days[1].run_files, "runs leave no files: this test proves nothing"
+    assert last.total <= 1.05 * steady.total + _grid_bytes(steady, last)
+    assert last.run_files <= 1.05 * steady.run_files
+    assert last.ticks_db <= 1.05 * steady.ticks_db
+    assert last.runs_db <= 1.05 * steady.runs_db
+    assert last.state <= 1.05 * steady.state
+
+    assert len(month.swept) > 24 * (DAYS - 1)
+    assert month.instance.get_materialized_partitions(month.asset) == set(month.swept)
+    wanted = dg.AssetRecordsFilter(asset_key=month.asset, asset_partitions=month.swept)
+    records = month.instance.fetch_materializations(wanted, limit=10_000).records
+    seen = {r.partition_key: r.asset_materialization for r in records if r.asset_materialization is not None}
+    assert sorted(seen) == sorted(month.swept)
+    assert all(names.VERIFIED_KEY in made.metadata for made in seen.values())
+    with month.work() as work:
+        assert due_windows(month.instance, month.source, work) == []
+    assert month.instance.get_latest_materialization_event(month.asset) is not None
+
+
+def test_a_run_at_work_and_one_of_another_code_location_are_left_alone(tmp_path: Path) -> None:
+    month = Month(tmp_path)
+    instance = month.instance
+    at_work = dg.DagsterRun(job_name="plain_job", status=dg.DagsterRunStatus.STARTED)
+    foreign = dg.DagsterRun(job_name="theirs", status=dg.DagsterRunStatus.SUCCESS)
+    ours = dg.DagsterRun(job_name="plain_job", status=dg.DagsterRunStatus.SUCCESS)
+    for run in (at_work, foreign, ours):
+        instance.add_run(run)
+    for _ in range(9):
+        month.now_s += 30 * 86_400
+    month.pass_day()
+    left = {run.run_id for run in instance.get_runs()}
+    assert {at_work.run_id, foreign.run_id} <= left
+    assert ours.run_id not in left
+
+
+def test_the_folder_of_a_killed_start_without_track_goes_and_a_living_one_stays(tmp_path: Path) -> None:
+    for name in ("untracked-dead", "untracked-alive"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "runs.db").write_text("rows")
+    for path in (tmp_path / "untracked-dead", tmp_path / "untracked-alive", tmp_path / "untracked-dead" / "runs.db"):
+        os.utime(path, (1_000, 1_000))
+    assert remove_untracked(tmp_path, before_s=1_000_000 + ABANDONED_S) == 4
+    assert [path.name for path in tmp_path.iterdir()] == ["untracked-alive"]
+
+
+def test_the_job_runs_by_its_own_schedule_and_says_what_it_removed(tmp_path: Path) -> None:
+    example = Path(__file__).parents[2] / "flicker_dagster" / "cli" / "example.yaml"
+    settings = Settings(config_path=str(example), state_dir=str(tmp_path / "s"), work_dir=str(tmp_path / "w"))
+    definitions = build_definitions(load_config(str(example)), settings)
+    schedule = definitions.resolve_schedule_def(f"{JOB}_daily")
+    assert schedule.default_status == dg.DefaultScheduleStatus.RUNNING
+    with dg.DagsterInstance.local_temp(str(tmp_path)) as instance:
+        result = definitions.resolve_job_def(JOB).execute_in_process(instance=instance)
+        [output] = [event for event in result.all_events if event.is_successful_output]
+        assert result.success
+        assert output.step_output_data.metadata["runs"].value == 0
