@@ -194,6 +194,8 @@ class _Fetch:
     def run(self, plan: Callable[[UnitState, int], Slice]) -> FetchReport:
         source = self.work.source
         try:
+            if self.window is None and self.unit.state != self.state:
+                self._save([], self.state)  # the delivery must know where this began, even if no page comes
             while True:
                 piece = plan(self.state, self._now_ms())
                 stopped = self._walk(piece)
