@@ -34,7 +34,7 @@ rows(
     {
         1: "state is saved when a line is accepted by a queue; the sink drops its batch after 1.4 s or any 4xx",
         2: "a failed write to the sink is logged, and the line is gone",
-        12: "no filtering",
+        12: "no filtering, masking or normalisation of events, and one output for all sources",
     },
 )
 
@@ -119,7 +119,8 @@ def test_a_message_field_never_cuts_the_event_down(tmp_path: Path, form: str) ->
         scene.assert_each_once()
 
 
-@row("flicker-24", "helr-12", behaviour="filters name fields of the event, whatever message_field says")
+@row("flicker-24", behaviour="filters name fields of the event, whatever message_field says")
+@row("helr-12", behaviour="filters by field and a destination per source; masking and normalisation are not there")
 def test_filters_look_at_the_events_fields(tmp_path: Path) -> None:
     filters = {
         "match_on": [{"field": "type", "pattern": "^login$"}],
@@ -206,3 +207,23 @@ def test_a_refused_token_is_no_dead_letter(tmp_path: Path, status: str) -> None:
         scene.siem.faults.clear()
         scene.poll()
         scene.assert_each_once()
+
+
+@row("helr-12", behaviour="filters by field and a destination per source; masking and normalisation are not there")
+def test_every_source_has_its_own_destination(tmp_path: Path) -> None:
+    with plain_scene(tmp_path) as scene:
+        scene.emit(12)
+        scene.poll()
+        other = scene.source.destination.model_copy(update={"endpoint": f"{scene.siem.url}/other"})
+        scene.source = scene.source.model_copy(update={"name": "other", "destination": other})
+        scene.cursor = None
+        scene.poll()
+        scene.assert_each_once()
+        assert scene.siem.ids("/other") == scene.received()
+
+
+@row("helr-12", behaviour="filters by field and a destination per source; masking and normalisation are not there")
+@pytest.mark.parametrize("key", ["masking: {enabled: true}", "normalise: ocsf"])
+def test_masking_that_is_not_there_is_refused_and_not_ignored(tmp_path: Path, key: str) -> None:
+    with pytest.raises(ConfigError, match=rf"config\.yaml:9: .*{key.split(':')[0]}"):
+        load(tmp_path, SOURCE + f"    {key}\n")

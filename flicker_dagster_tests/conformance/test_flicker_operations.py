@@ -18,7 +18,7 @@ from flicker_dagster.simulator.world import World
 from flicker_dagster.state.layout import StateLayout
 from flicker_dagster_tests.cli.scene import Scene as Command
 from flicker_dagster_tests.cli.scene import vendor_tokens
-from flicker_dagster_tests.config.builders import SOURCE, entry
+from flicker_dagster_tests.config.builders import SOURCE, entry, faults
 from flicker_dagster_tests.conformance.harness import plain_scene
 from flicker_dagster_tests.conformance.rows import row, rows
 from flicker_dagster_tests.state.conftest import bucket, s3_endpoint, s3_env
@@ -30,7 +30,7 @@ rows(
     "helr",
     {
         3: "one clock for all: each tick polls every source, and waits for the slowest",
-        11: "no object storage for state",
+        11: "no object storage for state or output, and no output in a SIEM's own protocol",
         13: "no backfill, no windows, no history, no completeness check",
         16: "no figure for freshness or lag",
     },
@@ -62,11 +62,15 @@ def test_every_source_has_its_own_clock(tmp_path: Path) -> None:
     assert yaml.safe_load(packaged.read_text())["sensors"]["use_threads"] is True
 
 
-@row("helr-11", behaviour="registry, ledger and dead letters live in S3 as well as in a directory")
+@row(
+    "helr-11",
+    behaviour="registry, ledger and dead letters live in S3 too; output is HTTP only, other kinds are refused by name",
+)
 def test_state_can_live_in_object_storage(tmp_path: Path) -> None:
     layout = StateLayout.of("s3://company-logs/flicker-registry.json", "ignored", str(tmp_path))
     assert layout.registry().where == "s3://company-logs/flicker-registry.json"
     assert layout.store.describe("ledger/x") == "s3://company-logs/flicker-registry/ledger/x"
+    assert "s3" in faults(tmp_path, SOURCE.replace("type: http", "type: s3"))[0]
 
 
 @row(

@@ -27,7 +27,7 @@ rows(
         30: "`${VAR}` is sent literally: 401 for ever",
         31: "unknown keys are ignored: the documented destination.auth sends no token",
         34: "no User-Agent, which GitHub refuses",
-        35: "no Link header, no next URL: Okta and GitHub cannot be read past the first page",
+        35: "no Link header, no next URL, GET only, no OAuth: Okta and GitHub cannot be read past the first page",
         41: "two sources of one name share a registry entry",
         42: "whole answers are printed to the container's log, always",
         45: "with api_key and an Authorization header both are sent",
@@ -104,7 +104,7 @@ def test_requests_have_a_user_agent(tmp_path: Path) -> None:
 @row(
     "flicker-35",
     "helr-14",
-    behaviour="Link headers and next URLs are followed; presets know each vendor's own way, and are packaged",
+    behaviour="Link headers and next URLs are followed, by packaged presets; POST and OAuth are not there and refused by name",
 )
 def test_the_link_header_is_followed(tmp_path: Path) -> None:
     with plain_scene(tmp_path, shape=Shape(paging="link")) as scene:
@@ -191,3 +191,13 @@ def test_the_ui_is_ours_alone_and_shows_no_secret(monkeypatch: pytest.MonkeyPatc
     shown = f"{spec.metadata} {spec.description} {spec.tags}"
     assert "${TOKEN}" in shown
     assert SECRET not in shown
+
+
+@row(
+    "flicker-35", behaviour="Link headers and next URLs are followed; POST and OAuth are not there and refused by name"
+)
+@pytest.mark.parametrize("key", ["method: POST", "oauth2: {client_id: a}"])
+def test_requests_that_cannot_be_made_yet_are_refused_and_not_ignored(tmp_path: Path, key: str) -> None:
+    (fault,) = faults(tmp_path, SOURCE + f"    {key}\n")
+    assert fault.startswith("config.yaml:9: ")
+    assert key.split(":")[0] in fault
