@@ -27,6 +27,9 @@ BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 #: A string, or white space outside of one.
 _STRING_OR_SPACE = re.compile(rb'("(?:[^"\\]|\\.)*")|[ \t\r\n]+', re.DOTALL)
 
+#: A member's name in JSON text.
+_NAME = re.compile(rb'"([^"\\]+)"\s*:')
+
 
 class PageDecoder:
     """Decodes the answers of one walk of one source."""
@@ -63,7 +66,7 @@ class PageDecoder:
             raise BadAnswer(f"{self._what_is_wrong(body)} ({error}); it began: {_begin(body)}") from None
         failed = fields.get(self.source.error_field) if self.source.error_field else None
         if failed:
-            raise BadAnswer(f"the answer reports an error in {self.source.error_field}: {_begin(str(failed).encode())}")
+            raise BadAnswer(f"the answer reports an error in {self.source.error_field}: {str(failed)[:SHOWN_CHARS]!r}")
         try:
             digests, times_ms = self._ids_and_times(events, text)
         except (ValueError, RecursionError) as error:
@@ -201,4 +204,9 @@ def _as_list(value: str | list[str] | None) -> list[str]:
 
 
 def _begin(body: bytes) -> str:
-    return repr(body[:SHOWN_CHARS].decode("utf-8", "replace"))
+    """How an answer began, for a message. Of JSON only the names: its values may be events, which belong in no log."""
+    shown = body[:SHOWN_CHARS]
+    if shown[:1] in (b"{", b"["):
+        names = [name.decode("utf-8", "replace") for name in dict.fromkeys(_NAME.findall(shown))]
+        return f"{shown[:1].decode()}… with the names {names}"
+    return repr(shown.decode("utf-8", "replace"))

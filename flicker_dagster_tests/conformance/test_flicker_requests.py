@@ -11,10 +11,10 @@ import pytest
 
 from flicker_dagster.config.models import Pagination, RetryConfig
 from flicker_dagster.config.vendors import presets
-from flicker_dagster.errors import RateLimited, SecretUnset
+from flicker_dagster.errors import FlickerError, RateLimited, SecretUnset
 from flicker_dagster.orchestration.retries import delay_s
 from flicker_dagster.simulator.plain import Shape
-from flicker_dagster.simulator.server import Request
+from flicker_dagster.simulator.server import Request, Response
 from flicker_dagster_tests.config.builders import SOURCE, entry, faults
 from flicker_dagster_tests.conformance.harness import plain_scene
 from flicker_dagster_tests.conformance.rows import row, rows
@@ -159,6 +159,26 @@ def test_neither_events_nor_secrets_are_printed(tmp_path: Path, caplog: pytest.L
         assert caplog.text, "something is logged"
         assert SECRET not in caplog.text
         assert not any(event.id in caplog.text for event in scene.vendor.emitter.emitted())
+
+
+@row("flicker-42", behaviour="answers and tokens reach no log, at any level")
+@pytest.mark.parametrize("spoil", ["truncated", "ndjson", "html", "cut", "500"])
+def test_a_failed_poll_prints_no_event_either(tmp_path: Path, caplog: pytest.LogCaptureFixture, spoil: str) -> None:
+    with plain_scene(tmp_path) as scene, caplog.at_level(logging.DEBUG):
+        scene.emit(5)
+        answer = scene.vendor.answer
+        if spoil == "ndjson":  # where an object with an array was expected
+            lines = b"\n".join(event.body for event in scene.vendor.emitter.emitted())
+            scene.vendor.answer = lambda *_, **__: Response(200, lines)  # type: ignore[method-assign]
+        else:
+            scene.vendor.faults.plan(spoil)
+        with pytest.raises(FlickerError) as failed:
+            scene.poll()
+        said = f"{failed.value}{caplog.text}"
+        assert not any(event.id in said for event in scene.vendor.emitter.emitted())
+        scene.vendor.answer = answer  # type: ignore[method-assign]
+        scene.poll()
+        scene.assert_each_once()
 
 
 @row("flicker-45", behaviour="two ways to authenticate at once are refused, with the line")

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
-from datetime import datetime, timezone
+from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from flicker_dagster.errors import RegistryUnreadable
 from flicker_dagster.simulator.plain import Shape
-from flicker_dagster.times import parse_time_ms
-from flicker_dagster_tests.conformance.harness import Scene, plain_scene
+from flicker_dagster.times import parse_time_ms, rfc3339_ms
+from flicker_dagster_tests.conformance.harness import Clock, Scene, plain_scene
 from flicker_dagster_tests.conformance.rows import row, rows
 from flicker_dagster_tests.conformance.twists import accepted, asked, each_event
 
@@ -134,10 +136,71 @@ def test_yesterdays_event_arrives_with_yesterdays_time(tmp_path: Path) -> None:
 @row("helr-7", behaviour="positions are instants: compared as such, and never moved backwards by an answer")
 def test_a_position_is_an_instant_and_never_goes_back(tmp_path: Path) -> None:
     with plain_scene(tmp_path, shape=Shape(newest_first=True)) as scene:
-        _spelled(scene, lambda ms: _utc(ms).strftime("%Y-%m-%dT%H:%M:%S.000+00:00"))
-        scene.emit(5, seconds_ago=10)
+        at_ms = scene.clock.now_ms - 60_000
+        each_event(scene, lambda event: event | {"time": _in_zone(event)})
+        for number in range(6):
+            scene.vendor.emitter.emit(1, at_ms=at_ms + number * 1_000)
         first = scene.poll().end
-        scene.emit(5, seconds_ago=60)
+        assert parse_time_ms(first.last_timestamp) == at_ms + 5_000, "the newest instant, not the greatest text"
+        scene.emit(5, seconds_ago=90)
         second = scene.poll().end
-        assert (parse_time_ms(second.last_timestamp) or 0) >= (parse_time_ms(first.last_timestamp) or 0)
+        assert parse_time_ms(second.last_timestamp) == at_ms + 5_000
         scene.assert_each_once()
+
+
+def _in_zone(event: dict[str, Any]) -> str:
+    """The event's time as its clock on the wall had it: even ones nine hours east, odd ones eight hours west."""
+    hours = -8 if event["number"] % 2 else 9
+    at = datetime.fromisoformat(event["time"].replace("Z", "+00:00"))
+    return at.astimezone(timezone(timedelta(hours=hours))).isoformat(timespec="milliseconds")
+
+
+@row("helr-7", behaviour="positions are instants: compared as such, and never moved backwards by an answer")
+def test_a_position_of_one_more_digit_is_later(tmp_path: Path) -> None:
+    """As text "999…" beats "1000…"; the tenth digit of epoch seconds came in September 2001."""
+    assert (parse_time_ms("999999999") or 0) < (parse_time_ms("1000000000") or 0)
+    clock = Clock()
+    clock.now_s = 1_000_000_010.0
+    with plain_scene(tmp_path, clock=clock, timestamp_format="unix", time_filter_format="unix") as scene:
+        _spelled(scene, lambda ms: str(ms // 1000))
+        scene.emit(2, seconds_ago=15)
+        first = scene.poll().end
+        scene.emit(2, seconds_ago=5)
+        second = scene.poll().end
+        assert parse_time_ms(first.last_timestamp) == 999_999_995_000
+        assert parse_time_ms(second.last_timestamp) == 1_000_000_005_000
+        scene.assert_each_once()
+
+
+@row("flicker-5", behaviour="a time that is no time is none, and an event from the future never moves the position")
+def test_a_position_from_the_future_is_no_place_to_stand(tmp_path: Path) -> None:
+    with plain_scene(tmp_path, start_from="now") as scene:
+        _write_registry(scene, "2099-01-01T00:00:00Z")
+        reached_ms = parse_time_ms(scene.poll().end.last_timestamp)
+        assert reached_ms is not None
+        assert reached_ms <= scene.clock.now_ms + 1_000
+        scene.clock.now_s += 30
+        scene.emit(5, seconds_ago=10)
+        scene.poll()
+        scene.assert_each_once()
+
+
+@row("flicker-5", behaviour="a time that is no time is none, and an event from the future never moves the position")
+def test_the_originals_position_in_the_year_57972_is_an_error_that_shows_it(tmp_path: Path) -> None:
+    with plain_scene(tmp_path) as scene:
+        _write_registry(scene, "+57972-10-09T04:00:00Z")
+        with pytest.raises(RegistryUnreadable, match="57972"):
+            scene.poll()
+        _write_registry(scene, rfc3339_ms(scene.clock.now_ms - 600_000))
+        scene.emit(5, seconds_ago=60)
+        scene.poll()
+        scene.assert_each_once()
+
+
+def _write_registry(scene: Scene, last_timestamp: str) -> None:
+    """A registry as the original Flicker, or somebody by hand, may have left it."""
+    entry = {"last_timestamp": last_timestamp, "cursor": None}
+    directory = scene.directory / "state"
+    directory.mkdir(exist_ok=True)
+    written = {"version": 1, "api_sources": {scene.source.name: entry}, "files": {}, "containers": {}}
+    (directory / "registry.json").write_text(json.dumps(written))
