@@ -72,8 +72,9 @@ def vendor_now_ms(work: SourceWork) -> int:
 
 
 def _settled(source: SourceConfig, work: SourceWork) -> list[Window]:
-    """Closed and settled windows since collection began, newest first."""
-    now_ms = vendor_now_ms(work)
+    """Closed and settled windows since collection began, newest first: by the vendor's clock, and by ours, with which
+    Dagster's grid ends."""
+    now_ms = min(vendor_now_ms(work), work.now_ms())
     began_ms = begun_ms(work)
     if began_ms is None:  # nothing collected yet
         return []

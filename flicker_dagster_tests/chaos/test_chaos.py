@@ -6,12 +6,16 @@ import os
 from itertools import pairwise
 
 import pytest
+import requests
+from dagster_shared.error import SerializableErrorInfo
 
 from flicker_dagster.simulator.receiver import Inbox
 from flicker_dagster.simulator.world import Row
 from flicker_dagster_tests.chaos.plan import draw
 from flicker_dagster_tests.chaos.run import run_chaos
+from flicker_dagster_tests.chaos.surprises import unexpected
 from flicker_dagster_tests.chaos.verdict import line
+from flicker_dagster_tests.outages.gate import Gate
 
 
 def test_the_same_seed_makes_the_same_plan_and_another_one_another() -> None:
@@ -48,7 +52,34 @@ def test_only_the_open_arrow_is_forgiven(missing: int, twice: int, inbox: Inbox,
     assert line(row, inbox).good is good
 
 
-@pytest.mark.timeout(400)
+def _error(name: str, cause: SerializableErrorInfo | None = None) -> SerializableErrorInfo:
+    return SerializableErrorInfo(message=f"{name}: what it says\n", stack=[], cls_name=name, cause=cause)
+
+
+def test_errors_of_ours_and_kills_are_expected_and_nothing_else_is() -> None:
+    outage = _error("SensorExecutionError", _error("StateError", _error("ClientError")))
+    kill = _error("DagsterUserCodeUnreachableError", _error("_InactiveRpcError"))
+    defect = _error("ScheduleExecutionError", _error("CheckError"))
+    assert unexpected([outage, kill, defect]) == ["CheckError: what it says"]
+
+
+def test_a_gate_that_refuses_takes_no_connection_until_it_opens() -> None:
+    behind = Gate("127.0.0.1", 9)
+    gate = Gate(*behind.address)
+    try:
+        behind.shut(".", how="500")
+        assert requests.get(gate.url, timeout=10).status_code == 500
+        gate.shut(".", how="refused")
+        with pytest.raises(requests.ConnectionError):
+            requests.get(gate.url, timeout=10)
+        gate.open()
+        assert requests.get(gate.url, timeout=10).status_code == 500
+    finally:
+        gate.close()
+        behind.close()
+
+
+@pytest.mark.timeout(300)
 def test_a_short_night_of_chaos(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in [name for name in os.environ if name.startswith("AWS_")]:
         monkeypatch.delenv(name)

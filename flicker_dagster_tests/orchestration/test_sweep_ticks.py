@@ -5,12 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 
 import dagster as dg
+import msgspec
 import pytest
 
 from flicker_dagster.orchestration.factory import build_source
 from flicker_dagster.orchestration.resources import FlickerState
 from flicker_dagster.orchestration.settings import Settings
 from flicker_dagster.orchestration.verified import due_windows
+from flicker_dagster.pipeline.windows import HOUR_MS
 from flicker_dagster_tests.conformance.harness import Scene, plain_scene
 
 pytestmark = pytest.mark.timeout(120)
@@ -46,3 +48,19 @@ def test_windows_that_fell_due_together_are_asked_for_in_one_tick(tmp_path: Path
     # A daemon that died halfway through a tick evaluates it again; the same keys let it find the runs it had started.
     assert [request.run_key for request in again] == [request.run_key for request in asked]
     assert len({request.run_key for request in asked}) == len(asked)
+
+
+def test_a_vendor_whose_clock_is_ahead_is_swept_as_far_as_dagsters_grid_goes(tmp_path: Path) -> None:
+    with (
+        plain_scene(tmp_path, start_from="4h") as scene,
+        dg.DagsterInstance.local_temp(str(tmp_path)) as instance,
+    ):
+        scene.poll()
+        with scene.work() as work, work.spool.lock():
+            state = work.live.state
+            assert state is not None
+            work.live.append([], msgspec.structs.replace(state, skew_ms=HOUR_MS))
+        asked = [request.partition_key for request in _tick(scene, instance)]
+    settled_ms = scene.clock.now_ms - scene.source.sweep.settle_ms
+    assert asked
+    assert asked[0] == scene.key_of(settled_ms - HOUR_MS)
