@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime, timezone
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import dagster as dg
 import msgspec
@@ -26,7 +26,7 @@ from dagster._core.events import DagsterEventType as Kind
 from dagster._core.scheduler.instigation import TickData, TickStatus
 from dagster._core.test_utils import freeze_time
 
-from flicker_dagster.config.models import FlickerConfig, HttpDestination, SourceConfig
+from flicker_dagster.config.models import FlickerConfig, HttpDestination, SourceConfig, WindowConfig
 from flicker_dagster.orchestration import names
 from flicker_dagster.orchestration.maintenance import maintain
 from flicker_dagster.orchestration.run_retention import size_of
@@ -40,7 +40,7 @@ from flicker_dagster.types import Position, Window
 DAYS = 30
 #: Windows of one sweep run: all of a day's are swept, in so few runs that a month takes a minute.
 SWEPT_TOGETHER = 8
-LIVE_RUNS, TICKS = 4, 8
+LIVE_RUNS, TICKS = 2, 8
 
 
 class Day(msgspec.Struct, frozen=True):
@@ -62,13 +62,14 @@ class Day(msgspec.Struct, frozen=True):
 class Month:
     """One source on an instance in a directory; `pass_day` is a day of it, maintenance at its end."""
 
-    def __init__(self, home: Path) -> None:
+    def __init__(self, home: Path, *, window: Literal["hour", "day"] = "hour") -> None:
         self.home = home
         self.source = SourceConfig(
             name="plain",
             endpoint="http://127.0.0.1:9/events",
             polling_frequency_ms=30_000,
             timestamp_field="time",
+            window=WindowConfig(size=window),
             destination=HttpDestination(type="http", endpoint="http://127.0.0.1:9/siem"),
         )
         self.config = FlickerConfig(
@@ -94,9 +95,9 @@ class Month:
         self.now_s += 86_400
         with freeze_time(self.now_s):
             for number in range(LIVE_RUNS):
-                self._live(began_ms + number * 6 * HOUR_MS)
-            windows = [w for w in closed_windows(self.source, began_ms - DAY_MS, began_ms + DAY_MS - HOUR_MS)]
-            fresh = [window for window in windows if window.key not in self.swept]
+                self._live(began_ms + number * 12 * HOUR_MS)
+            closed = closed_windows(self.source, began_ms - DAY_MS, began_ms + DAY_MS - HOUR_MS)
+            fresh = [window for window in closed if window.key not in self.swept]
             for start in range(0, len(fresh), SWEPT_TOGETHER):
                 self._sweep(fresh[start : start + SWEPT_TOGETHER])
             self._fail()
@@ -109,9 +110,9 @@ class Month:
     def _live(self, at_ms: int) -> None:
         with self._run(names.LIVE) as report, self.work() as work:
             blob = b"".join(uuid.uuid4().bytes for _ in range(200))
-            work.ledger.add({shard_of(at_ms + hour * HOUR_MS): blob for hour in range(6)})
+            work.ledger.add({shard_of(at_ms + hour * HOUR_MS): blob for hour in range(12)})
             seen = work.registry.position("plain")
-            work.registry.commit("plain", Position(rfc3339_ms(at_ms + 6 * HOUR_MS)), seen=seen)
+            work.registry.commit("plain", Position(rfc3339_ms(at_ms + 12 * HOUR_MS)), seen=seen)
             self._materialise(report, None, {names.NEW_KEY: 200})
 
     def _sweep(self, windows: list[Window]) -> None:
