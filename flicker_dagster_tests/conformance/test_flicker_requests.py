@@ -4,19 +4,21 @@ from __future__ import annotations
 
 import logging
 from pathlib import Path
+from typing import Any
+from urllib.parse import urlencode
 
 import pytest
 
-from flicker_dagster.config.models import RetryConfig
+from flicker_dagster.config.models import Pagination, RetryConfig
 from flicker_dagster.config.vendors import presets
 from flicker_dagster.errors import FlickerError, RateLimited, SecretUnset
 from flicker_dagster.orchestration.retries import delay_s
 from flicker_dagster.simulator.plain import Shape
-from flicker_dagster.simulator.server import Response
+from flicker_dagster.simulator.server import Request, Response
 from flicker_dagster_tests.config.builders import SOURCE, entry, faults
 from flicker_dagster_tests.conformance.harness import plain_scene
 from flicker_dagster_tests.conformance.rows import row, rows
-from flicker_dagster_tests.conformance.twists import accepted, asked
+from flicker_dagster_tests.conformance.twists import accepted, asked, twist
 
 rows(
     "flicker",
@@ -69,6 +71,26 @@ def test_variables_are_resolved_when_asking(tmp_path: Path, monkeypatch: pytest.
         scene.assert_each_once()
 
 
+@row("flicker-30", behaviour="resolved when a request is made; an unset one is an error that names it")
+def test_variables_are_resolved_in_addresses_and_parameters(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with plain_scene(tmp_path) as scene:
+        monkeypatch.setenv("FLICKER_TEST_VENDOR", scene.vendor.url)
+        monkeypatch.setenv("FLICKER_TEST_SIEM", scene.siem.url)
+        monkeypatch.setenv("FLICKER_TEST_CATEGORY", "auth")
+        seen = asked(scene)
+        destination = scene.source.destination.model_copy(update={"endpoint": "${FLICKER_TEST_SIEM}/siem"})
+        changes = {
+            "endpoint": "${FLICKER_TEST_VENDOR}/events",
+            "query_params": {"category": "${FLICKER_TEST_CATEGORY}", "plan": "${FLICKER_TEST_UNSET:-free}"},
+            "destination": destination,
+        }
+        scene.source = scene.source.model_copy(update=changes)
+        scene.emit(3)
+        scene.poll()
+        assert {(request.query["category"], request.query["plan"]) for request in seen} == {("auth", "free")}
+        scene.assert_each_once()
+
+
 @row("flicker-31", behaviour="destination.auth is sent; an unknown key is an error with its line and a suggestion")
 def test_the_destinations_auth_is_sent(tmp_path: Path) -> None:
     auth = {"type": "bearer", "token": SECRET}
@@ -102,7 +124,8 @@ def test_requests_have_a_user_agent(tmp_path: Path) -> None:
 @row(
     "flicker-35",
     "helr-14",
-    behaviour="Link headers and next URLs are followed; presets know each vendor's own way, and are packaged",
+    behaviour="Link headers and next URLs are followed, and packaged presets know each vendor's own way; requests are "
+    "GETs with a token or basic authentication: no POST, no OAuth2 yet",
 )
 def test_the_link_header_is_followed(tmp_path: Path) -> None:
     with plain_scene(tmp_path, shape=Shape(paging="link")) as scene:
@@ -111,6 +134,25 @@ def test_the_link_header_is_followed(tmp_path: Path) -> None:
         scene.assert_each_once()
     assert {"okta", "github", "salesforce"} <= set(presets())
     assert all(preset.docs and preset.docs.startswith("https://") for preset in presets().values())
+
+
+@row("flicker-35", behaviour="")
+@pytest.mark.parametrize("absolute", [True, False])
+def test_a_next_url_in_the_body_is_followed(tmp_path: Path, absolute: bool) -> None:
+    paging = Pagination(pagination_type="next_url", next_url_field="links.next", limit_param="limit", page_size=10)
+    with plain_scene(tmp_path, pagination=paging) as scene:
+        base = f"{scene.vendor.url}/events" if absolute else "/events"
+
+        def with_url(request: Request, body: dict[str, Any]) -> dict[str, Any]:
+            cursor = body.pop("meta")["next_cursor"]
+            query = urlencode({**request.query, "cursor": cursor})
+            return body | {"links": {"next": f"{base}?{query}" if cursor else None}}
+
+        twist(scene, with_url)
+        scene.emit(45)
+        scene.poll()
+        assert scene.vendor.requests == 5
+        scene.assert_each_once()
 
 
 @row("flicker-41", behaviour="refused, as are two names that make one Dagster name")
