@@ -9,11 +9,13 @@ from pathlib import Path
 from typing import Any
 
 from flicker_dagster.config.models import HttpDestination, Pagination, SourceConfig
+from flicker_dagster.config.vendors import lay_beneath, presets
 from flicker_dagster.pipeline.begin import starting_position
 from flicker_dagster.pipeline.deliver import LiveReport, WindowReport, deliver_live, deliver_window
 from flicker_dagster.pipeline.fetch import FetchReport, fetch_live, fetch_window
 from flicker_dagster.pipeline.windows import window_at, window_of_key
 from flicker_dagster.pipeline.work import SourceWork
+from flicker_dagster.simulator.okta import PATH, Okta
 from flicker_dagster.simulator.plain import Plain, Shape
 from flicker_dagster.simulator.receiver import Receiver
 from flicker_dagster.simulator.vendor import Vendor
@@ -121,6 +123,25 @@ def plain_scene(
     siem = Receiver(clock=clock, **(siem_options or {}))
     vendor = Plain(shape=shape, clock=clock, per_minute=10**6, **(vendor_options or {}))
     scene = Scene(vendor, siem, plain_source(vendor, siem, shape, destination or {}, **source), directory, clock)
+    try:
+        yield scene
+    finally:
+        scene.close()
+
+
+@contextmanager
+def okta_scene(directory: Path, *, page_size: int = 10) -> Iterator[Scene]:
+    """Okta as its preset reads it: Link headers whose next one is always there, and is kept between polls."""
+    clock = Clock()
+    vendor, siem = Okta(clock=clock, per_minute=10**6), Receiver(clock=clock)
+    raw = {"name": "okta", "endpoint": f"{vendor.url}{PATH}", "start_from": "1h"}
+    mapping, _ = lay_beneath(presets()["okta"], raw, name="okta")
+    changes = {
+        "pagination": mapping["pagination"] | {"page_size": page_size},
+        "destination": HttpDestination(type="http", endpoint=f"{siem.url}/siem"),
+        "flush_interval_ms": 10**6,
+    }
+    scene = Scene(vendor, siem, SourceConfig(**mapping | changes), directory, clock)
     try:
         yield scene
     finally:

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -78,6 +81,50 @@ def test_one_bad_event_costs_itself_only(tmp_path: Path, siem: dict[str, Any]) -
         assert [json.loads(letter.event)["number"] for letter in letters] == [41]
         scene.poll()
         scene.assert_each_once(but=1)
+
+
+@row(
+    "flicker-17",
+    behaviour="halved until the guilty event is found; it becomes a dead letter, the others arrive once",
+)
+@pytest.mark.parametrize("how", ["401", "403", "404"])
+def test_a_refusal_that_somebody_can_mend_costs_no_event(tmp_path: Path, how: str) -> None:
+    with plain_scene(tmp_path, buffer_size=5) as scene:
+        scene.emit(20)
+        scene.siem.faults.plan(how, count=None)
+        with pytest.raises(DestinationBlocked, match=f"(?s){how}.*everything waits in the spool"):
+            scene.poll()
+        scene.siem.faults.clear()
+        scene.poll()
+        with scene.work() as work:
+            assert work.dead_letters.count() == 0
+        scene.assert_each_once()
+
+
+@row("helr-1", behaviour="batches wait in the spool until they are acknowledged; none is ever dropped")
+def test_a_siem_that_is_not_there_loses_nothing(tmp_path: Path) -> None:
+    with plain_scene(tmp_path, buffer_size=5) as scene:
+        scene.emit(20)
+        there = scene.source
+        with closed_port() as url:
+            scene.source = there.model_copy(
+                update={"destination": there.destination.model_copy(update={"endpoint": url})}
+            )
+            for _ in range(3):
+                with pytest.raises(DestinationUnavailable, match="cannot connect"):
+                    scene.poll()
+                scene.clock.now_s += 60
+        scene.source = there
+        scene.poll()
+        scene.assert_each_once()
+
+
+@contextmanager
+def closed_port() -> Iterator[str]:
+    """An address that refuses connections: bound, so that nobody else takes it, and not listening."""
+    with socket.socket() as bound:
+        bound.bind(("127.0.0.1", 0))
+        yield f"http://127.0.0.1:{bound.getsockname()[1]}/siem"
 
 
 @row("flicker-18", behaviour="cut by buffer_size and by bytes, whichever comes first")
