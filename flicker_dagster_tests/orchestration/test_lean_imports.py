@@ -41,8 +41,13 @@ COMMAND = "import sys; sys.argv[1:] = {!r}; from flicker_dagster.cli.main import
 
 #: Opening a store in S3 is what needs boto3; the layout that names it is not.
 S3_STORE = """
+from flicker_dagster.errors import StateError
 from flicker_dagster.state.stores import open_store
 store = open_store("s3://bucket/prefix")
+try:
+    store.read("key")
+except StateError:
+    pass
 """
 
 
@@ -54,7 +59,9 @@ def _imported(code: str, folder: Path) -> set[str]:
         "FLICKER_WORK_DIR": str(folder),
         "FLICKER_STATE_DIR": str(folder),
     }
-    env |= {"OKTA_API_TOKEN": "t", "SIEM_TOKEN": "t", "GITHUB_TOKEN": "t"}
+    env |= {"AWS_ENDPOINT_URL": "http://127.0.0.1:9", "AWS_ACCESS_KEY_ID": "k", "AWS_SECRET_ACCESS_KEY": "s"}
+    env |= {"AWS_DEFAULT_REGION": "us-east-1", "AWS_MAX_ATTEMPTS": "1"}
+    env |= dict.fromkeys(re.findall(r"\$\{(\w+)\}", EXAMPLE.read_text()), "http://127.0.0.1:9")
     done = subprocess.run(
         [sys.executable, "-X", "importtime", "-c", code], env=env, capture_output=True, text=True, timeout=150
     )
