@@ -12,6 +12,7 @@ from flicker_dagster.orchestration.history import failures_in_a_row, recent_runs
 from flicker_dagster.orchestration.sensor import FAILURE_CAP_S
 from flicker_dagster.orchestration.settings import Settings
 from flicker_dagster.orchestration.verified import due_windows, gaps
+from flicker_dagster.pipeline.begin import begin_without_a_tail
 from flicker_dagster.pipeline.work import SourceWork
 from flicker_dagster.types import Window
 
@@ -42,6 +43,8 @@ def tick(instance: dg.DagsterInstance, source: SourceConfig, work: SourceWork) -
     """Ask for the windows that are due, or say why none is."""
     if not source.sweep.enabled:
         return dg.SkipReason("sweep.enabled is false")
+    if not source.live:
+        begin_without_a_tail(work)  # what the sensor's first tick does for the others
     runs = recent_runs(instance, source, names.SWEEP)
     busy = next((run for run in runs if run.in_flight), None)
     if busy is not None:

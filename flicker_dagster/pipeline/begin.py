@@ -23,16 +23,20 @@ def starting_position(work: SourceWork) -> Position:
     if position is None:
         first = _last_saved(work)
         if first is None:
-            start_ms = start_from_ms(work.source.start_from, work.now_ms())
-            first = Position(last_timestamp=rfc3339_ms(start_ms), cursor=None)
+            first = _start_from(work)
         position = work.registry.commit(work.source.name, first, seen=None)
         log.info("Registry saved to %s", work.registry.where)
     _write_down_begin(work, position)
     return position
 
 
+def begin_without_a_tail(work: SourceWork) -> None:
+    """Write down from when the windows of a source with `live: false` are collected; it has no position."""
+    _write_down_begin(work, _start_from(work))
+
+
 def begun_ms(work: SourceWork) -> int | None:
-    """The time from which live collection covers the source; windows before it are the business of backfills."""
+    """The time from which collection covers the source; windows before it are the business of backfills."""
     stored = work.layout.store.read(_begun_key(work))
     return None if stored is None else parse_time_ms(stored.data.decode())
 
@@ -42,6 +46,11 @@ def lower_begin(work: SourceWork, begin_ms: int) -> None:
     written_ms = begun_ms(work)
     if written_ms is not None and begin_ms < written_ms:
         work.layout.store.write(_begun_key(work), rfc3339_ms(begin_ms).encode(), expected=ANYTHING)
+
+
+def _start_from(work: SourceWork) -> Position:
+    start_ms = start_from_ms(work.source.start_from, work.now_ms())
+    return Position(last_timestamp=rfc3339_ms(start_ms), cursor=None)
 
 
 def _last_saved(work: SourceWork) -> Position | None:
