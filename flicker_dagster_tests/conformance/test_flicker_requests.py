@@ -124,12 +124,7 @@ def test_requests_have_a_user_agent(tmp_path: Path) -> None:
 @row(
     "flicker-35",
     "helr-14",
-<<<<<<< HEAD
     behaviour="Link headers and next URLs are followed, by packaged presets; POST and OAuth are not there and refused by name",
-=======
-    behaviour="Link headers and next URLs are followed, and packaged presets know each vendor's own way; requests are "
-    "GETs with a token or basic authentication: no POST, no OAuth2 yet",
->>>>>>> conf-a
 )
 def test_the_link_header_is_followed(tmp_path: Path) -> None:
     with plain_scene(tmp_path, shape=Shape(paging="link")) as scene:
@@ -140,7 +135,6 @@ def test_the_link_header_is_followed(tmp_path: Path) -> None:
     assert all(preset.docs and preset.docs.startswith("https://") for preset in presets().values())
 
 
-<<<<<<< HEAD
 @row("flicker-35", behaviour="Link headers and next URLs are followed; presets know each vendor's own way")
 @pytest.mark.parametrize("absolute", [True, False])
 def test_a_next_url_in_the_body_is_followed(tmp_path: Path, absolute: bool) -> None:
@@ -157,24 +151,6 @@ def test_a_next_url_in_the_body_is_followed(tmp_path: Path, absolute: bool) -> N
         scene.emit(45)
         scene.poll()
         assert scene.vendor.requests >= 5
-=======
-@row("flicker-35", behaviour="")
-@pytest.mark.parametrize("absolute", [True, False])
-def test_a_next_url_in_the_body_is_followed(tmp_path: Path, absolute: bool) -> None:
-    paging = Pagination(pagination_type="next_url", next_url_field="links.next", limit_param="limit", page_size=10)
-    with plain_scene(tmp_path, pagination=paging) as scene:
-        base = f"{scene.vendor.url}/events" if absolute else "/events"
-
-        def with_url(request: Request, body: dict[str, Any]) -> dict[str, Any]:
-            cursor = body.pop("meta")["next_cursor"]
-            query = urlencode({**request.query, "cursor": cursor})
-            return body | {"links": {"next": f"{base}?{query}" if cursor else None}}
-
-        twist(scene, with_url)
-        scene.emit(45)
-        scene.poll()
-        assert scene.vendor.requests == 5
->>>>>>> conf-a
         scene.assert_each_once()
 
 

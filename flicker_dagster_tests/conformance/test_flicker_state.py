@@ -9,19 +9,13 @@ from typing import Any
 import pytest
 
 from flicker_dagster.config.models import Pagination
-<<<<<<< HEAD
 from flicker_dagster.errors import (
     DestinationUnavailable,
     RegistryUnreadable,
-    SourceBusy,
     StateError,
     VendorRefused,
     VendorUnavailable,
 )
-from flicker_dagster.pipeline.deliver import deliver_live
-=======
-from flicker_dagster.errors import DestinationUnavailable, RegistryUnreadable, StateError, VendorUnavailable
->>>>>>> conf-a
 from flicker_dagster.simulator.plain import Shape
 from flicker_dagster.state.registry import Registry
 from flicker_dagster.types import Position
