@@ -138,7 +138,9 @@ class AssetEvents:
         own = [table.c.run_id.in_(run_ids)] + ([] if kind is None else [table.c.dagster_event_type == kind])
         keys = {row[0] for row in connection.execute(db.select(table.c.asset_key).where(*own).distinct())}
         of = [table.c.asset_key, table.c.partition] + ([table.c.check_name] if kind is None else [])
-        wanted = [table.c.asset_key.in_(keys)] + ([] if kind is None else [table.c.dagster_event_type == kind])
+        # A planned evaluation is none: every run plans all checks of its asset, and evaluates those it has an answer to.
+        done = table.c.execution_status.in_(_EVALUATED) if kind is None else table.c.dagster_event_type == kind
+        wanted = [table.c.asset_key.in_(keys), done]
         return self._ids(connection, db.select(db.func.max(table.c.id)).where(*wanted).group_by(*of))
 
     def _ids(self, connection: Any, query: Any) -> set[int]:
@@ -151,6 +153,7 @@ def delete_run_row(instance: dg.DagsterInstance, run_id: str) -> None:
 
 
 _MATERIALIZED = "ASSET_MATERIALIZATION"
+_EVALUATED = ("SUCCEEDED", "FAILED")
 
 
 def _portions(ids: list[int], size: int = 500) -> Iterator[list[int]]:

@@ -10,7 +10,7 @@ from pathlib import Path
 import dagster as dg
 
 from flicker_dagster.config.models import FlickerConfig
-from flicker_dagster.errors import SourceBusy
+from flicker_dagster.errors import FlickerError, SourceBusy
 from flicker_dagster.orchestration import names
 from flicker_dagster.orchestration.resources import FlickerState
 from flicker_dagster.orchestration.run_retention import Ours, remove_old_runs, size_of
@@ -54,7 +54,10 @@ def build_maintenance(config: FlickerConfig) -> tuple[dg.JobDefinition, dg.Sched
 def maintain(
     instance: dg.DagsterInstance, config: FlickerConfig, works: list[SourceWork], *, now_s: float
 ) -> dict[str, int]:
-    """Remove what the retentions no longer keep; gives what was removed, as metadata of the run."""
+    """Remove what the retentions no longer keep; gives what was removed, as metadata of the run.
+
+    Raises dg.Failure with the same metadata, after all is done, where some source could not be maintained.
+    """
     removed = remove_old_runs(
         instance,
         Ours.of(config.sources, JOB),
@@ -63,13 +66,17 @@ def maintain(
         failed_ms=config.failed_run_retention_ms,
     )
     shards = units = 0
+    troubles: list[str] = []
     for work in works:
-        with work:
-            shards += prune_ledger(instance, work, config.ledger_retention_ms)
-            units += remove_finished_units(work, before_s=now_s - ABANDONED_S)
+        try:
+            with work:
+                shards += prune_ledger(instance, work, config.ledger_retention_ms)
+                units += remove_finished_units(work, before_s=now_s - ABANDONED_S)
+        except FlickerError as error:  # a broken source keeps no other from being maintained
+            troubles.append(f"{work.source.name}: {error}")
     folders = {work.layout.work_dir for work in works}
     freed = sum(remove_untracked(folder, before_s=now_s - ABANDONED_S) for folder in folders)
-    return {
+    found = {
         "runs": removed.runs,
         "event rows": removed.rows,
         "files": removed.files,
@@ -77,6 +84,9 @@ def maintain(
         "ledger shards": shards,
         "spool units": units,
     }
+    if troubles:
+        raise dg.Failure(description="; ".join(troubles), metadata=found, allow_retries=False)
+    return found
 
 
 def prune_ledger(instance: dg.DagsterInstance, work: SourceWork, retention_ms: int) -> int:
@@ -120,4 +130,8 @@ def remove_untracked(work_dir: Path, *, before_s: float) -> int:
 
 
 def _touched_s(folder: Path) -> float:
-    return max(path.lstat().st_mtime for path in [folder, *folder.rglob("*")])
+    touched_s = 0.0
+    for path in [folder, *folder.rglob("*")]:
+        with suppress(FileNotFoundError):  # somebody is at work there
+            touched_s = max(touched_s, path.lstat().st_mtime)
+    return touched_s

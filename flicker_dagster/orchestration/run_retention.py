@@ -160,7 +160,11 @@ def _history(instance: dg.DagsterInstance) -> Path | None:
 
 
 def size_of(folder: Path) -> int:
-    return sum(path.lstat().st_size for path in folder.rglob("*") if path.is_file())
+    total = 0
+    for path in folder.rglob("*"):
+        with suppress(FileNotFoundError):
+            total += path.lstat().st_size if path.is_file() else 0
+    return total
 
 
 def _is_run_id(name: str) -> bool:

@@ -235,18 +235,6 @@ def test_a_next_cursor_on_an_empty_page_is_not_followed(tmp_path: Path) -> None:
         scene.assert_each_once()
 
 
-@row("flicker-26", behaviour="null, empty and absent all end the walk, and so does a cursor that was there before")
-@pytest.mark.parametrize("cursors", [["after-0"], ["after-0", "after-1"]])
-def test_a_repeated_cursor_ends_the_walk(tmp_path: Path, cursors: list[str]) -> None:
-    with plain_scene(tmp_path) as scene:
-        scene.emit(8)
-        always_next(scene, cursors)
-        scene.poll()
-        assert scene.vendor.requests <= 5
-        scene.poll()
-        scene.assert_each_once()
-
-
 @row("helr-5", behaviour="an empty page ends the walk, whatever link or cursor it offers")
 def test_oktas_endless_next_link_costs_one_request_a_poll(tmp_path: Path) -> None:
     with okta_scene(tmp_path) as scene:

@@ -232,8 +232,8 @@ def test_a_quiet_poll_is_complete_and_writes_nothing_it_need_not(tmp_path: Path)
         assert _registry_file(scene).stat().st_mtime_ns == before
 
 
-@row("helr-8", behaviour="")
-def test_an_expired_next_link_falls_back_to_the_time(tmp_path: Path) -> None:
+@row("helr-8", behaviour="the walk starts again from the position's time, and ids recognise what is there")
+def test_oktas_expired_next_link_falls_back_to_the_time(tmp_path: Path) -> None:
     with okta_scene(tmp_path) as scene:
         scene.emit(5, seconds_ago=0)
         scene.clock.now_s += 1

@@ -9,11 +9,13 @@ import dagster as dg
 import pytest
 
 from flicker_dagster.config.load import load_config
-from flicker_dagster.orchestration import names
+from flicker_dagster.errors import StateError
+from flicker_dagster.orchestration import maintenance, names
 from flicker_dagster.orchestration.factory import build_definitions
 from flicker_dagster.orchestration.maintenance import ABANDONED_S, JOB, remove_untracked
 from flicker_dagster.orchestration.settings import Settings
 from flicker_dagster.orchestration.verified import due_windows
+from flicker_dagster.pipeline.work import SourceWork
 from flicker_dagster_tests.orchestration.month import DAYS, Day, Month
 
 pytestmark = pytest.mark.timeout(240)
@@ -89,3 +91,21 @@ def test_the_job_runs_by_its_own_schedule_and_says_what_it_removed(tmp_path: Pat
         [output] = [event for event in result.all_events if event.is_successful_output]
         assert result.success
         assert output.step_output_data.metadata["runs"].value == 0
+
+
+def test_a_broken_source_keeps_no_other_from_being_maintained(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    month = Month(tmp_path, window="day")
+    looked_at: list[str] = []
+
+    def prune(_instance: object, work: SourceWork, _retention_ms: int) -> int:
+        looked_at.append(work.source.name)
+        if len(looked_at) == 1:
+            raise StateError("its ledger is damaged")
+        return 3
+
+    monkeypatch.setattr(maintenance, "prune_ledger", prune)
+    works = [month.work(), month.work()]
+    with pytest.raises(dg.Failure, match="its ledger is damaged") as failed:
+        maintenance.maintain(month.instance, month.config, works, now_s=month.now_s)
+    assert len(looked_at) == 2
+    assert failed.value.metadata["ledger shards"].value == 3
