@@ -62,6 +62,8 @@ def test_dead_runs_are_found_and_their_slots_freed(instance: dg.DagsterInstance)
     assert instance.run_monitoring_enabled
     assert instance.run_monitoring_settings["free_slots_after_run_end_seconds"] == 60
     assert instance.run_monitoring_max_runtime_seconds == 7200
+    longest_hold_s = instance.run_monitoring_start_timeout_seconds + instance.run_monitoring_poll_interval_seconds
+    assert longest_hold_s <= 120, "so long does a run that nobody launched hold its source"
 
 
 def test_failed_runs_are_not_retried_as_a_whole(instance: dg.DagsterInstance) -> None:
