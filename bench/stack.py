@@ -64,7 +64,8 @@ class Stack:
 
     def __init__(self, home: Path, *, ui: bool) -> None:
         self.home = home
-        self._command = [sys.executable, "-m", "flicker_dagster.cli.main", "-c", str(home / "config.yaml"), "--track"]
+        flicker = str(Path(sys.executable).with_name("flicker"))
+        self._command = [flicker, "-c", str(home / "config.yaml"), "--track"]
         self._command += ["--state-dir", str(home), "--work-dir", str(home)]
         self._command += ["--port", str(free_port())] if ui else ["--no-ui"]
 
