@@ -10,10 +10,10 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.set-up
 
 .DEFAULT_GOAL := help
-.PHONY: help setup test demo chaos bench lint types reference conformance image clean
+.PHONY: help setup test demo chaos bench bench-big lint types reference conformance image clean
 
 help: ## this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 setup: $(STAMP) ## create .venv with Flicker and the developers' tools; does nothing when up to date
 
@@ -41,7 +41,7 @@ chaos: setup ## kills, outages and whims for DURATION seconds, then the count of
 	$(BIN)/python -m flicker_dagster_tests.chaos $(if $(SEED),--seed $(SEED)) $(if $(DURATION),--duration $(DURATION))
 
 # The rivals' dependencies collide with ours and with each other's: each has an environment of its own.
-bench: setup ## CPU, memory and latency beside the rivals'; ONLY=hot,big EVENTS=200000
+bench: setup ## CPU, memory and latency beside the rivals'; ONLY=hot,big EVENTS=200000 ROUNDS=3
 	@for peer in floor dlt airbyte grove; do \
 	  home=.venv-bench/$$peer; \
 	  test -f $$home/.set-up && continue; \
@@ -50,7 +50,10 @@ bench: setup ## CPU, memory and latency beside the rivals'; ONLY=hot,big EVENTS=
 	    $(BIN)/python -m pip --python $$home/bin/python install --quiet --disable-pip-version-check --group bench-$$peer && \
 	    touch $$home/.set-up; } || echo "$$peer could not be installed and is left out" >&2; \
 	done
-	$(BIN)/python -m bench $(if $(ONLY),--only $(ONLY)) $(if $(EVENTS),--events $(EVENTS))
+	$(BIN)/python -m bench $(if $(ONLY),--only $(ONLY)) $(if $(EVENTS),--events $(EVENTS)) $(if $(ROUNDS),--rounds $(ROUNDS))
+
+bench-big: ## ten million events in one process: does memory grow?
+	@$(MAKE) --no-print-directory bench ONLY=big
 
 lint: setup ## style
 	$(BIN)/ruff check .

@@ -45,6 +45,7 @@ def fleet(_events: int) -> Iterator[Row]:
             "RSS MB": round(peak_rss),
             "PSS MB": round(peak_pss),
             "tick gap s median/max": f"{statistics.median(late):.1f}/{max(late):.1f}" if late else "-",
+            "CPU ms a tick, all in all": round(used * INTERVAL_S / SOURCES * 1000),
             "events": events,
         }
         target = "≤ 50 %" if busy else f"≤ 10 %, ≤ {700 if ui else 450} MB"

@@ -5,9 +5,9 @@ from __future__ import annotations
 import json
 import os
 import shutil
-import socket
+import subprocess
+import sys
 import tempfile
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from bench.measure import cpu_s, descendants, memory_mb
+from flicker_dagster.cli.supervise import free_port
 from flicker_dagster.orchestration.run_socket import RunServerGone, ask, socket_path
 
 
@@ -59,34 +60,29 @@ class Usage:
 
 
 class Stack:
-    """`flicker` as in the foreground, within this process; its children are what is measured."""
+    """The command `flicker` in the foreground, as a context manager."""
 
     def __init__(self, home: Path, *, ui: bool) -> None:
-        from flicker_dagster.cli.supervise import Supervisor
-        from flicker_dagster.orchestration.settings import Settings
-
-        with socket.create_server(("127.0.0.1", 0)) as probe:
-            port = probe.getsockname()[1]
-        settings = Settings(config_path=str(home / "config.yaml"), state_dir=str(home), work_dir=str(home))
         self.home = home
-        self.supervisor = Supervisor(settings, port=port if ui else None)
+        flicker = str(Path(sys.executable).with_name("flicker"))
+        self._command = [flicker, "-c", str(home / "config.yaml"), "--track"]
+        self._command += ["--state-dir", str(home), "--work-dir", str(home)]
+        self._command += ["--port", str(free_port())] if ui else ["--no-ui"]
 
     def __enter__(self) -> Stack:
-        self.supervisor.start()
-        self._watch = threading.Thread(target=self.supervisor.watch, daemon=True)
-        self._watch.start()
+        self._log = (self.home / "log").open("wb")
+        self._flicker = subprocess.Popen(self._command, stdout=self._log, stderr=subprocess.STDOUT)
         return self
 
     def __exit__(self, *_: object) -> None:
-        self.supervisor.stop()
-        self._watch.join()
+        self._flicker.terminate()
+        self._flicker.wait(90)
+        self._log.close()
 
     def usage(self) -> Usage:
-        """The children, what they started, and the run server, which is in a session of its own."""
-        pids = set()
-        for child in self.supervisor.children:
-            if child.process is not None:
-                pids |= {child.process.pid, *descendants(child.process.pid)}
+        """Of the supervisor, what it started, and the run server, which is in a session of its own."""
+        assert self._flicker.poll() is None, (self.home / "log").read_text()[-2000:]
+        pids = {self._flicker.pid, *descendants(self._flicker.pid)}
         server = run_server_pid(self.home)
         if server is not None:
             pids |= {server, *descendants(server)}
