@@ -99,7 +99,14 @@ class PageDecoder:
         answer = self._envelope_decoder.decode(body)
         getters = self._envelope.getters
         fields = {path: getters[split_path(path)](answer) for path in self._fields}
-        return getters[self._root](answer) or [], fields
+        events = getters[self._root](answer)
+        if events is None and not self.source.results_optional and not self._envelope.holds(self._root, answer):
+            # A wrong path, or an error in a 200, must not pass for a quiet vendor: sweeps would certify its windows.
+            raise msgspec.DecodeError(
+                f"results_field {self.source.results_field!r} is not in it; set results_optional if the vendor leaves it "
+                "out where there are no events"
+            )
+        return events or [], fields
 
     def _ids_and_times(self, events: list, text: bytes) -> tuple[list[bytes], list[int | None]]:
         """`text` is read a second time, for nothing but ids and times: cheaper than reading event by event."""

@@ -59,6 +59,14 @@ class Reader:
             return [self.getters[parts](row) for row in rows]
         return [None if value is UNSET else value for value in values] if UNSET in values else values
 
+    def holds(self, parts: tuple[str, ...], value: Any) -> bool:
+        """Is there anything at a path of a decoded struct, if only null?"""
+        for name in self._names[parts]:
+            if value is None or value is UNSET:
+                return False
+            value = getattr(value, name)
+        return value is not UNSET
+
     def _struct(self, tree: dict[str, Any], name: str, above: tuple[str, ...]) -> type[msgspec.Struct]:
         fields, rename = [], {}
         for number, (key, leaf) in enumerate(tree.items()):

@@ -201,6 +201,10 @@ class SourceConfig(Record):
     )
 
     results_field: FieldPath = ""
+    results_optional: bool = Field(
+        default=False,
+        description="the vendor leaves results_field out where there are no events; otherwise its absence is an error",
+    )
     error_field: FieldPath | None = Field(default=None, description="a non-empty value here in a 200 is an error")
     id_field: FieldPath | list[FieldPath] | None = None
     equal_rows: Literal["same", "distinct"] = Field(

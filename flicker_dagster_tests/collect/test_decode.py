@@ -242,9 +242,17 @@ def test_elements_that_are_no_objects_are_events_too() -> None:
     assert page.times_ms == [None] * 5
 
 
-@pytest.mark.parametrize("body", [b'{"items":[]}', b'{"items":null}', b'{"other":1}', b"{}"])
+@pytest.mark.parametrize("body", [b'{"items":[]}', b'{"items":null}'])
 def test_no_results_are_an_empty_page(body: bytes) -> None:
     assert decode(body, results_field="items").events == []
+
+
+@pytest.mark.parametrize("body", [b'{"other":1}', b"{}", b'{"ok":false,"error":"no access"}', b'{"data":null}'])
+def test_results_that_are_not_there_are_an_error_unless_the_vendor_is_known_to_leave_them_out(body: bytes) -> None:
+    for path in ("items", "data.items"):
+        with pytest.raises(BadAnswer, match=rf"results_field '{path}' is not in it"):
+            decode(body, results_field=path)
+        assert decode(body, results_field=path, results_optional=True).events == []
 
 
 BAD = [
