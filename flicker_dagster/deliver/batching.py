@@ -116,9 +116,13 @@ class Batcher:
     def _room_for(self, events: Sequence[Buffer], at: int) -> int:
         """How many of the events from `at` on fit; a lone event larger than the limit makes a batch of its own."""
         wanted = min(len(events) - at, self._max_events - len(self._events))
+        sizes = list(map(len, map(memoryview, events[at : at + wanted])))
         size = self._bytes
+        if size + sum(sizes) + wanted * OVERHEAD_BYTES <= self._max_bytes:
+            self._bytes = size + sum(sizes) + wanted * OVERHEAD_BYTES
+            return wanted
         for count in range(wanted):
-            grown = size + len(memoryview(events[at + count])) + OVERHEAD_BYTES
+            grown = size + sizes[count] + OVERHEAD_BYTES
             if grown > self._max_bytes and (count or self._events):
                 self._bytes = size
                 return count
