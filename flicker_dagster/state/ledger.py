@@ -9,13 +9,16 @@ from typing import NamedTuple
 from flicker_dagster.errors import WriteConflict
 from flicker_dagster.failpoints import reach
 from flicker_dagster.state.conflicts import attempts
-from flicker_dagster.state.digests import DigestSet, split
+from flicker_dagster.state.digests import SIZE, DigestSet, split
 from flicker_dagster.state.names import file_safe, from_file_safe
 from flicker_dagster.state.shards import ShardCache, decode_shard, encode_shard
 from flicker_dagster.state.stores import UNCHANGED, Store, Stored
 
 #: Digests held in memory by one Ledger, over all its shards: at most some 50 MB, where all of them are small.
 MAX_CACHED_DIGESTS = 500_000
+
+#: Digests looked at at once by a merge.
+_PORTION = 1 << 15
 
 
 class _Shard(NamedTuple):
@@ -91,10 +94,8 @@ class Ledger:
         key = self._key(window)
         for _ in attempts(self._store.describe(key)):
             shard = self._shard(window)
-            wanted = split(blob)
-            unknown = dict.fromkeys(wanted[i] for i in shard.digests.unknown(wanted))
-            there = set(wanted).difference(unknown) if len(unknown) < len(wanted) else set()
-            new = b"".join(unknown)
+            fresh, there = _apart(shard.digests, blob)
+            new = fresh.blob()
             if not new:
                 return there
             data = encode_shard(shard.digests.blob() + new)
@@ -155,3 +156,16 @@ class Ledger:
 
     def _key(self, window: str) -> str:
         return self._prefix + file_safe(window)
+
+
+def _apart(known: DigestSet, blob: bytes) -> tuple[DigestSet, set[bytes]]:
+    """Concatenated digests, told apart: those that are new, and those already known. In portions, so that an hour of
+    hundreds of thousands does not stand in memory as single objects."""
+    fresh, there = DigestSet(), set()
+    for start in range(0, len(blob), _PORTION * SIZE):
+        wanted = split(blob[start : start + _PORTION * SIZE])
+        unknown = [wanted[i] for i in known.unknown(wanted)]
+        if len(unknown) < len(wanted):
+            there.update(set(wanted).difference(unknown))
+        fresh.add_many(b"".join(unknown))
+    return fresh, there
