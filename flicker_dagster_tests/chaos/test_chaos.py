@@ -79,7 +79,7 @@ def test_a_gate_that_refuses_takes_no_connection_until_it_opens() -> None:
         behind.close()
 
 
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(600)
 def test_a_short_night_of_chaos(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in [name for name in os.environ if name.startswith("AWS_")]:
         monkeypatch.delenv(name)

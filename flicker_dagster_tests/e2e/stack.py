@@ -19,7 +19,7 @@ from flicker_dagster.orchestration.settings import Settings
 from flicker_dagster.simulator.world import World, is_listed
 
 #: Generous: the machine may be busy, and waiting ends as soon as the condition holds.
-PATIENCE_S = 90
+PATIENCE_S = 180
 
 
 class Stack:

@@ -11,7 +11,7 @@ import pytest
 from flicker_dagster.simulator.world import World
 from flicker_dagster_tests.e2e.stack import Stack, a_stack
 
-pytestmark = pytest.mark.timeout(300)
+pytestmark = pytest.mark.timeout(600)
 
 QUICK_RETRY = {"max_retries": 1, "initial_delay_ms": 200, "max_delay_ms": 400}
 

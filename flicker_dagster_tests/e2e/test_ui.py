@@ -13,7 +13,7 @@ from playwright.sync_api import Page, sync_playwright
 from flicker_dagster.simulator.world import World
 from flicker_dagster_tests.e2e.stack import Stack, a_stack
 
-pytestmark = pytest.mark.timeout(300)
+pytestmark = pytest.mark.timeout(600)
 
 BROWSER_FLAGS = [
     "--no-sandbox",
