@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
-from playwright.sync_api import Page
+from playwright.sync_api import Locator, Page, TimeoutError
 
 from flicker_dagster.cli.backfill import launch_backfill
 from flicker_dagster.pipeline.windows import HOUR_MS, window_at
@@ -47,10 +47,21 @@ def test_the_asset_page_shows_how_late_events_were_found_and_which_lookback_woul
     page.goto(f"{stack.url}/assets/github_audit_log?view=partitions&partition={window.key}")
     for number in ("lateness p50 s", "lateness p95 s", "lateness max s"):
         page.get_by_text(number).first.wait_for()
-    page.goto(f"{stack.url}/assets/github_audit_log?view=checks&checkDetail=complete")
-    words = f"{len(late)} were missing and have now been delivered; lookback_ms"
-    page.get_by_text(words).first.wait_for(timeout=90_000)  # the page polls, and slowly on a busy machine
+    words = page.get_by_text(f"{len(late)} were missing and have now been delivered; lookback_ms").first
+    stack.wait(
+        lambda: _shows(page, f"{stack.url}/assets/github_audit_log?view=checks&checkDetail=complete", words), "words"
+    )
     assert stack.world.siem.inbox("/github").twice == 0
+
+
+def _shows(page: Page, url: str, words: Locator) -> bool:
+    """Open the page afresh and give it a while: what it fetched too early it may not fetch again."""
+    page.goto(url)
+    try:
+        words.wait_for(timeout=20_000)
+    except TimeoutError:
+        return False
+    return True
 
 
 def _delivered_since(stack: Stack, since_ms: int) -> bool:

@@ -121,5 +121,7 @@ def test_the_documented_configuration_gives_one_asset_sensor_and_schedule_each(t
         assets
     )
     assert sorted(sensor.name for sensor in repository.sensor_defs) == sorted(f"{name}_live" for name in assets)
-    assert sorted(schedule.name for schedule in repository.schedule_defs) == sorted(f"{name}_sweep" for name in assets)
+    assert sorted(schedule.name for schedule in repository.schedule_defs) == sorted(
+        ["flicker_maintenance_daily", *(f"{name}_sweep" for name in assets)]
+    )
     dg.Definitions.validate_loadable(definitions)
