@@ -228,24 +228,25 @@ class _Fetch:
     def _walk(self, piece: Slice) -> str | None:
         """Read one slice to its end. Answers why it stopped early, or None."""
         walk = piece.walk
-        try:
-            return self._pages(piece, walk)
-        except CursorRejected as rejected:
-            if walk.cursor is None:
-                raise
-            # The vendor forgot the cursor: ask again by time; what was already delivered is recognised by its id.
-            log.warning("%s: %s; starting again from the position's time", self.work.source.name, rejected)
-            self.intake.tally.cursor_resets += 1
-            restart = start_of(self.work.source, self.state.frontier, walk, now_ms=self._now_ms())
-            return self._pages(piece, restart)
-        except _StoodInTheFuture as error:
-            # Our clock is ahead of the vendor's, so collection would begin after events that are still to come.
-            log.warning("%s: collection stood past the vendor's clock and goes on from there", self.work.source.name)
-            lowered = Position(last_timestamp=rfc3339_ms(error.vendor_now_ms), cursor=None)
-            self.state = msgspec.structs.replace(self.state, frontier=lowered, skew_ms=error.skew_ms)
-            lower_begin(self.work, error.vendor_now_ms)
-            restart = start_of(self.work.source, lowered, walk, now_ms=error.vendor_now_ms)
-            return self._pages(piece, restart)
+        while True:  # each restart takes away its own reason: the cursor, or a frontier in the future
+            try:
+                return self._pages(piece, walk)
+            except CursorRejected as rejected:
+                if walk.cursor is None:
+                    raise
+                # The vendor forgot the cursor: ask again by time; what was already delivered is recognised by its id.
+                log.warning("%s: %s; starting again from the position's time", self.work.source.name, rejected)
+                self.intake.tally.cursor_resets += 1
+                walk = start_of(self.work.source, self.state.frontier, walk, now_ms=self._now_ms())
+            except _StoodInTheFuture as error:
+                # Our clock is ahead of the vendor's, so collection would begin after events that are still to come.
+                log.warning(
+                    "%s: collection stood past the vendor's clock and goes on from there", self.work.source.name
+                )
+                lowered = Position(last_timestamp=rfc3339_ms(error.vendor_now_ms), cursor=None)
+                self.state = msgspec.structs.replace(self.state, frontier=lowered, skew_ms=error.skew_ms)
+                lower_begin(self.work, error.vendor_now_ms)
+                walk = start_of(self.work.source, lowered, walk, now_ms=error.vendor_now_ms)
 
     def _pages(self, piece: Slice, walk: WalkState) -> str | None:
         newest_ms = walk.newest_ms

@@ -22,7 +22,7 @@ from flicker_dagster_tests.chaos.verdict import Line, lines, show
 from flicker_dagster_tests.e2e.stack import Stack, a_stack
 from flicker_dagster_tests.outages.gate import Gate
 
-BUCKET = "company-logs"
+BUCKET = "chaos-logs"  # in one process all of moto's servers share their buckets
 #: At least one hour has closed, by our clock too where the vendors' is ahead: there is a window to read again.
 HISTORY_S = 7500
 REPORT_EVERY_S = 15

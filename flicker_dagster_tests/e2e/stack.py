@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import pytest
 import requests
@@ -102,10 +103,10 @@ class Stack:
 @contextmanager
 def a_stack(home: Path, world: World, **options: Any) -> Iterator[Stack]:
     """A started stack, stopped in the end. Secrets are set in the environment, as an operator would."""
-    os.environ.update(TOKENS, SIEM_ENDPOINT=world.siem.url)
-    stack = Stack(home, world, **options)
-    try:
-        stack.start()
-        yield stack
-    finally:
-        stack.stop()
+    with patch.dict(os.environ, {**TOKENS, "SIEM_ENDPOINT": world.siem.url}):
+        stack = Stack(home, world, **options)
+        try:
+            stack.start()
+            yield stack
+        finally:
+            stack.stop()
