@@ -12,7 +12,6 @@ import msgspec
 
 from flicker_dagster.collect.filters import EventFilter
 from flicker_dagster.collect.walk import walk as walk_pages
-from flicker_dagster.deliver.batching import Batcher
 from flicker_dagster.errors import CollectError, CursorRejected, NotClosed, RateLimited, SpoolFull
 from flicker_dagster.failpoints import reach
 from flicker_dagster.pipeline.begin import lower_begin
@@ -139,14 +138,7 @@ def _intake(
     window: Window | None = None,
     redeliver_until_ms: int | None = None,
 ) -> Intake:
-    destination = work.destination
-    batcher = Batcher(
-        source_name=work.source.name,
-        encode=destination.encode,
-        content_type=destination.content_type,
-        max_events=work.source.buffer_size,
-        max_bytes=destination.max_batch_bytes,
-    )
+    batcher = work.new_batcher()
     waiting = [work.spool.unit(name).known() for name in work.spool.units()]
     return Intake(
         known=Known(work.ledger, waiting, redeliver_until_ms=redeliver_until_ms),

@@ -12,7 +12,6 @@ import msgspec
 
 from flicker_dagster.collect.paths import lookup, split_path
 from flicker_dagster.config.models import SourceConfig
-from flicker_dagster.deliver.batching import Batcher
 from flicker_dagster.deliver.drain import drain
 from flicker_dagster.failpoints import reach
 from flicker_dagster.pipeline.windows import shard_of
@@ -121,14 +120,7 @@ class _Refused:
 
 
 def _batches(work: SourceWork, letters: list[DeadLetter]) -> list[Batch]:
-    destination = work.destination
-    batcher = Batcher(
-        source_name=work.source.name,
-        encode=destination.encode,
-        content_type=destination.content_type,
-        max_events=work.source.buffer_size,
-        max_bytes=destination.max_batch_bytes,
-    )
+    batcher = work.new_batcher()
     batches: list[Batch] = []
     for letter in letters:
         time_ms = event_time_ms(work.source, letter.event)

@@ -9,6 +9,7 @@ from types import TracebackType
 
 from flicker_dagster.collect.client import VendorClient
 from flicker_dagster.config.models import SourceConfig
+from flicker_dagster.deliver.batching import Batcher
 from flicker_dagster.deliver.destinations import Destination, open_destination
 from flicker_dagster.state.dead_letters import DeadLetters
 from flicker_dagster.state.layout import StateLayout
@@ -77,6 +78,16 @@ class SourceWork:
     @property
     def live(self) -> SpoolUnit:
         return self.spool.unit(LIVE)
+
+    def new_batcher(self) -> Batcher:
+        """Cuts events into batches as this source's destination wants them."""
+        return Batcher(
+            source_name=self.source.name,
+            encode=self.destination.encode,
+            content_type=self.destination.content_type,
+            max_events=self.source.buffer_size,
+            max_bytes=self.destination.max_batch_bytes,
+        )
 
     def now_ms(self) -> int:
         return int(self.clock() * 1000)
