@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import dagster as dg
 
 from flicker_dagster.config.models import SourceConfig
-from flicker_dagster.orchestration import names
+from flicker_dagster.orchestration import internals, names
 from flicker_dagster.orchestration.verified import Look
 from flicker_dagster.pipeline.deliver import LiveReport
 from flicker_dagster.types import Window
@@ -30,11 +31,9 @@ def check_specs(source: SourceConfig) -> list[dg.AssetCheckSpec]:
     ]
 
 
-def complete_check(source: SourceConfig, looks: list[Look], *, gaps: list[Window]) -> dg.AssetCheckResult | None:
+def complete_check(source: SourceConfig, looks: list[Look], *, gaps: list[Window]) -> dg.AssetCheckResult:
     """What sweeps found in these looks at windows: of this run and, so that a late finding stays in sight while clean
-    windows are swept, of the last day. None if there were none and nothing is lost."""
-    if not looks:
-        return None
+    windows are swept, of the last day."""
     swept = {look.key: look for look in sorted(looks, key=lambda look: look.at_ms)}
     seen = sum(look.seen for look in swept.values())
     late = sum(look.late for look in looks) if source.live else 0  # without a tail, sweeps are how events come
@@ -50,14 +49,22 @@ def complete_check(source: SourceConfig, looks: list[Look], *, gaps: list[Window
         )
     if gaps:
         words += f". Gap: {_some([window.key for window in gaps])} were never verified and are no longer kept"
-    return dg.AssetCheckResult(
-        asset_key=dg.AssetKey(source.asset_name),
-        check_name=names.CHECK_COMPLETE,
+    return _complete_result(
+        source,
         passed=late == 0 and not gaps,
         severity=dg.AssetCheckSeverity.ERROR if gaps else dg.AssetCheckSeverity.WARN,
         description=words,
         metadata={"late": late, "seen": seen, "windows": len(swept), "gaps": len(gaps)},
     )
+
+
+def _complete_key(source: SourceConfig) -> dg.AssetCheckKey:
+    return dg.AssetCheckKey(dg.AssetKey(source.asset_name), names.CHECK_COMPLETE)
+
+
+def _complete_result(source: SourceConfig, **found: Any) -> dg.AssetCheckResult:
+    key = _complete_key(source)
+    return dg.AssetCheckResult(asset_key=key.asset_key, check_name=key.name, **found)
 
 
 def _windows(keys: list[str]) -> str:
@@ -72,9 +79,8 @@ def gap_check(source: SourceConfig, report: LiveReport) -> dg.AssetCheckResult |
     """A live run that began further back than the vendor keeps events has lost what lies between: say so."""
     if not report.tally.gap_ms:
         return None
-    return dg.AssetCheckResult(
-        asset_key=dg.AssetKey(source.asset_name),
-        check_name=names.CHECK_COMPLETE,
+    return _complete_result(
+        source,
         passed=False,
         severity=dg.AssetCheckSeverity.ERROR,
         description=(
@@ -82,6 +88,17 @@ def gap_check(source: SourceConfig, report: LiveReport) -> dg.AssetCheckResult |
             f"{report.tally.gap_ms / 3_600_000:.1f} hours after that, and they cannot be collected"
         ),
         metadata={"gap s": report.tally.gap_ms / 1000},
+    )
+
+
+def last_finding(instance: dg.DagsterInstance, source: SourceConfig) -> dg.AssetCheckResult:
+    """What the last sweep found, once more. Dagster shows a check beside the latest materialisation only: a live run
+    that left it out would hide the finding behind "skipped" or "not evaluated"."""
+    found = internals.last_evaluation(instance, _complete_key(source))
+    if found is None:
+        return _complete_result(source, passed=True, description="no window has been swept yet")
+    return _complete_result(
+        source, passed=found.passed, severity=found.severity, description=found.description, metadata=found.metadata
     )
 
 

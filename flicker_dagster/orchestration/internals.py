@@ -70,6 +70,16 @@ def capture_interrupts() -> Any:
     return capture()
 
 
+def last_evaluation(instance: dg.DagsterInstance, key: dg.AssetCheckKey) -> dg.AssetCheckEvaluation | None:
+    """The newest evaluation of a check; runs that planned one and failed before it do not count."""
+    from dagster._core.storage.asset_check_execution_record import COMPLETED_ASSET_CHECK_EXECUTION_RECORD_STATUSES
+
+    records = instance.event_log_storage.get_asset_check_execution_history(
+        key, limit=1, status=COMPLETED_ASSET_CHECK_EXECUTION_RECORD_STATUSES
+    )
+    return records[0].evaluation if records else None
+
+
 def stored_cursor(context: dg.SensorEvaluationContext) -> str | None:
     """The sensor's cursor as it is stored at this moment, which an operator may have edited since the tick began."""
     for state in context.instance.all_instigator_state():

@@ -12,7 +12,7 @@ import dagster as dg
 from flicker_dagster.config.models import SourceConfig
 from flicker_dagster.errors import DeliverError
 from flicker_dagster.orchestration import names
-from flicker_dagster.orchestration.checks import complete_check, delivered_check, gap_check
+from flicker_dagster.orchestration.checks import complete_check, delivered_check, gap_check, last_finding
 from flicker_dagster.orchestration.metadata import live_metadata, window_metadata
 from flicker_dagster.orchestration.resources import FlickerState
 from flicker_dagster.orchestration.retries import as_dagster, retry_policy
@@ -69,7 +69,7 @@ def build_deliver(source: SourceConfig) -> dg.OpDefinition:
         ins={"fetched": dg.In(dg.Nothing)},
         out={
             "result": dg.Out(dg.Nothing),
-            names.CHECK_COMPLETE: dg.Out(is_required=False),
+            names.CHECK_COMPLETE: dg.Out(),
             names.CHECK_DELIVERED: dg.Out(),
         },
         retry_policy=retry_policy(source.retry),
@@ -78,29 +78,25 @@ def build_deliver(source: SourceConfig) -> dg.OpDefinition:
     )
     def deliver(context: dg.AssetExecutionContext, flicker: FlickerState) -> Iterator[dg.Output | dg.AssetCheckResult]:
         op_context = context.op_execution_context
-        check = None
         with as_dagster(op_context, source), flicker.work(source) as work, work.spool.lock(wait_s=LOCK_WAIT_S):
             if _is_window_run(op_context):
                 reports = [deliver_window(work, window_of_key(source, key)) for key in op_context.partition_keys]
                 for report in reports:
                     context.add_asset_metadata(window_metadata(report), partition_key=report.window.key)
-                check = _complete(context.instance, work, reports)
+                complete = _complete(context.instance, work, reports)
             else:
                 live = deliver_live(work)
                 context.add_asset_metadata(live_metadata(live, now_ms=work.now_ms()))
-                check = gap_check(source, live)
+                complete = gap_check(source, live) or last_finding(context.instance, source)
             dead_letters = work.dead_letters.count()
         yield dg.Output(None, "result")
-        if check is not None:
-            yield check
+        yield complete
         yield delivered_check(source, dead_letters)
 
     return deliver
 
 
-def _complete(
-    instance: dg.DagsterInstance, work: SourceWork, reports: list[WindowReport]
-) -> dg.AssetCheckResult | None:
+def _complete(instance: dg.DagsterInstance, work: SourceWork, reports: list[WindowReport]) -> dg.AssetCheckResult:
     """The check over this run's windows and the recorded ones. Windows from before collection began are a backfill."""
     began_ms = begun_ms(work)
     own = [
@@ -109,7 +105,7 @@ def _complete(
         if began_ms is not None and report.window.start_ms >= began_ms
     ]
     if not own:
-        return None
+        return last_finding(instance, work.source)
     recorded = recent_looks(instance, work.source, work)
     return complete_check(work.source, own + recorded, gaps=gaps(instance, work.source, work))
 

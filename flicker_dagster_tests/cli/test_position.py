@@ -10,15 +10,15 @@ import pytest
 
 from flicker_dagster.config.load import load_config
 from flicker_dagster.config.models import SourceConfig
+from flicker_dagster.orchestration import names
 from flicker_dagster.orchestration.cursor import parse_cursor
-from flicker_dagster.orchestration.factory import build_source
-from flicker_dagster.orchestration.resources import FlickerState
 from flicker_dagster.orchestration.sensor import tick
 from flicker_dagster.orchestration.settings import Settings
 from flicker_dagster.pipeline.work import SourceWork
 from flicker_dagster.times import parse_time_ms
 from flicker_dagster.types import Position
 from flicker_dagster_tests.cli.scene import Scene
+from flicker_dagster_tests.orchestration.built import definitions_of
 
 OKTA = "okta-audit-logs"
 HOUR_MS = 3_600_000
@@ -34,11 +34,8 @@ class Tail:
         settings = Settings(str(scene.config_path), state_dir=work, work_dir=work)
         self.scene, self.instance = scene, instance
         self.source: SourceConfig = load_config(str(scene.config_path)).sources[0]
-        built = build_source(self.source, settings)
-        definitions = dg.Definitions(
-            assets=[built.asset], jobs=[built.job], resources={"flicker": FlickerState.of(settings)}
-        )
-        self.job = definitions.resolve_job_def(built.job.name)
+        definitions = definitions_of(self.source, settings)
+        self.job = definitions.resolve_job_def(names.job_name(self.source))
         self.cursor: str | None = None
         self.requests: list[dg.RunRequest] = []
 

@@ -43,6 +43,8 @@ def test_the_asset_page_shows_how_late_events_were_found_and_which_lookback_woul
     launch_backfill(stack.url, GITHUB, [window.key], redeliver=False)
     stack.wait(lambda: set(late) <= set(stack.world.siem.ids("/github")), "the window's run delivers them")
     stack.wait(lambda: _checked(stack), "the check was evaluated")
+    newer = emitter.now_ms()
+    stack.wait(lambda: _delivered_since(stack, newer), "a live run has come after it")
 
     page.goto(f"{stack.url}/assets/github_audit_log?view=partitions&partition={window.key}")
     for number in ("lateness p50 s", "lateness p95 s", "lateness max s"):

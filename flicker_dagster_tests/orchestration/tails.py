@@ -11,11 +11,10 @@ import dagster as dg
 import pytest
 
 from flicker_dagster.orchestration import names
-from flicker_dagster.orchestration.factory import build_source
 from flicker_dagster.orchestration.resources import FlickerState
 from flicker_dagster.orchestration.sensor import tick
-from flicker_dagster.orchestration.settings import Settings
 from flicker_dagster_tests.conformance.harness import Scene, plain_scene
+from flicker_dagster_tests.orchestration.built import job_of
 
 TAGS = {names.SOURCE_TAG: "plain", names.MODE_TAG: names.LIVE}
 
@@ -25,12 +24,7 @@ class Tail:
 
     def __init__(self, scene: Scene, instance: dg.DagsterInstance) -> None:
         self.scene, self.instance = scene, instance
-        settings = Settings(state_dir=str(scene.directory / "state"), work_dir=str(scene.directory / "work"))
-        built = build_source(scene.source, settings)
-        definitions = dg.Definitions(
-            assets=[built.asset], jobs=[built.job], resources={"flicker": FlickerState.of(settings)}
-        )
-        self.job = definitions.resolve_job_def(built.job.name)
+        self.job = job_of(scene)
         self.cursor: str | None = None
 
     def look(self) -> dg.SensorResult:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import dagster as dg
 import pytest
+from dagster._core.storage.asset_check_execution_record import AssetCheckExecutionRecordStatus
 
 from flicker_dagster.orchestration import names
 from flicker_dagster.pipeline.windows import HOUR_MS
@@ -40,6 +41,15 @@ def complete(sweeper: Sweeper) -> tuple[bool, str]:
     assert record.event.dagster_event is not None
     found = record.event.dagster_event.asset_check_evaluation_data
     return found.passed, found.description or ""
+
+
+def shown(sweeper: Sweeper) -> AssetCheckExecutionRecordStatus | None:
+    """The status on the asset's page: of the last evaluation, if it is of the latest materialisation."""
+    key = dg.AssetCheckKey(dg.AssetKey("plain"), names.CHECK_COMPLETE)
+    latest = sweeper.instance.event_log_storage.get_latest_asset_check_execution_by_key([key])[key]
+    newest = sweeper.instance.get_latest_materialization_event(key.asset_key)
+    assert newest is not None
+    return latest.status if latest.run_id == newest.run_id else None
 
 
 def hour(scene: Scene, *, live: int, late: int, late_s: int = 1_200) -> str:
@@ -108,3 +118,46 @@ def test_a_window_shipped_again_by_order_was_not_missing(scene: Scene, sweeper: 
     assert set(scene.received().values()) == {2}
     passed, words = complete(sweeper)
     assert passed, words
+
+
+def test_live_runs_leave_the_last_finding_in_sight(scene: Scene, sweeper: Sweeper) -> None:
+    late = hour(scene, live=1, late=2)
+    scene.clock.now_s += 900
+    sweeper.run()
+    scene.emit(3)
+    assert sweeper.job.execute_in_process(instance=sweeper.instance).success
+    passed, words = complete(sweeper)
+    assert not passed
+    assert words.endswith(f"They were in {late}")
+    assert shown(sweeper) is AssetCheckExecutionRecordStatus.FAILED
+
+
+def test_a_backfill_of_older_windows_leaves_it_in_sight_too(scene: Scene, sweeper: Sweeper) -> None:
+    late = hour(scene, live=1, late=2)
+    scene.clock.now_s += 900
+    sweeper.run()
+    older = scene.key_of(scene.clock.now_ms - 6 * HOUR_MS)
+    assert sweeper.job.execute_in_process(instance=sweeper.instance, partition_key=older).success
+    assert shown(sweeper) is AssetCheckExecutionRecordStatus.FAILED
+    assert late in complete(sweeper)[1]
+
+
+def test_a_live_run_says_so_where_nothing_has_been_swept_yet(scene: Scene, sweeper: Sweeper) -> None:
+    scene.emit(3)
+    assert sweeper.job.execute_in_process(instance=sweeper.instance).success
+    passed, words = complete(sweeper)
+    assert passed
+    assert words == "no window has been swept yet"
+
+
+def test_a_failed_run_is_not_taken_for_the_last_finding(scene: Scene, sweeper: Sweeper) -> None:
+    late = hour(scene, live=1, late=2)
+    scene.clock.now_s += 900
+    sweeper.run()
+    scene.emit(1)
+    scene.siem.faults.plan("401", count=None)
+    assert not sweeper.job.execute_in_process(instance=sweeper.instance, raise_on_error=False).success
+    scene.siem.faults.clear()
+    assert sweeper.job.execute_in_process(instance=sweeper.instance).success
+    assert shown(sweeper) is AssetCheckExecutionRecordStatus.FAILED
+    assert late in complete(sweeper)[1]

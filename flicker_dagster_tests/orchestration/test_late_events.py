@@ -10,13 +10,12 @@ import dagster as dg
 import pytest
 
 from flicker_dagster.config.models import SweepConfig
-from flicker_dagster.orchestration.factory import build_source
 from flicker_dagster.orchestration.resources import FlickerState
-from flicker_dagster.orchestration.settings import Settings
 from flicker_dagster.orchestration.verified import due_windows, gaps
 from flicker_dagster.pipeline.windows import HOUR_MS
 from flicker_dagster.simulator.plain import Shape
 from flicker_dagster_tests.conformance.harness import Clock, Scene, plain_scene
+from flicker_dagster_tests.orchestration.built import job_of
 
 pytestmark = pytest.mark.timeout(300)
 
@@ -30,12 +29,7 @@ class Sweeper:
 
     def __init__(self, scene: Scene, instance: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch) -> None:
         self.scene, self.instance = scene, instance
-        settings = Settings(state_dir=str(scene.directory / "state"), work_dir=str(scene.directory / "work"))
-        built = build_source(scene.source, settings)
-        definitions = dg.Definitions(
-            assets=[built.asset], jobs=[built.job], resources={"flicker": FlickerState.of(settings)}
-        )
-        self.job = definitions.resolve_job_def(built.job.name)
+        self.job = job_of(scene)
         monkeypatch.setattr(FlickerState, "work", lambda _self, _source: scene.work())
 
     def run(self) -> list[str]:

@@ -11,25 +11,19 @@ import pytest
 
 from flicker_dagster.config.models import RetryConfig
 from flicker_dagster.orchestration import names
-from flicker_dagster.orchestration.factory import build_source
 from flicker_dagster.orchestration.resources import FlickerState
-from flicker_dagster.orchestration.settings import Settings
 from flicker_dagster.pipeline.deliver import waiting_events
 from flicker_dagster.pipeline.windows import HOUR_MS, window_at
 from flicker_dagster_tests.conformance.harness import Clock, Scene, plain_scene
+from flicker_dagster_tests.orchestration.built import job_of
 
 
 class Runs:
     """The source's own job, executed in this process."""
 
     def __init__(self, scene: Scene, instance: dg.DagsterInstance) -> None:
-        settings = Settings(state_dir=str(scene.directory / "state"), work_dir=str(scene.directory / "work"))
-        built = build_source(scene.source, settings)
-        definitions = dg.Definitions(
-            assets=[built.asset], jobs=[built.job], resources={"flicker": FlickerState.of(settings)}
-        )
         self.scene, self.instance = scene, instance
-        self.job = definitions.resolve_job_def(built.job.name)
+        self.job = job_of(scene)
 
     def run(self, **options: Any) -> dg.ExecuteInProcessResult:
         return self.job.execute_in_process(instance=self.instance, raise_on_error=False, **options)

@@ -8,28 +8,19 @@ import dagster as dg
 import msgspec
 import pytest
 
-from flicker_dagster.orchestration.factory import build_source
-from flicker_dagster.orchestration.resources import FlickerState
-from flicker_dagster.orchestration.settings import Settings
+from flicker_dagster.orchestration import names
 from flicker_dagster.orchestration.verified import due_windows
 from flicker_dagster.pipeline.windows import HOUR_MS
 from flicker_dagster_tests.conformance.harness import Scene, plain_scene
+from flicker_dagster_tests.orchestration.built import definitions_of, settings_of
 
 pytestmark = pytest.mark.timeout(120)
 
 
 def _tick(scene: Scene, instance: dg.DagsterInstance) -> list[dg.RunRequest]:
-    settings = Settings(state_dir=str(scene.directory / "state"), work_dir=str(scene.directory / "work"))
-    built = build_source(scene.source, settings)
-    definitions = dg.Definitions(
-        assets=[built.asset],
-        jobs=[built.job],
-        schedules=[built.schedule],
-        resources={"flicker": FlickerState.of(settings)},
-    )
-    repository = definitions.get_repository_def()
+    repository = definitions_of(scene.source, settings_of(scene)).get_repository_def()
     context = dg.build_schedule_context(instance=instance, repository_def=repository)
-    schedule = repository.get_schedule_def(built.schedule.name)
+    schedule = repository.get_schedule_def(names.schedule_name(scene.source))
     return list(schedule.evaluate_tick(context).run_requests or [])
 
 

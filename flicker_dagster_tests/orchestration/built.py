@@ -1,0 +1,30 @@
+"""What the factory builds for the one source of a scene, as Dagster loads it."""
+
+from __future__ import annotations
+
+import dagster as dg
+
+from flicker_dagster.config.models import SourceConfig
+from flicker_dagster.orchestration import names
+from flicker_dagster.orchestration.factory import build_source
+from flicker_dagster.orchestration.resources import FlickerState
+from flicker_dagster.orchestration.settings import Settings
+from flicker_dagster_tests.conformance.harness import Scene
+
+
+def definitions_of(source: SourceConfig, settings: Settings) -> dg.Definitions:
+    built = build_source(source, settings)
+    return dg.Definitions(
+        assets=[built.asset],
+        jobs=[built.job],
+        schedules=[built.schedule],
+        resources={"flicker": FlickerState.of(settings)},
+    )
+
+
+def settings_of(scene: Scene) -> Settings:
+    return Settings(state_dir=str(scene.directory / "state"), work_dir=str(scene.directory / "work"))
+
+
+def job_of(scene: Scene) -> dg.JobDefinition:
+    return definitions_of(scene.source, settings_of(scene)).resolve_job_def(names.job_name(scene.source))
