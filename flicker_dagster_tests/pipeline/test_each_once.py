@@ -115,11 +115,13 @@ def _kill_at(name: str, times: int) -> Iterator[None]:
 
 
 def _lose_the_spool(scene: Scene) -> None:
-    """An ephemeral disk: a re-fetch from the position, never an event. With it goes what the SIEM had acknowledged and
-    nobody had committed yet, which is sent twice; so not then."""
-    with scene.work() as work:
-        acknowledged = work.live.acks()
-    if not acknowledged:
+    """An ephemeral disk: a re-fetch from the position, never an event. With it goes what the SIEM had taken and nobody
+    had committed yet, with its answer (`acks`) or without (it keeps the key), which is sent twice; so not then."""
+    with scene.work() as work, work.spool.lock():
+        waiting = {batch.batch_id for batch in work.live.pending()}
+        keys = {key.partition(".")[0] for key in scene.siem.inbox("/siem").keys}  # `<batch>.0` is a part of one
+        taken = work.live.acks() or waiting & keys
+    if not taken:
         shutil.rmtree(scene.directory / "work", ignore_errors=True)
 
 
