@@ -28,10 +28,31 @@ _NUMBER = re.compile(r"[+-]?\d+(?:\.\d+)?")
 _AGE = re.compile(r"(\d+)\s*(ms|s|m|h|d|w)(?:\s+ago)?")
 _AGE_MS = {"ms": 1, "s": 1_000, "m": 60_000, "h": 3_600_000, "d": 86_400_000, "w": 604_800_000}
 
-#: The minutes seen last, as `YYYY-MM-DDTHH:MM` → ms. Events of a page share them, which spares a full parse.
-_minutes: dict[str, int] = {}
-_SECONDS = {f":{second:02d}.": second * 1_000 for second in range(60)}
-_MILLIS = {f"{milli:03d}Z": milli for milli in range(1_000)}
+
+class _Minutes(dict[str, int]):
+    """`YYYY-MM-DDTHH:MM` → ms, read when first asked for. Raises KeyError for what is no such text."""
+
+    def __missing__(self, text: str) -> int:
+        ms = parse_time_ms(text + ":00Z") if len(text) == 16 and text[10:11] == "T" else None
+        if ms is None:
+            raise KeyError(text)
+        self[text] = ms
+        return ms
+
+
+class _Seconds(dict[str, int]):
+    """`YYYY-MM-DDTHH:MM:SS` → ms likewise. Events of a page share them, which spares a full parse."""
+
+    def __missing__(self, text: str) -> int:
+        ms = self[text] = _minutes[text[:16]] + _SECONDS[text[16:]]
+        return ms
+
+
+#: So many minutes and so many seconds are remembered, at about 150 bytes each.
+_REMEMBERED = 20_000
+_minutes, _seconds = _Minutes(), _Seconds()
+_SECONDS = {f":{second:02d}": second * 1_000 for second in range(60)}
+_FRACTIONS = {"Z": 0} | {f".{milli:03d}Z": milli for milli in range(1_000)}
 
 
 def parse_time_ms(value: object, fmt: str = "auto") -> int | None:
@@ -52,26 +73,14 @@ def parse_time_ms(value: object, fmt: str = "auto") -> int | None:
 
 
 def times_of_texts(values: list[str]) -> list[int | None]:
-    """`parse_time_ms` of many texts: the common spelling `YYYY-MM-DDTHH:MM:SS.mmmZ` costs three look-ups."""
-    minutes = _minutes
-    if len(minutes) > 10_000:
-        minutes.clear()
-    times: list[int | None] = []
-    for value in values:
-        second_ms = _SECONDS.get(value[16:20])
-        milli = _MILLIS.get(value[20:])
-        if second_ms is None or milli is None:
-            times.append(parse_time_ms(value))
-            continue
-        minute_ms = minutes.get(value[:16])
-        if minute_ms is None:
-            parsed = parse_time_ms(value)
-            if parsed is None:
-                times.append(None)
-                continue
-            minute_ms = minutes[value[:16]] = parsed // 60_000 * 60_000
-        times.append(minute_ms + second_ms + milli)
-    return times
+    """`parse_time_ms` of many texts: the common spellings `YYYY-MM-DDTHH:MM:SS[.mmm]Z` cost two look-ups."""
+    for remembered in (_minutes, _seconds):
+        if len(remembered) > _REMEMBERED:
+            remembered.clear()
+    try:
+        return [_seconds[value[:19]] + _FRACTIONS[value[19:]] for value in values]
+    except KeyError:
+        return [parse_time_ms(value) for value in values]
 
 
 def format_time(ms: int, fmt: str) -> str:

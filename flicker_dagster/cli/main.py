@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import sys
 import tempfile
 from pathlib import Path
@@ -15,6 +16,8 @@ from flicker_dagster.orchestration.logs import log_to_console
 from flicker_dagster.orchestration.settings import DEFAULT_CONFIG, DEFAULT_DIR, Settings
 
 EXIT_FAILED, EXIT_USAGE = 1, 2
+
+log = logging.getLogger("flicker.cli")
 
 
 @click.group(invoke_without_command=True, context_settings={"help_option_names": ["-h", "--help"]})
@@ -74,15 +77,15 @@ def cli(
     if not Path(config).is_file():
         raise click.UsageError(f"no configuration at {config!r}; name it with -c, or see `flicker demo`")
     if track:
-        sys.exit(_work(settings, dry_run=dry_run, once=once, host=host, port=None if no_ui else port))
+        sys.exit(_work(settings, kept=True, dry_run=dry_run, once=once, host=host, port=None if no_ui else port))
     Path(work_dir).mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=names.UNTRACKED, dir=work_dir) as forgotten:
         click.echo("Without --track nothing is kept: a new start begins again from start_from.", err=True)
         passing = Settings(config_path=config, state_dir=forgotten, work_dir=forgotten)
-        sys.exit(_work(passing, dry_run=dry_run, once=once, host=host, port=None if no_ui else port))
+        sys.exit(_work(passing, kept=False, dry_run=dry_run, once=once, host=host, port=None if no_ui else port))
 
 
-def _work(settings: Settings, *, dry_run: bool, once: bool, host: str, port: int | None) -> int:
+def _work(settings: Settings, *, kept: bool, dry_run: bool, once: bool, host: str, port: int | None) -> int:
     if dry_run:
         from flicker_dagster.cli.dry_run import dry_run_all
 
@@ -91,8 +94,13 @@ def _work(settings: Settings, *, dry_run: bool, once: bool, host: str, port: int
         from flicker_dagster.cli.once import poll_once
 
         return poll_once(settings)
-    from flicker_dagster.cli.supervise import run_foreground
+    from flicker_dagster.cli.supervise import become_supervisor, run_foreground
+    from flicker_dagster.config.load import load_config
 
+    config = load_config(settings.config_path)
+    log.info("%d API sources in %s", len(config.sources), settings.config_path)
+    if kept:
+        become_supervisor(settings, host=host, port=port)
     return run_foreground(settings, host=host, port=port)
 
 

@@ -20,9 +20,10 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from importlib import resources
 from pathlib import Path
+from typing import NoReturn
 
 from flicker_dagster.cli.relay import relay_output
-from flicker_dagster.config.load import load_config
+from flicker_dagster.orchestration.logs import log_to_console
 from flicker_dagster.orchestration.names import LOCATION
 from flicker_dagster.orchestration.run_socket import socket_path, wait_until_idle
 from flicker_dagster.orchestration.settings import Settings
@@ -64,8 +65,7 @@ class Supervisor:
         self.children: list[Child] = []
 
     def start(self) -> None:
-        """Start everything; returns when the code server answers. Raises ConfigError before starting anything."""
-        config = load_config(self.settings.config_path)
+        """Start everything; returns when the code server answers. Raises SystemExit if it does not."""
         self.home.mkdir(parents=True, exist_ok=True)
         prepare_home(self.home)
         workspace = self.home / "workspace.yaml"
@@ -73,7 +73,6 @@ class Supervisor:
             "load_from:\n  - grpc_server:\n      host: 127.0.0.1\n"
             f"      port: {self.code_port}\n      location_name: {LOCATION}\n"
         )
-        log.info("%d API sources in %s", len(config.sources), self.settings.config_path)
         python = [sys.executable, "-W", "ignore", "-m"]
         code = [
             *python,
@@ -131,6 +130,7 @@ class Supervisor:
             self.children.append(child)
         env = os.environ | self.settings.to_env() | {"DAGSTER_HOME": str(self.home), "PYTHONUNBUFFERED": "1"}
         env.setdefault("DAGSTER_DISABLE_TELEMETRY", "true")
+        env.setdefault("MALLOC_ARENA_MAX", "2")  # glibc gives each thread a heap of its own: 10 MB for nothing
         # A session of its own: Ctrl-C in a terminal must reach the supervisor only, or it would cancel runs.
         child.process = subprocess.Popen(
             child.command,
@@ -176,6 +176,15 @@ class Supervisor:
         raise SystemExit(f"flicker: the code server did not answer within {START_TIMEOUT_S} s")
 
 
+def become_supervisor(settings: Settings, *, host: str, port: int | None) -> NoReturn:
+    """Run from now on as nothing but the supervisor, under the same process id: what the command needed to check the
+    configuration is 30 MB, which would stay for as long as Flicker runs."""
+    command = [sys.executable, "-m", "flicker_dagster.cli.supervise", host, *([] if port is None else [str(port)])]
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os.execve(sys.executable, command, os.environ | settings.to_env())
+
+
 def run_foreground(settings: Settings, *, host: str, port: int | None) -> int:
     """Run until SIGTERM or Ctrl-C; answers the exit code."""
     supervisor = Supervisor(settings, host=host, port=port)
@@ -209,6 +218,13 @@ def free_port() -> int:
         return probe.getsockname()[1]
 
 
+def main() -> int:
+    """`python -m flicker_dagster.cli.supervise HOST [PORT]`, with the settings in the environment."""
+    log_to_console()
+    host, *port = sys.argv[1:]
+    return run_foreground(Settings.from_env(), host=host, port=int(port[0]) if port else None)
+
+
 def _die_with_parent() -> None:
     """In the child: ask the kernel for SIGTERM when the supervisor dies, even by SIGKILL. Two daemons must never run."""
     _libc.prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
@@ -220,3 +236,7 @@ def _kill_group(process: subprocess.Popen[bytes]) -> None:
     except ProcessLookupError:
         log.debug("process %d had ended already", process.pid)
     process.wait()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

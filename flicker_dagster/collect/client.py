@@ -9,6 +9,7 @@ import math
 import os
 import time
 from collections.abc import Callable, Mapping
+from typing import Any
 from urllib.parse import urljoin, urlsplit
 
 import msgspec
@@ -64,6 +65,7 @@ class VendorClient:
         self._quota = Quota(source.rate_limit, max_wait_s=source.limits.max_wait_ms / 1000, clock=clock, sleep=sleep)
         self._session: requests.Session | None = None
         self._masker: Masker | None = None
+        self._settings_of: dict[object, dict[str, Any]] = {}
 
     @property
     def endpoint(self) -> str:
@@ -101,6 +103,7 @@ class VendorClient:
         if self._session is not None:
             self._session.close()
             self._session = None
+            self._settings_of.clear()
 
     # -- one request
 
@@ -109,8 +112,7 @@ class VendorClient:
         timeouts = (self.source.limits.connect_timeout_ms / 1000, self.source.limits.read_timeout_ms / 1000)
         for _ in range(MAX_REDIRECTS + 1):
             request = requests.Request("GET", url, headers=self._headers(), auth=self._basic())
-            settings = session.merge_environment_settings(url, {}, True, None, None)
-            settings["verify"] = self._verify(settings["verify"])
+            settings = self._settings(session, url)
             self.requests_made += 1
             try:
                 prepared = session.prepare_request(request)
@@ -189,6 +191,14 @@ class VendorClient:
             if tls is not None and tls.cert_path and tls.key_path:
                 self._session.cert = (resolve(tls.cert_path, env=self.env), resolve(tls.key_path, env=self.env))
         return self._session
+
+    def _settings(self, session: requests.Session, url: str) -> dict[str, Any]:
+        """Proxies and what to trust, from the environment: read once per server, not for each page."""
+        origin = _origin(url)
+        if origin not in self._settings_of:
+            settings = session.merge_environment_settings(url, {}, True, None, None)
+            self._settings_of[origin] = {**settings, "verify": self._verify(settings["verify"])}
+        return self._settings_of[origin]
 
     def _headers(self) -> CaseInsensitiveDict[str]:
         headers: CaseInsensitiveDict[str] = CaseInsensitiveDict(

@@ -66,8 +66,9 @@ class Batcher:
                 continue
             upto = at + taken
             self._events += events[at:upto]
+            self._digests += digests[at:upto]
             self._times_ms += times_ms[at:upto]
-            self._windows[window] = self._windows.get(window, b"") + b"".join(digests[at:upto])
+            self._windows[window] = self._windows.get(window, 0) + taken
             at = upto
             if len(self._events) >= self._max_events:
                 full += self.flush()
@@ -77,37 +78,31 @@ class Batcher:
         """The events that wait, as a batch (or several, where the body's format adds much); nothing if none do."""
         if not self._events:
             return []
-        digests = [
-            (window, joined[at : at + DIGEST_BYTES])
-            for window, joined in self._windows.items()
-            for at in range(0, len(joined), DIGEST_BYTES)
-        ]
-        events, times_ms = self._events, self._times_ms
+        events, digests, times_ms, windows = self._events, self._digests, self._times_ms, self._windows
         self._reset()
-        return self._batches(events, digests, times_ms)
+        return self._batches(events, digests, times_ms, windows)
 
     def _batches(
-        self, events: list[Buffer], digests: list[tuple[str, bytes]], times_ms: list[int | None]
+        self, events: list[Buffer], digests: list[bytes], times_ms: list[int | None], windows: dict[str, int]
     ) -> list[Batch]:
-        """The events as one batch, halved for as long as the encoded body is over the limit."""
-        body = self._encode(events, [digest for _, digest in digests], times_ms)
+        """The events as one batch, halved for as long as the encoded body is over the limit. `windows` counts them."""
+        body = self._encode(events, digests, times_ms)
         if len(body) > self._max_bytes and len(events) > 1:
             middle = len(events) // 2
-            return self._batches(events[:middle], digests[:middle], times_ms[:middle]) + self._batches(
-                events[middle:], digests[middle:], times_ms[middle:]
+            before, behind = _cut(windows, middle)
+            return self._batches(events[:middle], digests[:middle], times_ms[:middle], before) + self._batches(
+                events[middle:], digests[middle:], times_ms[middle:], behind
             )
-        windows: dict[str, bytes] = {}
-        for window, digest in digests:
-            windows[window] = windows.get(window, b"") + digest
+        joined = b"".join(digests)
         timed = [ms for ms in times_ms if ms is not None]
         batch = Batch(
             seq=0,
-            batch_id=batch_id_of(self._source_name, b"".join(windows.values())),
+            batch_id=batch_id_of(self._source_name, joined),
             count=len(events),
             content_type=self._content_type,
             body=pack(body),
             body_bytes=len(body),
-            digests=windows,
+            digests=_by_window(joined, windows),
             first_ms=min(timed) if timed else None,
             last_ms=max(timed) if timed else None,
         )
@@ -132,6 +127,30 @@ class Batcher:
 
     def _reset(self) -> None:
         self._events: list[Buffer] = []
+        self._digests: list[bytes] = []
         self._times_ms: list[int | None] = []
-        self._windows: dict[str, bytes] = {}
+        self._windows: dict[str, int] = {}  # how many of the events, in their order, lie in each
         self._bytes = OVERHEAD_BYTES
+
+
+def _cut(windows: dict[str, int], middle: int) -> tuple[dict[str, int], dict[str, int]]:
+    """The windows of the first `middle` events and those of the others."""
+    before: dict[str, int] = {}
+    behind: dict[str, int] = {}
+    for window, count in windows.items():
+        first = min(count, middle)
+        middle -= first
+        if first:
+            before[window] = first
+        if count > first:
+            behind[window] = count - first
+    return before, behind
+
+
+def _by_window(joined: bytes, windows: dict[str, int]) -> dict[str, bytes]:
+    digests: dict[str, bytes] = {}
+    at = 0
+    for window, count in windows.items():
+        digests[window] = joined[at : at + count * DIGEST_BYTES]
+        at += count * DIGEST_BYTES
+    return digests

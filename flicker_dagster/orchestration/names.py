@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from flicker_dagster.config.models import SourceConfig
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:  # the supervisor reads names, and stays small
+    from flicker_dagster.config.models import SourceConfig
 
 LOCATION = "flicker"
 GROUP = "audit_logs"

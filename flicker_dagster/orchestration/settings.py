@@ -5,8 +5,10 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from flicker_dagster.state.layout import StateLayout
+if TYPE_CHECKING:  # the supervisor reads settings, and stays small
+    from flicker_dagster.state.layout import StateLayout
 
 CONFIG_VAR = "FLICKER_CONFIG"
 REGISTRY_VAR = "FLICKER_REGISTRY_FILE"
@@ -49,6 +51,8 @@ class Settings:
         return env
 
     def layout(self) -> StateLayout:
+        from flicker_dagster.state.layout import StateLayout
+
         return StateLayout.of(registry_file=self.registry_file, state_dir=self.state_dir, work_dir=self.work_dir)
 
 

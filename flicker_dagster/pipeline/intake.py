@@ -40,7 +40,7 @@ class Known:
         return sorted(again.union(later))
 
     def take(self, digests: list[bytes]) -> None:
-        self._others[-1].add_many(b"".join(digests))
+        self._others[-1].add(digests)
 
 
 class Intake:

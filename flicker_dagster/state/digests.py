@@ -39,13 +39,17 @@ class DigestSet:
         """Add concatenated digests; known ones stay as they are. Raises ValueError if one is cut short."""
         if len(blob) % SIZE:
             raise ValueError(f"{len(blob)} bytes are no whole number of {SIZE}-byte digests")
+        for start in range(0, len(blob), _CHUNK * SIZE):
+            self.add(split(blob[start : start + _CHUNK * SIZE]))
+
+    def add(self, digests: list[bytes]) -> None:
+        """Add digests that are objects already; known ones stay as they are."""
         if self._small is not None:
-            if len(self._small) + len(blob) // SIZE <= self._compact_above:
-                self._small.update(split(blob))
+            if len(self._small) + len(digests) <= self._compact_above:
+                self._small.update(digests)
                 return
             self._become_compact()
-        for start in range(0, len(blob), _CHUNK * SIZE):
-            self._fill(blob[start : start + _CHUNK * SIZE])
+        self._fill(digests)
 
     def unknown(self, digests: list[bytes]) -> list[int]:
         """Indices of the digests that are not in the set, in order."""
@@ -70,11 +74,11 @@ class DigestSet:
     def _become_compact(self) -> None:
         small, self._small = self._small, None
         self._buckets = [b""] * _BUCKETS
-        self._fill(b"".join(small or ()))
+        self._fill(list(small or ()))
 
-    def _fill(self, blob: bytes) -> None:
+    def _fill(self, digests: list[bytes]) -> None:
         buckets, added = self._buckets, 0
-        for digest, prefix in zip(split(blob), prefixes(blob), strict=True):
+        for digest, prefix in zip(digests, prefixes(b"".join(digests)), strict=True):
             bucket = buckets[prefix]
             if digest not in bucket:
                 buckets[prefix] = bucket + digest

@@ -106,8 +106,10 @@ class Ledger:
                 self._forget(window)
                 continue
             reach("ledger.after_write")
-            shard.digests.add_many(new)
-            self._keep(window, _Shard(shard.digests, version))
+            if len(shard.digests):
+                shard.digests.add_many(new)
+                fresh = shard.digests
+            self._keep(window, _Shard(fresh, version))
             if self._cache is not None:
                 self._cache.put(key, Stored(data, version))
             return there
@@ -164,8 +166,10 @@ def _apart(known: DigestSet, blob: bytes) -> tuple[DigestSet, set[bytes]]:
     fresh, there = DigestSet(), set()
     for start in range(0, len(blob), _PORTION * SIZE):
         wanted = split(blob[start : start + _PORTION * SIZE])
-        unknown = [wanted[i] for i in known.unknown(wanted)]
-        if len(unknown) < len(wanted):
-            there.update(set(wanted).difference(unknown))
-        fresh.add_many(b"".join(unknown))
+        if len(known):
+            unknown = [wanted[i] for i in known.unknown(wanted)]
+            if len(unknown) < len(wanted):
+                there.update(set(wanted).difference(unknown))
+            wanted = unknown
+        fresh.add(wanted)
     return fresh, there
