@@ -41,10 +41,10 @@ def test_one_run_at_a_time_per_source_by_tag_and_by_pool(instance: dg.DagsterIns
     assert config.pool_config.pool_granularity.value == "run"
 
 
-def test_queued_runs_start_within_about_a_second_and_several_at_once(instance: dg.DagsterInstance) -> None:
+def test_queued_runs_start_within_half_a_second_and_several_at_once(instance: dg.DagsterInstance) -> None:
     queue = instance.run_coordinator
     assert isinstance(queue, QueuedRunCoordinator)
-    assert queue.dequeue_interval_seconds == 1
+    assert queue.dequeue_interval_seconds == 0.5
     assert queue.dequeue_use_threads
     assert queue.dequeue_num_workers == 4
     queued = instance.get_concurrency_config().run_queue_config
