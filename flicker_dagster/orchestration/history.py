@@ -26,7 +26,7 @@ class RunSeen(msgspec.Struct, frozen=True):
     succeeded: bool
     request: str | None
     partition: str | None
-    error: str | None
+    error: str | None  # or why it paused
     resume_at_s: float | None
     started_s: float | None
     ended_s: float | None
@@ -85,7 +85,7 @@ def _seen(record: dg.RunRecord) -> RunSeen:
         succeeded=run.status == dg.DagsterRunStatus.SUCCESS,
         request=run.tags.get(names.REQUEST_TAG),
         partition=run.tags.get(names.PARTITION_TAG),
-        error=run.tags.get(names.ERROR_TAG),
+        error=run.tags.get(names.ERROR_TAG) or run.tags.get(names.PAUSE_TAG),
         resume_at_s=float(resume) if resume else None,
         started_s=record.start_time or record.create_timestamp.timestamp(),
         ended_s=record.end_time or record.update_timestamp.timestamp(),

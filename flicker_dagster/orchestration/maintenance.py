@@ -5,6 +5,7 @@
 import shutil
 import time
 from contextlib import suppress
+from datetime import datetime, timedelta, timezone
 from pathlib import Path
 
 import dagster as dg
@@ -21,8 +22,10 @@ from flicker_dagster.times import parse_time_ms
 
 JOB = "flicker_maintenance"
 
-#: At night in UTC, and not at the full hour, when sources are swept.
-CRON = "37 3 * * *"
+#: Once a day, but asked about every hour, so that a machine which sleeps at night, or a day that failed, catches up.
+#: Not at the full hour, when sources are swept.
+CRON = "37 * * * *"
+DUE_AFTER = timedelta(hours=23, minutes=50)
 
 #: What nobody has touched for so long belongs to no run and to no Flicker that is alive.
 ABANDONED_S = 2 * 86_400
@@ -40,7 +43,7 @@ def build_maintenance(config: FlickerConfig) -> tuple[dg.JobDefinition, dg.Sched
     def maintenance() -> None:
         maintain_op()
 
-    schedule = dg.ScheduleDefinition(
+    @dg.schedule(
         name=f"{JOB}_daily",
         job=maintenance,
         cron_schedule=CRON,
@@ -48,7 +51,21 @@ def build_maintenance(config: FlickerConfig) -> tuple[dg.JobDefinition, dg.Sched
         default_status=dg.DefaultScheduleStatus.RUNNING,
         description="Removes old runs, ledger shards and leftovers once a day.",
     )
-    return maintenance, schedule
+    def daily(context: dg.ScheduleEvaluationContext) -> dg.SkipReason | dg.RunRequest:
+        return tick(context.instance, now=datetime.now(tz=timezone.utc))
+
+    return maintenance, daily
+
+
+def tick(instance: dg.DagsterInstance, *, now: datetime) -> dg.SkipReason | dg.RunRequest:
+    """Ask for a maintenance if the last one that succeeded is a day old, or say why not."""
+    busy = [dg.DagsterRunStatus.QUEUED, dg.DagsterRunStatus.STARTING, dg.DagsterRunStatus.STARTED]
+    if instance.get_runs(filters=dg.RunsFilter(job_name=JOB, statuses=busy), limit=1):
+        return dg.SkipReason("a maintenance is in flight")
+    done = dg.RunsFilter(job_name=JOB, statuses=[dg.DagsterRunStatus.SUCCESS], updated_after=now - DUE_AFTER)
+    if instance.get_runs(filters=done, limit=1):
+        return dg.SkipReason("maintained within the last day")
+    return dg.RunRequest()
 
 
 def maintain(
@@ -76,6 +93,9 @@ def maintain(
             troubles.append(f"{work.source.name}: {error}")
     folders = {work.layout.work_dir for work in works}
     freed = sum(remove_untracked(folder, before_s=now_s - ABANDONED_S) for folder in folders)
+    freed += sum(
+        remove_copies(folder, before_s=now_s - ABANDONED_S) for folder in {w.layout.ledger_copies for w in works}
+    )
     found = {
         "runs": removed.runs,
         "event rows": removed.rows,
@@ -126,6 +146,19 @@ def remove_untracked(work_dir: Path, *, before_s: float) -> int:
         if folder.is_dir() and _touched_s(folder) < before_s:
             freed += size_of(folder)
             shutil.rmtree(folder, ignore_errors=True)
+    return freed
+
+
+def remove_copies(folder: Path, *, before_s: float) -> int:
+    """Remove copies of remote ledger shards that nobody has written for long, and what a crash left of one; gives their
+    bytes. One that is asked for after all is downloaded again."""
+    freed = 0
+    for path in folder.glob("*"):
+        with suppress(FileNotFoundError):
+            found = path.stat()
+            if found.st_mtime < before_s:
+                path.unlink()
+                freed += found.st_size
     return freed
 
 

@@ -16,6 +16,7 @@ REQUEST_TAG = "flicker/request"  # ties a live run to the sensor cursor that ask
 REDELIVER_TAG = "flicker/redeliver"
 ERROR_TAG = "flicker/error"
 RESUME_TAG = "flicker/resume_at"
+PAUSE_TAG = "flicker/paused"  # why a run that succeeded asks for a pause
 PRIORITY_TAG = "dagster/priority"
 PARTITION_TAG = "dagster/partition"
 

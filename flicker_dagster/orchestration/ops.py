@@ -15,7 +15,7 @@ from flicker_dagster.orchestration import names
 from flicker_dagster.orchestration.checks import complete_check, delivered_check, gap_check, last_finding
 from flicker_dagster.orchestration.metadata import live_metadata, window_metadata
 from flicker_dagster.orchestration.resources import FlickerState
-from flicker_dagster.orchestration.retries import as_dagster, retry_policy
+from flicker_dagster.orchestration.retries import MAX_ERROR_TAG, as_dagster, retry_policy
 from flicker_dagster.orchestration.verified import gaps, look_of, recent_looks
 from flicker_dagster.pipeline.begin import begun_ms, starting_position
 from flicker_dagster.pipeline.deliver import WindowReport, deliver_live, deliver_window, drain_unit, waiting_events
@@ -55,9 +55,11 @@ def build_fetch(source: SourceConfig) -> dg.OpDefinition:
                     _deliver_leftovers(context, work)
                 raise
         context.add_output_metadata(_fetch_metadata(reports))
-        resume_at_ms = max((report.resume_at_ms or 0 for report in reports), default=0)
-        if resume_at_ms:
-            context.instance.add_run_tags(context.run_id, {names.RESUME_TAG: f"{resume_at_ms / 1000:.3f}"})
+        paused = max(reports, key=lambda report: report.resume_at_ms or 0)
+        if paused.resume_at_ms:
+            why = (paused.stopped or "")[:MAX_ERROR_TAG]
+            tags = {names.RESUME_TAG: f"{paused.resume_at_ms / 1000:.3f}", names.PAUSE_TAG: why}
+            context.instance.add_run_tags(context.run_id, tags)
 
     return fetch
 

@@ -40,12 +40,17 @@ class StateLayout:
         registry_store, key, beside = _split(registry_file)
         return cls(registry_store, key, open_store(beside), Path(work_dir))
 
+    @property
+    def ledger_copies(self) -> Path:
+        """Where copies of remote shards lie."""
+        return self.work_dir / "cache" / "ledger"
+
     def registry(self) -> Registry:
         return Registry(self.registry_store, self.registry_key, history=self.history())
 
     def ledger(self, source: str) -> Ledger:
         remote = not isinstance(self.store, LocalStore)
-        return Ledger(self.store, source, cache_dir=self.work_dir / "cache" / "ledger" if remote else None)
+        return Ledger(self.store, source, cache_dir=self.ledger_copies if remote else None)
 
     def dead_letters(self, source: str) -> DeadLetters:
         return DeadLetters(self.store, source)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from datetime import datetime, timedelta, timezone
 from pathlib import Path
 
 import dagster as dg
@@ -12,10 +13,11 @@ from flicker_dagster.config.load import load_config
 from flicker_dagster.errors import StateError
 from flicker_dagster.orchestration import maintenance, names
 from flicker_dagster.orchestration.factory import build_definitions
-from flicker_dagster.orchestration.maintenance import ABANDONED_S, JOB, remove_untracked
+from flicker_dagster.orchestration.maintenance import ABANDONED_S, JOB, remove_copies, remove_untracked
 from flicker_dagster.orchestration.settings import Settings
 from flicker_dagster.orchestration.verified import due_windows
 from flicker_dagster.pipeline.work import SourceWork
+from flicker_dagster.state.layout import StateLayout
 from flicker_dagster_tests.orchestration.month import DAYS, Day, Month
 
 pytestmark = pytest.mark.timeout(240)
@@ -80,6 +82,17 @@ def test_the_folder_of_a_killed_start_without_track_goes_and_a_living_one_stays(
     assert [path.name for path in tmp_path.iterdir()] == ["untracked-alive"]
 
 
+def test_copies_of_a_remote_ledger_go_when_nobody_has_written_them_for_long(tmp_path: Path) -> None:
+    copies = StateLayout.of("s3://logs/flicker.json", "unused", tmp_path).ledger_copies
+    copies.mkdir(parents=True)
+    for name, written_s in (("old", 1_000), ("fresh", 2_000)):
+        (copies / name).write_bytes(b"shard")
+        os.utime(copies / name, (written_s, written_s))
+    assert remove_copies(copies, before_s=1_500) == 5
+    assert [path.name for path in copies.iterdir()] == ["fresh"]
+    assert remove_copies(tmp_path / "nowhere", before_s=1_500) == 0
+
+
 def test_the_job_runs_by_its_own_schedule_and_says_what_it_removed(tmp_path: Path) -> None:
     example = Path(__file__).parents[2] / "flicker_dagster" / "cli" / "example.yaml"
     settings = Settings(config_path=str(example), state_dir=str(tmp_path / "s"), work_dir=str(tmp_path / "w"))
@@ -91,6 +104,19 @@ def test_the_job_runs_by_its_own_schedule_and_says_what_it_removed(tmp_path: Pat
         [output] = [event for event in result.all_events if event.is_successful_output]
         assert result.success
         assert output.step_output_data.metadata["runs"].value == 0
+
+
+def test_a_missed_maintenance_is_caught_up_within_the_hour_and_one_a_day_is_enough(tmp_path: Path) -> None:
+    done_at = datetime.now(tz=timezone.utc)  # the database has its own clock
+    with dg.DagsterInstance.local_temp(str(tmp_path)) as instance:
+        assert isinstance(maintenance.tick(instance, now=done_at), dg.RunRequest), "never done"
+        instance.add_run(dg.DagsterRun(job_name=JOB, status=dg.DagsterRunStatus.SUCCESS))
+        instance.add_run(dg.DagsterRun(job_name="other", status=dg.DagsterRunStatus.SUCCESS))
+        for hours, due in ((1, False), (23, False), (24, True), (60, True)):
+            asked = maintenance.tick(instance, now=done_at + timedelta(hours=hours))
+            assert isinstance(asked, dg.RunRequest) == due, hours
+        instance.add_run(dg.DagsterRun(job_name=JOB, status=dg.DagsterRunStatus.QUEUED))
+        assert isinstance(maintenance.tick(instance, now=done_at + timedelta(hours=60)), dg.SkipReason)
 
 
 def test_a_broken_source_keeps_no_other_from_being_maintained(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

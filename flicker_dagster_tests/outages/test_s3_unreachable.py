@@ -11,6 +11,7 @@ import pytest
 from moto.server import ThreadedMotoServer
 
 from flicker_dagster.errors import StateError
+from flicker_dagster.pipeline.deliver import waiting_events
 from flicker_dagster.state import s3
 from flicker_dagster_tests.conformance.harness import Scene, plain_scene
 from flicker_dagster_tests.outages.gate import Gate
@@ -23,6 +24,7 @@ LEDGER_WRITE = r"PUT .*/ledger/"
 REGISTRY_READ = r"GET .*/registry\.json"
 REGISTRY_WRITE = r"PUT .*/registry\.json"
 HISTORY_WRITE = r"PUT .*/positions/"
+LETTERS_WRITE = r"PUT .*/dead-letters/"
 ANYTHING = r"."
 
 _BUCKETS = count()
@@ -124,6 +126,32 @@ def test_a_sweep_that_cannot_write_the_ledger_certifies_nothing_and_repeats_noth
     assert (report.tally.seen, report.tally.new) == (20, 20)
     scene.poll()
     scene.assert_each_once()
+
+
+@pytest.mark.parametrize("how", ["cut", "503", "done and cut"])
+def test_a_refused_event_that_cannot_be_written_down_waits_and_what_repeats_carries_the_same_key(
+    scene: Scene, gate: Gate, how: str
+) -> None:
+    """The bisection is done again: a SIEM that keeps keys takes nothing twice, another gets the same bytes again."""
+    poisoned, *_ = scene.emit(20)
+    scene.siem.poison = poisoned
+    scene.siem.dedupe_by_key = True
+    scene.fetch()
+    gate.shut(LETTERS_WRITE, how=how)
+    for _ in range(2):
+        with pytest.raises(StateError, match=r"cannot write s3://logs-.*dead-letters"):
+            scene.deliver()
+    with scene.work() as work:
+        assert waiting_events(work) == 20
+    gate.open()
+    report = scene.deliver()
+    assert (report.drained.delivered, report.drained.dead) == (19, 1)
+    with scene.work() as work:
+        letters = [letter for key in work.dead_letters.list() for letter in work.dead_letters.read(key)]
+    assert [poisoned.encode() in letter.event for letter in letters] == [True]
+    scene.poll()
+    scene.assert_each_once(but=1)
+    assert scene.siem.inbox("/siem").repeated_otherwise == 0
 
 
 @pytest.mark.parametrize("how", ["cut", "503"])
