@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from collections.abc import Mapping
 from datetime import timedelta
 from typing import Any
@@ -46,8 +47,22 @@ def recent_runs(instance: dg.DagsterInstance, source: SourceConfig, mode: str) -
     return [_seen(record) for record in instance.get_run_records(filters=filters, limit=RECENT_RUNS)]
 
 
+#: What finished runs said, by run id: it never changes, and a quiet source is asked about the same run at each tick.
+_told: OrderedDict[str, LiveOutcome] = OrderedDict()
+MOST_TOLD = 1_000
+
+
 def live_outcome(instance: dg.DagsterInstance, source: SourceConfig, run: RunSeen) -> LiveOutcome | None:
-    """What the materialisation of a live run says, or None if it recorded none."""
+    """What the materialisation of a finished live run says, or None if it recorded none."""
+    found = _told.get(run.run_id) or _live_outcome(instance, source, run)
+    if found is not None:
+        _told[run.run_id] = found
+        if len(_told) > MOST_TOLD:
+            _told.popitem(last=False)
+    return found
+
+
+def _live_outcome(instance: dg.DagsterInstance, source: SourceConfig, run: RunSeen) -> LiveOutcome | None:
     records = instance.fetch_materializations(
         dg.AssetRecordsFilter(
             asset_key=dg.AssetKey(source.asset_name),

@@ -12,7 +12,7 @@ import dagster as dg
 
 from flicker_dagster.config.models import FlickerConfig
 from flicker_dagster.errors import FlickerError, SourceBusy
-from flicker_dagster.orchestration import names
+from flicker_dagster.orchestration import internals, names
 from flicker_dagster.orchestration.resources import FlickerState
 from flicker_dagster.orchestration.run_retention import Ours, remove_old_runs, size_of
 from flicker_dagster.orchestration.verified import due_windows
@@ -52,6 +52,7 @@ def build_maintenance(config: FlickerConfig) -> tuple[dg.JobDefinition, dg.Sched
         description="Removes old runs, ledger shards and leftovers once a day.",
     )
     def daily(context: dg.ScheduleEvaluationContext) -> dg.SkipReason | dg.RunRequest:
+        internals.keep_instance(context)
         return tick(context.instance, now=datetime.now(tz=timezone.utc))
 
     return maintenance, daily

@@ -7,7 +7,7 @@ import zlib
 import dagster as dg
 
 from flicker_dagster.config.models import SourceConfig
-from flicker_dagster.orchestration import names
+from flicker_dagster.orchestration import internals, names
 from flicker_dagster.orchestration.history import failures_in_a_row, recent_runs
 from flicker_dagster.orchestration.sensor import FAILURE_CAP_S
 from flicker_dagster.orchestration.settings import Settings
@@ -34,6 +34,7 @@ def build_sweep_schedule(
         description=f"Reads every closed {source.window.size} of {source.name} again and delivers what live polls missed.",
     )
     def sweep(context: dg.ScheduleEvaluationContext) -> dg.SkipReason | list[dg.RunRequest]:
+        internals.keep_instance(context)
         return tick(context.instance, source, SourceWork(source, settings.layout()))
 
     return sweep

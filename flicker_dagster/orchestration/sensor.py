@@ -61,6 +61,7 @@ def build_live_sensor(
         ),
     )
     def live(context: dg.SensorEvaluationContext) -> dg.SensorResult:
+        internals.keep_instance(context)
         return unless_edited(context, tick(context, source, open_work()))
 
     return live

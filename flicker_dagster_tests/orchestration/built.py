@@ -17,6 +17,7 @@ def definitions_of(source: SourceConfig, settings: Settings) -> dg.Definitions:
     return dg.Definitions(
         assets=[built.asset],
         jobs=[built.job],
+        sensors=[] if built.sensor is None else [built.sensor],
         schedules=[built.schedule],
         resources={"flicker": FlickerState.of(settings)},
     )

@@ -15,6 +15,7 @@ from flicker_dagster.orchestration import internals, names
 from flicker_dagster.orchestration.sensor import build_live_sensor, unless_edited
 from flicker_dagster.orchestration.settings import Settings
 from flicker_dagster_tests.builders import a_source
+from flicker_dagster_tests.orchestration.built import definitions_of
 from flicker_dagster_tests.orchestration.tails import Tail, a_tail
 
 FAILED, STARTED = dg.DagsterRunStatus.FAILURE, dg.DagsterRunStatus.STARTED
@@ -238,3 +239,38 @@ def test_the_interval_is_the_polling_frequency_and_never_below_dagsters_floor(po
     sensor = build_live_sensor(a_source(polling_frequency_ms=polling_ms), Settings(), "job")
     assert sensor.minimum_interval_seconds == interval_s
     assert sensor.default_status == dg.DefaultSensorStatus.RUNNING
+
+
+def test_ticks_in_the_code_server_open_the_instance_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Dagster hands each tick a reference, fresh off the wire; opening it asks the database for its revision."""
+    opened: list[object] = []
+    from_ref = dg.DagsterInstance.from_ref
+    with dg.DagsterInstance.local_temp(str(tmp_path)) as instance:
+        packed = internals.pack(instance.get_ref())
+        monkeypatch.setattr(dg.DagsterInstance, "from_ref", lambda ref: opened.append(ref) or from_ref(ref))
+        monkeypatch.setattr(internals, "_kept_instances", [])
+        settings = Settings(state_dir=str(tmp_path / "state"), work_dir=str(tmp_path / "work"))
+        repository = definitions_of(a_source(name="plain", start_from="1h"), settings).get_repository_def()
+        sensor, schedule = repository.get_sensor_def("plain_live"), repository.get_schedule_def("plain_sweep")
+        for _ in range(3):
+            context = dg.SensorEvaluationContext(internals.ref_from(packed), sensor_name=sensor.name)
+            assert sensor.evaluate_tick(context).run_requests
+            with dg.ScheduleEvaluationContext(internals.ref_from(packed), None, repository_def=repository) as context:
+                assert schedule.evaluate_tick(context).run_requests
+    assert len(opened) == 1
+
+
+def test_another_instance_is_opened_when_a_tick_comes_from_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(internals, "_kept_instances", [])
+    for name in ("one", "other"):
+        (tmp_path / name).mkdir()
+        with dg.DagsterInstance.local_temp(str(tmp_path / name)) as instance:
+            context = dg.SensorEvaluationContext(instance.get_ref())
+            internals.keep_instance(context)
+            assert context.instance.root_directory == str(tmp_path / name)
+
+
+def test_a_test_that_gives_its_own_instance_keeps_it(tail: Tail) -> None:
+    context = dg.build_sensor_context(instance=tail.instance)
+    internals.keep_instance(context)
+    assert context.instance is tail.instance
