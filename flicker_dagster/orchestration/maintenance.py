@@ -16,9 +16,9 @@ from flicker_dagster.orchestration import internals, names
 from flicker_dagster.orchestration.resources import FlickerState
 from flicker_dagster.orchestration.run_retention import Ours, remove_old_runs, size_of
 from flicker_dagster.orchestration.verified import due_windows
+from flicker_dagster.pipeline.plan import time_of
 from flicker_dagster.pipeline.windows import DAY_MS, SIZES_MS, shard_of
 from flicker_dagster.pipeline.work import LIVE, SourceWork
-from flicker_dagster.times import parse_time_ms
 
 JOB = "flicker_maintenance"
 
@@ -116,8 +116,7 @@ def prune_ledger(instance: dg.DagsterInstance, work: SourceWork, retention_ms: i
     source = work.source
     sweep_ms = max([source.sweep.settle_ms, *source.sweep.revisit_ms]) + 2 * SIZES_MS[source.window.size]
     needed_ms = [work.now_ms() - max(retention_ms, sweep_ms + DAY_MS)]
-    position = work.registry.position(source.name)
-    stands_ms = None if position is None else parse_time_ms(position.last_timestamp or "")
+    stands_ms = time_of(work.registry.position(source.name))
     if stands_ms is not None:
         needed_ms.append(stands_ms - source.lookback_ms - DAY_MS)
     if source.sweep.enabled:

@@ -21,9 +21,14 @@ class Slice(msgspec.Struct, frozen=True):
     last: bool
 
 
+def time_of(position: Position | None) -> int | None:
+    """The instant a position stands at; None where it names none."""
+    return None if position is None or position.last_timestamp is None else parse_time_ms(position.last_timestamp)
+
+
 def position_ms(source: SourceConfig, position: Position) -> int:
     """The time of a position, ms. Raises FlickerError where it cannot be read."""
-    value = None if position.last_timestamp is None else parse_time_ms(position.last_timestamp)
+    value = time_of(position)
     if value is None:
         raise FlickerError(
             f"{source.name}: position {position.last_timestamp!r} is no time; expected RFC 3339 such as "

@@ -129,7 +129,7 @@ class Killed(BaseException):
 
 @row("grove-9", "grove-12", behaviour="page and resume point are one write; the next run goes on behind it")
 @pytest.mark.parametrize("newest_first", [False, True])
-@pytest.mark.parametrize("arrow", ["flicker_dagster.pipeline.fetch", "flicker_dagster.pipeline.deliver"])
+@pytest.mark.parametrize("arrow", ["flicker_dagster.pipeline.reading", "flicker_dagster.pipeline.deliver"])
 def test_a_kill_loses_and_repeats_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, newest_first: bool, arrow: str
 ) -> None:
