@@ -10,6 +10,7 @@ import time
 import zlib
 from collections import Counter, deque
 from collections.abc import Callable
+from dataclasses import dataclass
 from email.utils import formatdate
 from pathlib import Path
 from typing import Any
@@ -30,6 +31,16 @@ _array = msgspec.json.Decoder(list[dict[str, Any]])
 _line = msgspec.json.Decoder(dict[str, Any])
 
 
+@dataclass(frozen=True)
+class Repeat:
+    """A batch that came again under the same key with the same bytes. Had the SIEM answered it the time before, at
+    `before_s` (monotonic), somebody must have died between the answer and writing it down."""
+
+    events: int
+    before_s: float
+    answered: bool
+
+
 class Inbox:
     """What one path has received."""
 
@@ -38,7 +49,8 @@ class Inbox:
         self.keys: dict[str, str] = {}  # Idempotency-Key → digest of the body
         self.batches = 0
         self.repeated_batches = 0
-        self.repeated_events = 0  # … and how many events they brought again, under the same key and bytes
+        self.repeats: list[Repeat] = []  # those of them under the same key and bytes
+        self.taken: dict[str, tuple[float, bool]] = {}  # Idempotency-Key → when last (monotonic), and whether answered
         self.repeated_otherwise = 0  # the same key with other bytes: never right
         self.last: deque[dict[str, Any]] = deque(maxlen=LAST_EVENTS)
         self.lags_s: deque[float] = deque(maxlen=500)
@@ -118,7 +130,7 @@ class Receiver:
             return Response.json({"error": f"cannot be read: {error}"}, 400)
         if self.poison is not None and self.poison.encode() in body:
             return Response.json({"error": "an event is not acceptable"}, 400)
-        self._accept(request, body, events)
+        self._accept(request, body, events, answered=fault is None or fault.kind == "slow")
         response = Response.json({"ok": True, "accepted": len(events)})
         response.fault = fault
         return response
@@ -130,7 +142,7 @@ class Receiver:
 
     # -- inside
 
-    def _accept(self, request: Request, body: bytes, events: list[dict[str, Any]]) -> None:
+    def _accept(self, request: Request, body: bytes, events: list[dict[str, Any]], *, answered: bool) -> None:
         inbox = self.inbox(request.path)
         key = request.headers.get("idempotency-key")
         digest = hashlib.blake2b(body, digest_size=16).hexdigest()
@@ -140,11 +152,13 @@ class Receiver:
             if key is not None and key in inbox.keys:
                 inbox.repeated_batches += 1
                 inbox.repeated_otherwise += inbox.keys[key] != digest
-                inbox.repeated_events += len(events) if inbox.keys[key] == digest else 0
+                if inbox.keys[key] == digest:
+                    inbox.repeats.append(Repeat(len(events), *inbox.taken.get(key, (0.0, False))))
                 if self.dedupe_by_key:
                     return
             if key is not None:
                 inbox.keys[key] = digest
+                inbox.taken[key] = (time.monotonic(), answered)
             ids = [
                 _first(event, ID_FIELDS) or hashlib.blake2b(json.dumps(event).encode()).hexdigest() for event in events
             ]

@@ -49,7 +49,14 @@ class WindowRuns:
             self._id = None
 
 
-def drain(stack: Stack, *, since_ms: int, vendor_now_ms: int, report: Callable[[float, list[Line]], None]) -> bool:
+def drain(
+    stack: Stack,
+    *,
+    since_ms: int,
+    vendor_now_ms: int,
+    report: Callable[[float, list[Line]], None],
+    kills_s: list[float],
+) -> bool:
     """Read the closed windows since `since_ms` again, and the open one by a rewind. True if every window turned green.
 
     A window counts as closed when it is by the vendor's clock and by ours: Dagster's grid ends with ours.
@@ -73,7 +80,7 @@ def drain(stack: Stack, *, since_ms: int, vendor_now_ms: int, report: Callable[[
         for each in window_runs:
             if not each.green:
                 each.look()
-        found = lines(stack.world)
+        found = lines(stack.world, kills_s)
         report(now_s - began_s, found)
         if any(each.lost for each in found) or not all(each.green for each in window_runs):
             quiet_since_s = None

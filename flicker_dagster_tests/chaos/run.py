@@ -61,12 +61,14 @@ def run_chaos(plan: Plan, *, rate: float = 4.0) -> bool:
                 f"seed {plan.seed}: {len(plan.acts)} acts in {plan.duration_s:g} s, vendors' clocks {plan.skew_s:+g} s"
             )
             saboteur.start()
-            _watch(stack, plan.duration_s)
+            _watch(stack, plan.duration_s, saboteur.kills_s)
             saboteur.end()
             console.print("Everything is mended, and no more events are emitted; windows are read again …")
             world.stop_emitting()
-            green = drain(stack, since_ms=began_ms, vendor_now_ms=int(clock() * 1000), report=Reports())
-            found = lines(world)
+            green = drain(
+                stack, since_ms=began_ms, vendor_now_ms=int(clock() * 1000), report=Reports(), kills_s=saboteur.kills_s
+            )
+            found = lines(world, saboteur.kills_s)
             show(found, saboteur.kills, saboteur.outages, title=f"Chaos, seed {plan.seed}, {plan.duration_s:g} s")
             surprised = surprises(stack.supervisor.home)
             console.print(f"windows read again: {'all green' if green else 'NOT ALL GREEN'}", highlight=False)
@@ -92,12 +94,12 @@ class Reports:
         console.print(f"  {at_s:4.0f} s  {said}", highlight=False)
 
 
-def _watch(stack: Stack, duration_s: float) -> None:
+def _watch(stack: Stack, duration_s: float, kills_s: list[float]) -> None:
     report, began_s = Reports(), time.monotonic()
 
     def over() -> bool:
         at_s = time.monotonic() - began_s
-        report(at_s, lines(stack.world))
+        report(at_s, lines(stack.world, kills_s))
         return at_s >= duration_s
 
     stack.supervisor.watch(until=over)

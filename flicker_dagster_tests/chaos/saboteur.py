@@ -27,6 +27,7 @@ class Saboteur:
     def __init__(self, plan: Plan, stack: Stack, gate: Gate) -> None:
         self.plan, self.stack, self.gate = plan, stack, gate
         self.kills: Counter[str] = Counter()
+        self.kills_s: list[float] = []  # monotonic
         self.outages: Counter[str] = Counter()
         self.over = threading.Event()
         self._thread = threading.Thread(target=self._carry_out, daemon=True)
@@ -100,6 +101,7 @@ class Saboteur:
                 except ProcessLookupError:  # it was quicker
                     continue
                 self.kills[target] += 1
+                self.kills_s.append(time.monotonic())
                 return
             self.over.wait(0.01)
 

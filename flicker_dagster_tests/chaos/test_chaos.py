@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 from itertools import pairwise
 
 import pytest
 import requests
 from dagster_shared.error import SerializableErrorInfo
 
-from flicker_dagster.simulator.receiver import Inbox
+from flicker_dagster.simulator.receiver import Inbox, Receiver, Repeat
 from flicker_dagster.simulator.world import Row
 from flicker_dagster_tests.chaos.plan import draw
 from flicker_dagster_tests.chaos.run import run_chaos
@@ -30,26 +31,48 @@ def test_a_plan_has_everything_in_it() -> None:
     assert all(earlier.at_s < later.at_s for earlier, later in pairwise(acts))
 
 
-def _inbox(repeated_events: int = 0, repeated_otherwise: int = 0) -> Inbox:
+def _inbox(*repeats: Repeat, repeated_otherwise: int = 0) -> Inbox:
     inbox = Inbox()
-    inbox.repeated_events, inbox.repeated_otherwise = repeated_events, repeated_otherwise
+    inbox.repeats, inbox.repeated_otherwise = list(repeats), repeated_otherwise
     return inbox
 
 
+CUT_OFF = Repeat(events=5, before_s=100.0, answered=False)
+ANSWERED = Repeat(events=5, before_s=100.0, answered=True)
+
+
 @pytest.mark.parametrize(
-    ("missing", "twice", "inbox", "good"),
+    ("missing", "twice", "inbox", "kills_s", "good"),
     [
-        (0, 0, _inbox(), True),
-        (1, 0, _inbox(), False),
-        (0, 5, _inbox(), False),
-        (0, 5, _inbox(repeated_events=5), True),
-        (0, 5, _inbox(repeated_events=4), False),
-        (0, 0, _inbox(repeated_otherwise=1), False),
+        (0, 0, _inbox(), [], True),
+        (1, 0, _inbox(), [], False),
+        (0, 5, _inbox(), [100.1], False),
+        (0, 5, _inbox(CUT_OFF), [], True),
+        (0, 6, _inbox(CUT_OFF), [100.1], False),
+        (0, 5, _inbox(ANSWERED), [], False),
+        (0, 5, _inbox(ANSWERED), [100.1], True),
+        (0, 5, _inbox(ANSWERED), [99.9, 120.0], False),
+        (0, 0, _inbox(repeated_otherwise=1), [100.1], False),
     ],
 )
-def test_only_the_open_arrow_is_forgiven(missing: int, twice: int, inbox: Inbox, good: bool) -> None:
+def test_only_the_open_arrow_is_forgiven(
+    missing: int, twice: int, inbox: Inbox, kills_s: list[float], good: bool
+) -> None:
     row = Row(source="okta", emitted=10, in_siem=10 - missing, in_flight=0, missing=missing, twice=twice, unknown=0)
-    assert line(row, inbox).good is good
+    assert line(row, inbox, kills_s).good is good
+
+
+def test_the_receiver_remembers_whether_it_answered_what_comes_again() -> None:
+    siem = Receiver()
+    try:
+        for fault, told in ((None, []), ("commit_then_cut", [True]), (None, [True, False])):
+            if fault is not None:
+                siem.faults.plan(fault)
+            with suppress(requests.ConnectionError):
+                requests.post(f"{siem.url}/x", json=[{"id": "a"}], headers={"Idempotency-Key": "k"}, timeout=10)
+            assert [repeat.answered for repeat in siem.inbox("/x").repeats] == told
+    finally:
+        siem.close()
 
 
 def _error(name: str, cause: SerializableErrorInfo | None = None) -> SerializableErrorInfo:
