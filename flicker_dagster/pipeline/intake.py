@@ -40,7 +40,8 @@ class Known:
         return sorted(again.union(later))
 
     def take(self, digests: list[bytes]) -> None:
-        self._others[-1].add(digests)
+        """Remember ids that `unknown` has just named."""
+        self._others[-1].add_new(digests)
 
 
 class Intake:

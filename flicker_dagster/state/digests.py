@@ -51,6 +51,16 @@ class DigestSet:
             self._become_compact()
         self._fill(digests)
 
+    def add_new(self, digests: list[bytes]) -> None:
+        """Add digests of which the caller knows that each comes once and none is in the set: nothing is looked up."""
+        if self._small is not None:
+            self.add(digests)
+            return
+        buckets = self._buckets
+        for digest, prefix in zip(digests, prefixes(b"".join(digests)), strict=True):
+            buckets[prefix] += digest
+        self._count += len(digests)
+
     def unknown(self, digests: list[bytes]) -> list[int]:
         """Indices of the digests that are not in the set, in order."""
         small = self._small

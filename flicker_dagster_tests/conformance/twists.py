@@ -69,9 +69,9 @@ def accepted(scene: Scene) -> list[tuple[Request, bytes]]:
     seen: list[tuple[Request, bytes]] = []
     accept = scene.siem._accept
 
-    def recorded(request: Request, body: bytes, events: list[dict[str, Any]]) -> None:
+    def recorded(request: Request, body: bytes, events: list[dict[str, Any]], *, answered: bool) -> None:
         seen.append((request, body))
-        accept(request, body, events)
+        accept(request, body, events, answered=answered)
 
     scene.siem._accept = recorded  # type: ignore[method-assign]
     return seen

@@ -23,6 +23,22 @@ def test_it_answers_like_a_set(compact_above: int, first: list[int], second: lis
     assert sorted(split(known.blob())) == sorted(digest(n) for n in plain)
 
 
+@pytest.mark.parametrize("compact_above", [SMALL, COMPACT, 50])
+@settings(max_examples=40, deadline=None)
+@given(pages=st.lists(st.lists(st.integers(0, 200), max_size=60), max_size=6))
+def test_what_a_set_has_just_called_unknown_may_be_added_without_a_look(
+    compact_above: int, pages: list[list[int]]
+) -> None:
+    known = DigestSet(compact_above=compact_above)
+    plain: set[int] = set()
+    for page in pages:
+        once = [digest(n) for n in dict.fromkeys(page)]
+        known.add_new([once[i] for i in known.unknown(once)])
+        plain |= set(page)
+        assert len(known) == len(plain)
+    assert sorted(split(known.blob())) == sorted(digest(n) for n in plain)
+
+
 def test_a_set_that_outgrows_the_plain_form_keeps_every_member() -> None:
     names = range(3000)
     known = DigestSet(compact_above=1000)
