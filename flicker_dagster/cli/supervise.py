@@ -59,7 +59,7 @@ class Supervisor:
         self.settings = settings
         self.host = host
         self.ui_port = port
-        self.home = Path(settings.work_dir, "dagster").absolute()
+        self.home = dagster_home(settings)
         self.code_port = free_port()
         self.stopping = threading.Event()
         self.children: list[Child] = []
@@ -178,11 +178,18 @@ class Supervisor:
 
 def become_supervisor(settings: Settings, *, host: str, port: int | None) -> NoReturn:
     """Run from now on as nothing but the supervisor, under the same process id: what the command needed to check the
-    configuration is 30 MB, which would stay for as long as Flicker runs."""
+    configuration is 30 MB, which would stay for as long as Flicker runs.
+
+    It goes on in DAGSTER_HOME, as the children do: `python -m` imports from the working directory first.
+    """
+    env = os.environ | settings.to_env()  # absolute paths
+    home = dagster_home(settings)
+    home.mkdir(parents=True, exist_ok=True)
+    os.chdir(home)
     command = [sys.executable, "-m", "flicker_dagster.cli.supervise", host, *([] if port is None else [str(port)])]
     sys.stdout.flush()
     sys.stderr.flush()
-    os.execve(sys.executable, command, os.environ | settings.to_env())
+    os.execve(sys.executable, command, env)
 
 
 def run_foreground(settings: Settings, *, host: str, port: int | None) -> int:
@@ -202,6 +209,10 @@ def run_foreground(settings: Settings, *, host: str, port: int | None) -> int:
         supervisor.stop()
     log.info("stopped")
     return 0
+
+
+def dagster_home(settings: Settings) -> Path:
+    return Path(settings.work_dir, "dagster").absolute()
 
 
 def prepare_home(home: Path) -> None:

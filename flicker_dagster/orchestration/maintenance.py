@@ -60,8 +60,8 @@ def build_maintenance(config: FlickerConfig) -> tuple[dg.JobDefinition, dg.Sched
 
 def tick(instance: dg.DagsterInstance, *, now: datetime) -> dg.SkipReason | dg.RunRequest:
     """Ask for a maintenance if the last one that succeeded is a day old, or say why not."""
-    busy = [dg.DagsterRunStatus.QUEUED, dg.DagsterRunStatus.STARTING, dg.DagsterRunStatus.STARTED]
-    if instance.get_runs(filters=dg.RunsFilter(job_name=JOB, statuses=busy), limit=1):
+    newest = instance.get_runs(filters=dg.RunsFilter(job_name=JOB), limit=1)
+    if newest and not newest[0].is_finished:
         return dg.SkipReason("a maintenance is in flight")
     done = dg.RunsFilter(job_name=JOB, statuses=[dg.DagsterRunStatus.SUCCESS], updated_after=now - DUE_AFTER)
     if instance.get_runs(filters=done, limit=1):

@@ -32,6 +32,15 @@ _line = msgspec.json.Decoder(dict[str, Any])
 
 
 @dataclass(frozen=True)
+class Taken:
+    """A batch as it was last accepted: when (monotonic), and whether the SIEM answered."""
+
+    digest: str
+    at_s: float
+    answered: bool
+
+
+@dataclass(frozen=True)
 class Repeat:
     """A batch that came again under the same key with the same bytes. Had the SIEM answered it the time before, at
     `before_s` (monotonic), somebody must have died between the answer and writing it down."""
@@ -46,11 +55,10 @@ class Inbox:
 
     def __init__(self) -> None:
         self.counts: Counter[str] = Counter()
-        self.keys: dict[str, str] = {}  # Idempotency-Key → digest of the body
+        self.keys: dict[str, Taken] = {}  # by Idempotency-Key
         self.batches = 0
         self.repeated_batches = 0
         self.repeats: list[Repeat] = []  # those of them under the same key and bytes
-        self.taken: dict[str, tuple[float, bool]] = {}  # Idempotency-Key → when last (monotonic), and whether answered
         self.repeated_otherwise = 0  # the same key with other bytes: never right
         self.last: deque[dict[str, Any]] = deque(maxlen=LAST_EVENTS)
         self.lags_s: deque[float] = deque(maxlen=500)
@@ -149,16 +157,16 @@ class Receiver:
         now_s = self._clock()
         with self._lock:
             inbox.batches += 1
-            if key is not None and key in inbox.keys:
+            before = None if key is None else inbox.keys.get(key)
+            if before is not None:
                 inbox.repeated_batches += 1
-                inbox.repeated_otherwise += inbox.keys[key] != digest
-                if inbox.keys[key] == digest:
-                    inbox.repeats.append(Repeat(len(events), *inbox.taken.get(key, (0.0, False))))
+                inbox.repeated_otherwise += before.digest != digest
+                if before.digest == digest:
+                    inbox.repeats.append(Repeat(len(events), before.at_s, before.answered))
                 if self.dedupe_by_key:
                     return
             if key is not None:
-                inbox.keys[key] = digest
-                inbox.taken[key] = (time.monotonic(), answered)
+                inbox.keys[key] = Taken(digest, time.monotonic(), answered)
             ids = [
                 _first(event, ID_FIELDS) or hashlib.blake2b(json.dumps(event).encode()).hexdigest() for event in events
             ]
@@ -182,7 +190,7 @@ class Receiver:
             inbox.batches += 1
             if entry["key"] is not None:
                 inbox.repeated_batches += entry["key"] in inbox.keys
-                inbox.keys[entry["key"]] = entry["digest"]
+                inbox.keys[entry["key"]] = Taken(entry["digest"], 0.0, answered=True)
             inbox.counts.update(entry["ids"])
 
     def _refuse(self, fault: Fault) -> Response:

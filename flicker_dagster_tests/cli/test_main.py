@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -105,3 +107,31 @@ def test_a_fault_that_cannot_be_simulated_is_refused(fault: str) -> None:
     assert done.exit_code == 2
     assert "Invalid value for '--fault'" in done.stderr
     assert "Traceback" not in done.output
+
+
+@pytest.mark.timeout(300)
+def test_what_lies_in_the_working_directory_is_never_imported(tmp_path: Path) -> None:
+    """The command becomes its supervisor by `python -m`, which would look there first. SIGTERM then ends it clean."""
+    (tmp_path / "config.yaml").write_text(
+        "api_sources:\n  - name: one\n    endpoint: http://127.0.0.1:9/events\n    polling_frequency_ms: 30000\n"
+        "    timestamp_field: time\n    destination: {type: http, endpoint: 'http://127.0.0.1:9/siem'}\n"
+    )
+    (tmp_path / "logging.py").write_text("raise SystemExit('a file of the working directory was imported')\n")
+    flicker = str(Path(sys.executable).with_name("flicker"))
+    with (tmp_path / "log").open("wb") as output:
+        process = subprocess.Popen(
+            [flicker, "-c", "config.yaml", "--track", "--no-ui", "--work-dir", "work"],
+            cwd=tmp_path, stdout=output, stderr=subprocess.STDOUT,
+        )  # fmt: skip
+        try:
+            deadline_s = time.monotonic() + 120
+            while not (tmp_path / "work" / "dagster" / "workspace.yaml").exists():
+                said = (tmp_path / "log").read_text()
+                assert process.poll() is None, said
+                assert time.monotonic() < deadline_s, said
+                time.sleep(0.1)
+            process.send_signal(signal.SIGTERM)
+            assert process.wait(120) == 0
+        finally:
+            process.kill()
+    assert "was imported" not in (tmp_path / "log").read_text()
