@@ -18,11 +18,12 @@ VARIABLES = [
 
 
 class Proxy:
-    """`seen` holds what was asked for: a URL of a plain request, `host:port` of a tunnel."""
+    """`seen` holds what was asked for: a URL of a plain request, `host:port` of a tunnel; `credentials` who asked."""
 
     def __init__(self, answer: bytes = b"[]", *, tunnel_to: int | None = None) -> None:
         self.seen: list[str] = []
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), _handler(self.seen.append, answer, tunnel_to))
+        self.credentials: list[str | None] = []
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), _handler(self._note, answer, tunnel_to))
         self._server.daemon_threads = True
         threading.Thread(target=self._server.serve_forever, args=(0.1,), daemon=True).start()
 
@@ -30,22 +31,30 @@ class Proxy:
     def url(self) -> str:
         return f"http://127.0.0.1:{self._server.server_address[1]}"
 
+    def _note(self, asked_for: str, credentials: str | None) -> None:
+        self.seen.append(asked_for)
+        self.credentials.append(credentials)
+
     def close(self) -> None:
         self._server.shutdown()
         self._server.server_close()
 
 
-def _handler(note: Callable[[str], None], answer: bytes, tunnel_to: int | None) -> type[BaseHTTPRequestHandler]:
+def _handler(note: Callable[[str, str | None], None], answer: bytes, tunnel_to: int | None) -> type[BaseHTTPRequestHandler]:
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
-            note(self.path)
+            note(self.path, self.headers.get("Proxy-Authorization"))
             self.send_response(200)
             self.send_header("Content-Length", str(len(answer)))
             self.end_headers()
             self.wfile.write(answer)
 
+        def do_POST(self) -> None:
+            self.rfile.read(int(self.headers["Content-Length"]))
+            self.do_GET()
+
         def do_CONNECT(self) -> None:
-            note(self.path)
+            note(self.path, self.headers.get("Proxy-Authorization"))
             with socket.create_connection(("127.0.0.1", tunnel_to or 0)) as vendor:
                 self.send_response(200)
                 self.end_headers()

@@ -1,4 +1,4 @@
-"""HTTP towards a vendor: one kept-alive session per source, every answer judged before anybody reads it.
+"""HTTP towards a vendor: one kept-alive connection per source, every answer judged before anybody reads it.
 
 No retries in here: they belong to Dagster, which shows them. Nothing that leaves this module in a text holds a secret.
 """
@@ -6,27 +6,22 @@ No retries in here: they belong to Dagster, which shows them. Nothing that leave
 from __future__ import annotations
 
 import math
-import os
 import time
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import NoReturn
 from urllib.parse import urljoin, urlsplit
 
 import msgspec
-import requests
 import urllib3
-from requests.auth import HTTPBasicAuth
-from requests.structures import CaseInsensitiveDict
 
-from flicker_dagster import __version__
 from flicker_dagster.collect.quota import Quota, wait_asked_for_s
 from flicker_dagster.config.masking import Masker
 from flicker_dagster.config.models import SourceConfig
 from flicker_dagster.config.secrets import resolve
+from flicker_dagster.connections import ACCEPT_ENCODING, USER_AGENT, Connections, basic_authorization
 from flicker_dagster.errors import BadAnswer, CursorRejected, RateLimited, VendorRefused, VendorUnavailable
 from flicker_dagster.times import parse_http_date_ms
 
-USER_AGENT = f"flicker-dagster/{__version__}"
 CHUNK_BYTES = 256 * 1024
 MAX_REDIRECTS = 3
 SHOWN_BODY_CHARS = 300
@@ -63,9 +58,8 @@ class VendorClient:
         self.env = env
         self._clock = clock
         self._quota = Quota(source.rate_limit, max_wait_s=source.limits.max_wait_ms / 1000, clock=clock, sleep=sleep)
-        self._session: requests.Session | None = None
+        self._connections: dict[object, Connections] = {}
         self._masker: Masker | None = None
-        self._settings_of: dict[object, dict[str, Any]] = {}
 
     @property
     def endpoint(self) -> str:
@@ -84,126 +78,128 @@ class VendorClient:
         `with_cursor` says that the request rests on a cursor kept from before, so that a refusal of it means that the
         cursor has expired.
         """
-        shown = self.masker.mask(f"GET {url}")
         self._quota.wait(self.source.name)
-        response = self._send(url, shown)
-        with response:
+        response = self._send(url)
+        try:
             headers = response.headers
-            self._quota.note(headers, vendor_now_ms=parse_http_date_ms(headers.get("Date")))
-            body = self._read(response, shown)
-        if response.status_code != 200:
-            self._refuse(response.status_code, headers, body, shown, with_cursor=with_cursor)
-        links = response.raw.headers.getlist("Link") if hasattr(response.raw.headers, "getlist") else []
-        return Answer(headers, body, links or _one(headers.get("Link")), _clock_of(headers))
+            vendor_now_ms = parse_http_date_ms(headers.get("Date"))
+            self._quota.note(headers, vendor_now_ms=vendor_now_ms)
+            body = self._read(response, url)
+        except BaseException:
+            response.close()  # what is left of the answer is not waited for
+            raise
+        finally:
+            response.release_conn()
+        if response.status != 200:
+            self._refuse(response.status, headers, body, url, vendor_now_ms, with_cursor=with_cursor)
+        # A Date header is cut to the second: an event of that second is not from the future.
+        return Answer(headers, body, headers.getlist("Link"), None if vendor_now_ms is None else vendor_now_ms + 999)
 
     def now_ms(self) -> int:
         return int(self._clock() * 1000)
 
     def close(self) -> None:
-        if self._session is not None:
-            self._session.close()
-            self._session = None
-            self._settings_of.clear()
+        for opened in self._connections.values():
+            opened.close()
+        self._connections.clear()
 
     # -- one request
 
-    def _send(self, url: str, shown: str) -> requests.Response:
-        session = self._opened()
-        timeouts = (self.source.limits.connect_timeout_ms / 1000, self.source.limits.read_timeout_ms / 1000)
+    def _send(self, url: str) -> urllib3.BaseHTTPResponse:
+        asked = url
         for _ in range(MAX_REDIRECTS + 1):
-            request = requests.Request("GET", url, headers=self._headers(), auth=self._basic())
-            settings = self._settings(session, url)
+            headers = self._headers()
             self.requests_made += 1
             try:
-                prepared = session.prepare_request(request)
-                prepared.url = url  # verbatim: a next link is opaque, and requests would quote it again
-                response = session.send(prepared, timeout=timeouts, allow_redirects=False, **settings)
-            except (
-                ValueError,
-                FileNotFoundError,
-                PermissionError,
-            ) as error:  # InvalidHeader, InvalidURL are ValueErrors
+                response = self._connected(url).request("GET", url, headers=headers)
+            except ValueError as error:  # an address or header that cannot be sent, a file that cannot be read
                 raise VendorRefused(
                     self._say(
-                        shown, f"the request cannot be made: {self._reason(error)}. Check headers, api_key and tls"
+                        asked, f"the request cannot be made: {self._reason(error)}. Check headers, api_key and tls"
                     )
                 ) from None
-            except requests.RequestException as error:
-                raise VendorUnavailable(self._say(shown, f"no answer: {self._reason(error)}")) from None
-            except OSError as error:  # requests' own words for a CA file or certificate that is not there
-                raise VendorRefused(self._say(shown, f"{self._reason(error)}. Check tls and the CA bundle")) from None
-            if response.status_code not in (301, 302, 303, 307, 308):
+            except urllib3.exceptions.HTTPError as error:
+                raise VendorUnavailable(self._say(asked, f"no answer: {self._reason(error)}")) from None
+            if response.status not in (301, 302, 303, 307, 308):
                 return response
             target = urljoin(url, response.headers.get("Location", ""))
             response.close()
+            response.release_conn()
             if not same_origin(target, url):
                 raise VendorRefused(
                     self._say(
-                        shown, f"redirected to another host ({urlsplit(target).netloc}); credentials are not sent there"
+                        asked, f"redirected to another host ({urlsplit(target).netloc}); credentials are not sent there"
                     )
                 )
             url = target
-        raise VendorRefused(self._say(shown, f"more than {MAX_REDIRECTS} redirects"))
+        raise VendorRefused(self._say(asked, f"more than {MAX_REDIRECTS} redirects"))
 
-    def _read(self, response: requests.Response, shown: str) -> bytes:
+    def _read(self, response: urllib3.BaseHTTPResponse, url: str) -> bytes:
         """The body, counted after inflation. A body shorter than announced is no answer."""
         cap = self.source.limits.page_bytes
         chunks: list[bytes] = []
         size = 0
         try:
             if _announced_bytes(response) <= cap:
-                return response.raw.read()  # at once, which spares two copies
-            for chunk in response.iter_content(CHUNK_BYTES):
+                return response.read()  # at once, which spares two copies
+            for chunk in response.stream(CHUNK_BYTES, decode_content=True):
                 size += len(chunk)
                 if size > cap:
-                    raise BadAnswer(self._say(shown, f"the answer is larger than limits.page_bytes ({cap})"))
+                    raise BadAnswer(self._say(url, f"the answer is larger than limits.page_bytes ({cap})"))
                 chunks.append(chunk)
-        except (requests.RequestException, urllib3.exceptions.HTTPError) as error:
-            raise VendorUnavailable(self._say(shown, f"the answer was cut off: {self._reason(error)}")) from None
+        except urllib3.exceptions.HTTPError as error:
+            raise VendorUnavailable(self._say(url, f"the answer was cut off: {self._reason(error)}")) from None
         return chunks[0] if len(chunks) == 1 else b"".join(chunks)
 
-    def _refuse(self, status: int, headers: Mapping[str, str], body: bytes, shown: str, *, with_cursor: bool) -> None:
-        vendor_now_ms = parse_http_date_ms(headers.get("Date")) or int(self._clock() * 1000)
-        wait_s = wait_asked_for_s(status, headers, self.source.rate_limit, now_ms=vendor_now_ms)
+    def _refuse(
+        self,
+        status: int,
+        headers: Mapping[str, str],
+        body: bytes,
+        url: str,
+        vendor_now_ms: int | None,
+        *,
+        with_cursor: bool,
+    ) -> NoReturn:
+        now_ms = vendor_now_ms or int(self._clock() * 1000)
+        wait_s = wait_asked_for_s(status, headers, self.source.rate_limit, now_ms=now_ms)
         said = self.masker.mask(body[:SHOWN_BODY_CHARS].decode("utf-8", "replace")).strip()
         if wait_s is not None:
             raise RateLimited(
                 self._say(
-                    shown,
+                    url,
                     f"API returned {status} {'Too Many Requests' if status == 429 else 'with its limit reached'}, "
                     f"asks to wait {wait_s:.0f} s. Increase polling_frequency_ms (poll less frequently)",
                 ),
                 retry_after_s=wait_s,
             )
         if status >= 500 or status in (408, 425):
-            raise VendorUnavailable(self._say(shown, f"HTTP {status}: {said}"))
+            raise VendorUnavailable(self._say(url, f"HTTP {status}: {said}"))
         if with_cursor and status in self.source.pagination.cursor_expired_status:
-            raise CursorRejected(self._say(shown, f"the kept cursor is no longer accepted (HTTP {status}: {said})"))
+            raise CursorRejected(self._say(url, f"the kept cursor is no longer accepted (HTTP {status}: {said})"))
         advice = ADVICE.get(status, "check the configuration of this source against the vendor's documentation")
-        raise VendorRefused(self._say(shown, f"HTTP {status}: {said}. {advice}"))
+        raise VendorRefused(self._say(url, f"HTTP {status}: {said}. {advice}"))
 
     # -- what a request is made of
 
-    def _opened(self) -> requests.Session:
-        if self._session is None:
-            self._session = requests.Session()
-            tls = self.source.tls
-            if tls is not None and tls.cert_path and tls.key_path:
-                self._session.cert = (resolve(tls.cert_path, env=self.env), resolve(tls.key_path, env=self.env))
-        return self._session
-
-    def _settings(self, session: requests.Session, url: str) -> dict[str, Any]:
-        """Proxies and what to trust, from the environment: read once per server, not for each page."""
+    def _connected(self, url: str) -> Connections:
         origin = _origin(url)
-        if origin not in self._settings_of:
-            settings = session.merge_environment_settings(url, {}, True, None, None)
-            self._settings_of[origin] = {**settings, "verify": self._verify(settings["verify"])}
-        return self._settings_of[origin]
+        found = self._connections.get(origin)
+        if found is None:
+            limits = self.source.limits
+            found = self._connections[origin] = Connections(
+                url,
+                tls=self.source.tls,
+                env=self.env,
+                connect_s=limits.connect_timeout_ms / 1000,
+                read_s=limits.read_timeout_ms / 1000,
+            )
+        return found
 
-    def _headers(self) -> CaseInsensitiveDict[str]:
-        headers: CaseInsensitiveDict[str] = CaseInsensitiveDict(
-            {"User-Agent": USER_AGENT, "Accept": "application/json"}
-        )
+    def _headers(self) -> urllib3.HTTPHeaderDict:
+        """What is written further down takes the place of a header above, whatever its capitals."""
+        headers = urllib3.HTTPHeaderDict({"User-Agent": USER_AGENT, "Accept": "application/json"})
+        headers["Accept-Encoding"] = ACCEPT_ENCODING
         if self.source.api_key is not None:
             key = resolve(self.source.api_key, env=self.env)
             if self.source.api_key_header:
@@ -212,43 +208,24 @@ class VendorClient:
                 headers["Authorization"] = f"Bearer {key}"
         for name, template in self.source.headers.items():
             headers[name] = resolve(template, env=self.env)
+        basic = self.source.basic
+        if basic is not None:
+            username, password = resolve(basic.username, env=self.env), resolve(basic.password, env=self.env)
+            headers["Authorization"] = basic_authorization(username, password)
         return headers
 
-    def _basic(self) -> Callable[[requests.PreparedRequest], requests.PreparedRequest]:
-        """Basic credentials, or nothing at all: without this, requests would look for a .netrc."""
-        basic = self.source.basic
-        if basic is None:
-            return lambda request: request
-        username, password = resolve(basic.username, env=self.env), resolve(basic.password, env=self.env)
-        return HTTPBasicAuth(username, password)
-
-    def _verify(self, usual: bool | str | None) -> bool | str | None:
-        """What to trust: the source's own CA, else the environment's (SSL_CERT_FILE too, which requests leaves out)."""
-        tls = self.source.tls
-        if tls is not None and tls.accept_invalid_certs:
-            return False
-        if tls is not None and tls.ca_cert_path:
-            return resolve(tls.ca_cert_path, env=self.env)
-        return os.environ.get("SSL_CERT_FILE") or True if usual is True else usual
-
-    def _say(self, shown: str, what: str) -> str:
-        return f"{self.source.name}: {shown}: {what}"
+    def _say(self, url: str, what: str) -> str:
+        return f"{self.source.name}: {self.masker.mask(f'GET {url}')}: {what}"
 
     def _reason(self, error: BaseException) -> str:
         """The innermost cause in the library's words, without URLs that may hold secrets."""
         return self.masker.mask(f"{type(error).__name__}: {error}")[:SHOWN_BODY_CHARS]
 
 
-def _announced_bytes(response: requests.Response) -> float:
+def _announced_bytes(response: urllib3.BaseHTTPResponse) -> float:
     """Size of a body that is sent as it is; infinite where nobody knows before it is inflated or read to its end."""
     length = response.headers.get("Content-Length", "")
     return int(length) if length.isdigit() and "Content-Encoding" not in response.headers else math.inf
-
-
-def _clock_of(headers: Mapping[str, str]) -> int | None:
-    """The vendor's clock. A Date header is cut to the second: an event of that second is not from the future."""
-    at_ms = parse_http_date_ms(headers.get("Date"))
-    return None if at_ms is None else at_ms + 999
 
 
 def same_origin(one: str, other: str) -> bool:
@@ -259,7 +236,3 @@ def same_origin(one: str, other: str) -> bool:
 def _origin(url: str) -> tuple[str, str | None, int | None]:
     parts = urlsplit(url)
     return parts.scheme, parts.hostname, parts.port or {"https": 443, "http": 80}.get(parts.scheme)
-
-
-def _one(value: str | None) -> list[str]:
-    return [value] if value else []

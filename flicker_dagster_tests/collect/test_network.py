@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,7 @@ import pytest
 
 from flicker_dagster.collect.client import VendorClient
 from flicker_dagster.config.models import Tls
-from flicker_dagster.errors import CollectError, VendorUnavailable
+from flicker_dagster.errors import CollectError, VendorRefused, VendorUnavailable
 from flicker_dagster.simulator.server import Response, Server
 from flicker_dagster_tests.builders import a_source
 from flicker_dagster_tests.proxies import VARIABLES, Proxy
@@ -89,6 +90,23 @@ def test_a_proxy_that_is_not_there_is_named_without_its_password(monkeypatch: py
             get(url)
         assert "roxy" in str(caught.value)
         assert "hunter22secret" not in str(caught.value)
+
+
+@pytest.mark.parametrize("scheme", ["http", "https"])
+def test_a_proxy_that_wants_credentials_gets_them(
+    server: Server, proxy: Proxy, authority: Authority, monkeypatch: pytest.MonkeyPatch, scheme: str
+) -> None:
+    url = authority.protect(server) if scheme == "https" else "http://vendor.invalid/events"
+    monkeypatch.setenv(f"{scheme}_proxy", proxy.url.replace("//", "//ana:p%40ss@"))
+    get(url, tls=Tls(ca_cert_path=authority.ca_path))
+    assert proxy.credentials == ["Basic YW5hOnBAc3M="]  # ana:p@ss
+
+
+def test_a_socks_proxy_without_its_package_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "urllib3.contrib.socks", None)
+    monkeypatch.setenv("ALL_PROXY", "socks5h://127.0.0.1:1")
+    with pytest.raises(VendorRefused, match="pip install pysocks"):
+        get("http://vendor.invalid/events")
 
 
 # -- certificate authorities

@@ -17,6 +17,7 @@ from flicker_dagster.simulator.receiver import Receiver
 from flicker_dagster.simulator.server import Request, Response, Server
 from flicker_dagster.types import Batch
 from flicker_dagster_tests.builders import a_source
+from flicker_dagster_tests.proxies import VARIABLES, Proxy
 from flicker_dagster_tests.tls import Authority
 
 BODY = b'[{"id":"a","n":1.10}]'
@@ -118,3 +119,21 @@ def test_a_certificate_file_that_is_not_there_blocks(siem: Recorder, tmp_path: P
     with pytest.raises(DestinationBlocked, match=r"test-source: destination\.tls: cannot read .*gone"):
         send(url, tls=Tls(**paths))
     assert siem.requests == []
+
+
+@pytest.mark.parametrize("scheme", ["http", "https"])
+def test_a_proxy_is_gone_through_with_its_credentials(
+    siem: Recorder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, scheme: str
+) -> None:
+    authority = Authority.in_directory(tmp_path)
+    url = authority.protect(siem.server) if scheme == "https" else "http://siem.invalid/in"
+    for name in VARIABLES:
+        monkeypatch.delenv(name, raising=False)
+    proxy = Proxy(b"{}", tunnel_to=siem.server.port)
+    monkeypatch.setenv(f"{scheme}_proxy", proxy.url.replace("//", "//ana:p%40ss@"))
+    try:
+        assert isinstance(send(url, tls=Tls(ca_cert_path=authority.ca_path)), Delivered)
+        assert proxy.seen == [f"127.0.0.1:{siem.server.port}" if scheme == "https" else url]
+        assert proxy.credentials == ["Basic YW5hOnBAc3M="]  # ana:p@ss
+    finally:
+        proxy.close()

@@ -1,0 +1,139 @@
+"""Kept-alive connections to one server, as the environment describes the network: proxies, authorities, certificates.
+
+urllib3 is used directly: `requests` reads the environment, merges cookies and quotes the address again at each request,
+which costs more than the request itself. Its rules for proxies are kept by calling them, once per server.
+"""
+
+from __future__ import annotations
+
+import base64
+import os
+from collections.abc import Mapping
+from urllib.parse import urldefrag, urlsplit
+
+import urllib3
+import urllib3.util
+from requests.utils import get_auth_from_url, get_environ_proxies, select_proxy
+
+from flicker_dagster import __version__
+from flicker_dagster.config.models import Tls
+from flicker_dagster.config.secrets import resolve
+
+USER_AGENT = f"flicker-dagster/{__version__}"
+
+#: The compressions that urllib3 undoes here, as a header's value.
+ACCEPT_ENCODING = urllib3.util.make_headers(accept_encoding=True)["accept-encoding"]
+
+
+class Connections:
+    """Up to `at_most` connections to the server of `url`, shared by threads, opened when first used.
+
+    `env` stands for the process environment where the paths of `tls` are resolved. Raises SecretUnset, and ValueError
+    for a certificate file that cannot be read and for a proxy that cannot be used.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        *,
+        tls: Tls | None,
+        env: Mapping[str, str] | None,
+        connect_s: float,
+        read_s: float,
+        at_most: int = 1,
+    ) -> None:
+        timeout = urllib3.Timeout(connect=connect_s, read=read_s)
+        options: dict = {"maxsize": at_most, "block": True, "timeout": timeout}
+        if tls is not None or url.startswith("https:"):
+            trust = _tls_options(tls or Tls(), env)  # a file that is missing is told, wherever the address leads
+            options |= trust if url.startswith("https:") else {}
+        proxy = select_proxy(url, get_environ_proxies(url))
+        self._manager = urllib3.PoolManager(**options) if proxy is None else _proxied(proxy, options)
+        self._pool = self._manager.connection_from_url(url)
+        #: A proxy is told the whole address, unless it opens a tunnel.
+        self._in_full = self._manager.proxy is not None and url.startswith("http:") and not _is_socks(proxy)
+
+    def request(
+        self, method: str, url: str, *, headers: Mapping[str, str], body: bytes | None = None
+    ) -> urllib3.BaseHTTPResponse:
+        """One attempt, no redirect followed; the body of the answer is still to be read. Raises urllib3's HTTPError,
+        and ValueError for a header that cannot be sent."""
+        for name, value in headers.items():
+            if "\n" in value or "\r" in value:  # http.client lets some through, as a continued line
+                raise ValueError(f"the value of the header {name} holds a line break")
+        return self._pool.urlopen(
+            method,
+            urldefrag(url)[0] if self._in_full else _target(url),
+            body=body,
+            headers=headers,
+            retries=False,
+            redirect=False,
+            assert_same_host=False,
+            preload_content=False,
+        )
+
+    def close(self) -> None:
+        self._manager.clear()
+
+
+def basic_authorization(username: str, password: str) -> str:
+    """The value of an `Authorization` header (RFC 7617, UTF-8)."""
+    return f"Basic {base64.b64encode(f'{username}:{password}'.encode()).decode()}"
+
+
+def ca_bundle() -> str:
+    """The CA file of the usual environment (SSL_CERT_FILE too, which requests leaves out), else certifi's."""
+    for variable in ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE"):
+        found = os.environ.get(variable)
+        if found:
+            return found
+    import certifi
+
+    return certifi.where()
+
+
+def _target(url: str) -> str:
+    """What stands in the request line, exactly as the URL spells it: a next link is opaque."""
+    parts = urlsplit(url)
+    path = parts.path or "/"
+    return f"{path}?{parts.query}" if parts.query else path
+
+
+def _proxied(proxy: str, options: dict) -> urllib3.PoolManager:
+    if "://" not in proxy:
+        proxy = f"http://{proxy}"
+    if _is_socks(proxy):
+        try:
+            from urllib3.contrib.socks import SOCKSProxyManager
+        except ImportError:
+            raise ValueError("a SOCKS proxy needs the package PySocks: pip install pysocks") from None
+        return SOCKSProxyManager(proxy, **options)
+    username, password = get_auth_from_url(proxy)
+    known = {"Proxy-Authorization": basic_authorization(username, password)} if username else None
+    return urllib3.ProxyManager(proxy, proxy_headers=known, **options)
+
+
+def _is_socks(proxy: str | None) -> bool:
+    return proxy is not None and proxy.lower().startswith("socks")
+
+
+def _tls_options(tls: Tls, env: Mapping[str, str] | None) -> dict:
+    import ssl
+
+    authorities = resolve(tls.ca_cert_path, env=env) if tls.ca_cert_path else ca_bundle()
+    options: dict = {
+        "cert_reqs": "CERT_REQUIRED",
+        "ca_cert_dir" if os.path.isdir(authorities) else "ca_certs": authorities,
+        "ssl_minimum_version": ssl.TLSVersion.TLSv1_2,
+    }
+    files = [authorities]
+    if tls.cert_path and tls.key_path:
+        options |= {"cert_file": resolve(tls.cert_path, env=env), "key_file": resolve(tls.key_path, env=env)}
+        files += [options["cert_file"], options["key_file"]]
+    for file in files:
+        if not os.access(file, os.R_OK):
+            raise ValueError(f"tls: cannot read {file}")
+    if tls.accept_invalid_certs:
+        urllib3.disable_warnings(urllib3.exceptions.InsecureRequestWarning)
+        options |= {"cert_reqs": "CERT_NONE", "assert_hostname": False}
+    return options
