@@ -100,3 +100,8 @@ class DeadLetter(msgspec.Struct, frozen=True):
     destination: str
     at_ms: int
     event_time_ms: int | None = None
+
+
+def timed_of(times_ms: list[int | None]) -> list[int]:
+    """The times among them; the list itself where all are."""
+    return [ms for ms in times_ms if ms is not None] if None in times_ms else times_ms  # type: ignore[return-value]

@@ -40,7 +40,9 @@ class Proxy:
         self._server.server_close()
 
 
-def _handler(note: Callable[[str, str | None], None], answer: bytes, tunnel_to: int | None) -> type[BaseHTTPRequestHandler]:
+def _handler(
+    note: Callable[[str, str | None], None], answer: bytes, tunnel_to: int | None
+) -> type[BaseHTTPRequestHandler]:
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
             note(self.path, self.headers.get("Proxy-Authorization"))

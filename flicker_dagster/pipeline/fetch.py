@@ -114,7 +114,7 @@ def _intake(
     redeliver_until_ms: int | None = None,
 ) -> Intake:
     batcher = work.new_batcher()
-    waiting = [work.spool.unit(name).known() for name in work.spool.units()]
+    waiting = [work.spool.unit(name).digests() for name in work.spool.units()]
     return Intake(
         known=Known(work.ledger, waiting, redeliver_until_ms=redeliver_until_ms),
         batcher=batcher,

@@ -8,40 +8,51 @@ from flicker_dagster.collect.filters import EventFilter
 from flicker_dagster.deliver.batching import Batcher
 from flicker_dagster.pipeline.tally import Tally
 from flicker_dagster.pipeline.windows import HOUR_MS, shard_of
-from flicker_dagster.state.digests import DigestSet
+from flicker_dagster.state.digests import DigestShards
 from flicker_dagster.state.ledger import Ledger
-from flicker_dagster.types import Batch, DecodedPage, Window
+from flicker_dagster.types import Batch, DecodedPage, Window, timed_of
 
 
 class Known:
     """Which ids count as delivered: those in the ledger, those that wait in the spool, those taken by this very run.
 
+    All three go by the shard of the event's time. `waiting` are concatenated digests by shard, one mapping per unit.
     With `redeliver_until_ms` the ledger is not asked about events up to that time: they are shipped again.
     """
 
-    def __init__(self, ledger: Ledger, waiting: list[DigestSet], *, redeliver_until_ms: int | None = None) -> None:
+    def __init__(
+        self, ledger: Ledger, waiting: list[dict[str, bytes]], *, redeliver_until_ms: int | None = None
+    ) -> None:
         self._ledger = ledger
-        self._others = [*waiting, DigestSet()]
+        self._taken = DigestShards(blob for unit in waiting for blob in unit.items())
         self._redeliver_until_ms = redeliver_until_ms
 
     def unknown(self, shard: str, digests: list[bytes], times_ms: list[int | None]) -> list[int]:
         """Indices of the digests of one shard that are new, each id once, in order."""
         if len(set(digests)) == len(digests):
-            indices = list(range(len(digests)))
+            indices = self._taken.unknown(shard, digests)
         else:
-            indices = list({digest: index for index, digest in reversed(list(enumerate(digests)))}.values())[::-1]
-        for known in self._others:
-            indices = _still_unknown(known, digests, indices)
+            once = list({digest: index for index, digest in reversed(list(enumerate(digests)))}.values())[::-1]
+            indices = [once[i] for i in self._taken.unknown(shard, [digests[i] for i in once])]
         until_ms = self._redeliver_until_ms
         if until_ms is None:
-            return _still_unknown(self._ledger.known(shard), digests, indices)
+            return self._not_delivered(shard, digests, indices)
         again = {i for i in indices if times_ms[i] is not None and times_ms[i] <= until_ms}  # type: ignore[operator]
-        later = _still_unknown(self._ledger.known(shard), digests, [i for i in indices if i not in again])
+        later = self._not_delivered(shard, digests, [i for i in indices if i not in again])
         return sorted(again.union(later))
 
-    def take(self, digests: list[bytes]) -> None:
+    def take(self, shard: str, digests: list[bytes]) -> None:
         """Remember ids that `unknown` has just named."""
-        self._others[-1].add_new(digests)
+        self._taken.add_new(shard, digests)
+
+    def _not_delivered(self, shard: str, digests: list[bytes], indices: list[int]) -> list[int]:
+        """Of these indices those that the ledger does not know."""
+        if not indices:
+            return indices
+        delivered = self._ledger.known(shard)
+        if len(indices) == len(digests):
+            return delivered.unknown(digests)
+        return [indices[i] for i in delivered.unknown([digests[i] for i in indices])]
 
 
 class Intake:
@@ -100,7 +111,6 @@ class Intake:
     def _take_shard(
         self, shard: str, events: list, digests: list[bytes], times_ms: list[int | None], now_ms: int
     ) -> list[Batch]:
-        timed = [ms for ms in times_ms if ms is not None]
         new = self._known.unknown(shard, digests, times_ms)
         self.tally.known += len(events) - len(new)
         if not new:
@@ -109,20 +119,24 @@ class Intake:
             events = [events[i] for i in new]
             digests = [digests[i] for i in new]
             times_ms = [times_ms[i] for i in new]
-            timed = [ms for ms in times_ms if ms is not None]
-        self._known.take(digests)
+        timed = timed_of(times_ms)
+        self._known.take(shard, digests)
         self.tally.new += len(new)
         self.tally.untimed += len(new) - len(timed)
-        self.tally.add_times(timed)
-        if timed and max(timed) > now_ms:
+        if timed:
+            self._count_times(timed, min(timed), max(timed), now_ms)
+        return self._batcher.add(events, digests, shard, times_ms)
+
+    def _count_times(self, timed: list[int], first_ms: int, last_ms: int, now_ms: int) -> None:
+        self.tally.add_times(first_ms, last_ms)
+        if last_ms > now_ms:
             self.tally.future += sum(ms > now_ms for ms in timed)
         late = timed
-        if self._position_ms is not None and timed:
-            late = [ms for ms in timed if ms < self._position_ms] if min(timed) < self._position_ms else []
+        if self._position_ms is not None:
+            late = [ms for ms in timed if ms < self._position_ms] if first_ms < self._position_ms else []
             self.tally.late += len(late)
         if late and (self._position_ms is not None or self._window is not None):
             self.tally.lateness.add([(now_ms - ms) / 1000 for ms in late])
-        return self._batcher.add(events, digests, shard, times_ms)
 
     def _count_window(self, digests: list[bytes], times_ms: list[int | None]) -> None:
         assert self._window is not None
@@ -139,16 +153,6 @@ class Intake:
     def holds_events(self) -> bool:
         """Events wait in memory for their batch to fill: a resume point must not lie behind them."""
         return self._batcher.pending_events > 0
-
-
-def _still_unknown(known: DigestSet, digests: list[bytes], indices: list[int]) -> list[int]:
-    if not indices:
-        return indices
-    everything = len(indices) == len(digests)
-    kept = known.unknown(digests if everything else [digests[i] for i in indices])
-    if len(kept) == len(indices):
-        return indices
-    return kept if everything else [indices[i] for i in kept]
 
 
 def _by_shard(times_ms: list[int | None]) -> list[tuple[str, list[int] | None]]:

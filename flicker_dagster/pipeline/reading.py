@@ -20,7 +20,7 @@ from flicker_dagster.pipeline.tally import Tally
 from flicker_dagster.pipeline.work import SourceWork
 from flicker_dagster.state.spool import SpoolUnit, UnitState
 from flicker_dagster.times import rfc3339_ms
-from flicker_dagster.types import Page, Position, WalkState, Window
+from flicker_dagster.types import Page, Position, WalkState, Window, timed_of
 
 log = logging.getLogger("flicker.fetch")
 
@@ -223,7 +223,9 @@ class Reading:
 
 def _newest(newest_ms: int | None, page: Page, now_ms: int) -> int | None:
     """The newest event time so far; an event dated in the future of the vendor's clock does not count."""
-    times = [ms for ms in page.decoded.times_ms if ms is not None and ms <= now_ms]
-    if not times:
+    times_ms = timed_of(page.decoded.times_ms)
+    if times_ms and max(times_ms) > now_ms:
+        times_ms = [ms for ms in times_ms if ms <= now_ms]
+    if not times_ms:
         return newest_ms
-    return max(times) if newest_ms is None else max(newest_ms, max(times))
+    return max(times_ms) if newest_ms is None else max(newest_ms, max(times_ms))

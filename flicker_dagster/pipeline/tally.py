@@ -60,12 +60,9 @@ class Tally(msgspec.Struct):
         total = int(self.ids_sum, 16) + sum(map(_as_int, digests))
         self.ids_sum = format(total & _MASK, "x")
 
-    def add_times(self, times_ms: list[int]) -> None:
-        if not times_ms:
-            return
-        first, last = min(times_ms), max(times_ms)
-        self.first_ms = first if self.first_ms is None else min(self.first_ms, first)
-        self.last_ms = last if self.last_ms is None else max(self.last_ms, last)
+    def add_times(self, first_ms: int, last_ms: int) -> None:
+        self.first_ms = first_ms if self.first_ms is None else min(self.first_ms, first_ms)
+        self.last_ms = last_ms if self.last_ms is None else max(self.last_ms, last_ms)
 
     def begun_again(self) -> Tally:
         """The counts before a second walk over the same span. What the first one found new waits in the spool or was

@@ -7,13 +7,13 @@ digests (16 bytes each, by window), body (as it goes to the SIEM). Headers and d
 from __future__ import annotations
 
 import struct
-import zlib
 from array import array
 from collections.abc import Container, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
 import msgspec
+from isal.isal_zlib import crc32  # of zlib's own, at twenty times its speed
 
 from flicker_dagster.errors import StateError
 from flicker_dagster.state.append_only import AppendOnlyFile
@@ -81,7 +81,7 @@ def encode_frame(batch: Batch, *, seq: int, at_ms: int) -> bytes:
         )
     )  # fmt: skip
     lengths = _LENGTHS.pack(len(head), len(digests), len(batch.body))
-    crcs = struct.pack("<3I", zlib.crc32(head, zlib.crc32(lengths)), zlib.crc32(digests), zlib.crc32(batch.body))
+    crcs = struct.pack("<3I", crc32(head, crc32(lengths)), crc32(digests), crc32(batch.body))
     return b"".join((_MAGIC, lengths, crcs, head, digests, batch.body))
 
 
@@ -130,7 +130,7 @@ class FrameFile:
         raw = self.file.read(frame.digests_at, frame.digests_len + frame.body_len)
         digests, body = raw[: frame.digests_len], raw[frame.digests_len :]
         self._check_digests(frame, digests)
-        if len(body) != frame.body_len or zlib.crc32(body) != frame.body_crc:
+        if len(body) != frame.body_len or crc32(body) != frame.body_crc:
             raise self._damaged(frame.body_at, "the body's checksum does not fit")
         head = frame.head
         return Batch(
@@ -174,9 +174,9 @@ class FrameFile:
     def _check_untrusted(self, frame: _Frame) -> None:
         """The loss of power can leave holes in what was not synced, at the right length."""
         raw = self.file.read(frame.digests_at, frame.digests_len + frame.body_len)
-        if zlib.crc32(raw[: frame.digests_len]) != frame.digests_crc:
+        if crc32(raw[: frame.digests_len]) != frame.digests_crc:
             raise _BadFrame("the digests' checksum does not fit")
-        if zlib.crc32(raw[frame.digests_len :]) != frame.body_crc:
+        if crc32(raw[frame.digests_len :]) != frame.body_crc:
             raise _BadFrame("the body's checksum does not fit")
 
     def _frame_at(self, offset: int, size: int) -> _Frame:
@@ -191,7 +191,7 @@ class FrameFile:
         raw = look[_PREFIX.size : _PREFIX.size + head_len]
         if len(raw) < head_len and digests_at <= size:
             raw = self.file.read(offset + _PREFIX.size, head_len)
-        whole = len(raw) == head_len and zlib.crc32(raw, zlib.crc32(look[4:16])) == head_crc
+        whole = len(raw) == head_len and crc32(raw, crc32(look[4:16])) == head_crc
         if frame_end > size:
             raise _BadFrame("the file ends within a frame", torn=True)
         if not whole:
@@ -205,7 +205,7 @@ class FrameFile:
             raise self._damaged(self.offsets[index], str(bad)) from None
 
     def _check_digests(self, frame: _Frame, raw: bytes) -> None:
-        if zlib.crc32(raw) != frame.digests_crc:
+        if crc32(raw) != frame.digests_crc:
             raise self._damaged(frame.digests_at, "the digests' checksum does not fit")
 
     def _index(self, offset: int, count: int, at_ms: int) -> None:

@@ -95,9 +95,9 @@ class Ledger:
         for _ in attempts(self._store.describe(key)):
             shard = self._shard(window)
             fresh, there = _apart(shard.digests, blob)
-            new = fresh.blob()
-            if not new:
+            if not len(fresh):
                 return there
+            new = blob if len(fresh) * SIZE == len(blob) else fresh.blob()
             data = encode_shard(shard.digests.blob() + new)
             reach("ledger.before_write")
             try:

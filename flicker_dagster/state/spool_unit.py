@@ -14,7 +14,6 @@ import msgspec
 
 from flicker_dagster.errors import StateError
 from flicker_dagster.failpoints import reach
-from flicker_dagster.state.digests import DigestSet
 from flicker_dagster.state.files import sync_directory
 from flicker_dagster.state.opened_unit import OpenedUnit, Waiting
 from flicker_dagster.state.unit_file import (
@@ -96,13 +95,6 @@ class SpoolUnit:
         for window, blob in self._open().frames.digests(but=but):
             parts.setdefault(window, []).append(blob)
         return {window: b"".join(blobs) for window, blobs in parts.items()}
-
-    def known(self) -> DigestSet:
-        """The ids of every event here, acknowledged or waiting. Raises StateError."""
-        found = DigestSet()
-        for _, blob in self._open().frames.digests():
-            found.add_many(blob)
-        return found
 
     def acks(self) -> list[Ack]:
         """Acknowledgements since the last `clear`, in the order they came. Raises StateError."""

@@ -10,7 +10,7 @@ import pytest
 
 from flicker_dagster.errors import StateError
 from flicker_dagster_tests.state.builders import ack, batch, state
-from flicker_dagster_tests.state.units import ids, live
+from flicker_dagster_tests.state.units import ids, known, live
 
 
 @pytest.fixture
@@ -30,7 +30,7 @@ def test_a_torn_tail_is_cut_off_wherever_it_tore(two_pages: Path, tmp_path: Path
     for length in range(first, len(whole)):
         (two_pages / "batches.0").write_bytes(whole[:length])
         unit = live(tmp_path)
-        assert (unit.waiting.batches, len(unit.known()), unit.state) == (1, 3, state(1))
+        assert (unit.waiting.batches, len(known(unit)), unit.state) == (1, 3, state(1))
         unit.append([batch("c")], state(3))
         found = live(tmp_path)
         assert (ids(found), found.state) == (["a", "c"], state(3))
@@ -42,7 +42,7 @@ def test_a_torn_tail_is_cut_off_wherever_it_tore(two_pages: Path, tmp_path: Path
 def test_a_page_that_was_written_and_not_committed_is_known(two_pages: Path, tmp_path: Path) -> None:
     unit = live(tmp_path)
     assert unit.state == state(1)
-    assert len(unit.known()) == 6
+    assert len(known(unit)) == 6
     assert ids(unit) == ["a", "b"]
 
 
@@ -113,7 +113,7 @@ def test_a_unit_json_that_the_loss_of_power_emptied_costs_the_walk_and_no_batch(
     found = live(tmp_path)
     assert found.state is None
     assert ids(found) == ["c"]
-    assert len(found.known()) == 6
+    assert len(known(found)) == 6
     found.append([batch("d")], state(4))
     assert [(b.batch_id, b.seq) for b in live(tmp_path).pending()] == [("c", 2), ("d", 3)]
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from flicker_dagster.state.digests import split
 from flicker_dagster.state.spool import SourceSpool, SpoolUnit
 from flicker_dagster.types import Batch
 from flicker_dagster_tests.state.builders import T0_MS, ack
@@ -27,3 +28,8 @@ def acknowledge_all(unit: SpoolUnit) -> list[Batch]:
     for each in done:
         unit.acknowledge(ack(each))
     return done
+
+
+def known(unit: SpoolUnit) -> list[bytes]:
+    """The digests of every event in a unit, acknowledged or waiting."""
+    return split(b"".join(unit.digests().values()))
