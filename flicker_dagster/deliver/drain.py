@@ -9,9 +9,10 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections import Counter, deque
+from collections import Counter
 from collections.abc import Callable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from itertools import chain, islice
+from threading import Thread
 from typing import Protocol
 
 import msgspec
@@ -83,8 +84,7 @@ def drain(
     report = DrainReport()
     courier = _Courier(unit, destination, dead_letters, source_name, clock)
     try:
-        for batch, ack in _sent(unit, courier, in_flight):
-            report.note(batch, ack)
+        _send_all(unit.pending(), courier, report, in_flight)
     finally:
         for status, events in sorted(courier.shipped.items()):
             log.info("Shipped %d events to SIEM (%s)", events, status)
@@ -93,41 +93,56 @@ def drain(
     return report
 
 
-def _sent(unit: Unit, courier: _Courier, in_flight: int) -> Iterator[tuple[Batch, Ack]]:
-    pending = unit.pending()
-    first = next(pending, None)
-    second = None if first is None else next(pending, None)
-    if first is None:
-        return
-    if second is None or in_flight == 1:
-        for batch in _chain(first, second, pending):
-            yield batch, courier.deliver(batch)
-        return
-    with ThreadPoolExecutor(in_flight, thread_name_prefix="deliver") as pool:
-        flying: deque[tuple[Batch, Future[Ack]]] = deque()
-        failed: BaseException | None = None
-        for batch in _chain(first, second, pending):
-            flying.append((batch, pool.submit(courier.deliver, batch)))
-            if len(flying) >= in_flight:
-                sent, future = flying.popleft()
-                failed = future.exception()
-                if failed is not None:
-                    break
-                yield sent, future.result()
-        for sent, future in flying:  # nothing new is started, but what flies is waited for
-            error = future.exception()
-            failed = failed or error
-            if error is None:
-                yield sent, future.result()
-        if failed is not None:
-            raise failed
+def _send_all(batches: Iterator[Batch], courier: _Courier, report: DrainReport, in_flight: int) -> None:
+    """Send in order, `in_flight` at a time; a lone batch needs no thread."""
+    ahead = list(islice(batches, 2))
+    crew = _Crew(chain(ahead, batches), courier, report)
+    if len(ahead) < 2 or in_flight == 1:
+        crew.work()
+    else:
+        threads: list[Thread] = []
+        try:
+            for number in range(in_flight):
+                thread = Thread(target=crew.work, name=f"deliver_{number}", daemon=True)
+                thread.start()
+                threads.append(thread)
+            for thread in threads:
+                thread.join()
+        except BaseException as error:  # the run is told to end: what flies is waited for, so that its answer counts
+            crew.stop(error)
+            for thread in threads:
+                thread.join()
+            raise
+    if crew.failed is not None:
+        raise crew.failed
 
 
-def _chain(first: Batch, second: Batch | None, rest: Iterator[Batch]) -> Iterator[Batch]:
-    yield first
-    if second is not None:
-        yield second
-        yield from rest
+class _Crew:
+    """Threads that take one batch after another until there are no more; once something failed, none takes a further."""
+
+    def __init__(self, batches: Iterator[Batch], courier: _Courier, report: DrainReport) -> None:
+        self._batches = batches
+        self._courier = courier
+        self._report = report
+        self._lock = threading.Lock()
+        self.failed: BaseException | None = None
+
+    def work(self) -> None:
+        try:
+            while (batch := self._next()) is not None:
+                ack = self._courier.deliver(batch)
+                with self._lock:
+                    self._report.note(batch, ack)
+        except BaseException as error:
+            self.stop(error)
+
+    def stop(self, error: BaseException) -> None:
+        with self._lock:
+            self.failed = self.failed or error
+
+    def _next(self) -> Batch | None:
+        with self._lock:
+            return None if self.failed is not None else next(self._batches, None)
 
 
 class _Courier:

@@ -126,8 +126,9 @@ class FrameFile:
 
     def batch(self, index: int) -> Batch:
         """A whole batch. Raises StateError if its bytes are damaged."""
-        frame = self._good(index)
-        raw = self.file.read(frame.digests_at, frame.digests_len + frame.body_len)
+        look = self.file.read(self.offsets[index], self.size_of(index))
+        frame = self._good(index, look)
+        raw = look[frame.digests_at - self.offsets[index] :]
         digests, body = raw[: frame.digests_len], raw[frame.digests_len :]
         self._check_digests(frame, digests)
         if len(body) != frame.body_len or crc32(body) != frame.body_crc:
@@ -179,8 +180,9 @@ class FrameFile:
         if crc32(raw[frame.digests_len :]) != frame.body_crc:
             raise _BadFrame("the body's checksum does not fit")
 
-    def _frame_at(self, offset: int, size: int) -> _Frame:
-        look = self.file.read(offset, min(_LOOK_BYTES, size - offset))
+    def _frame_at(self, offset: int, size: int, look: bytes = b"") -> _Frame:
+        """The frame at `offset` of a file of `size`; `look` is what was read there already."""
+        look = look or self.file.read(offset, min(_LOOK_BYTES, size - offset))
         if len(look) < _PREFIX.size:
             raise _BadFrame("the file ends in a frame's beginning", torn=True)
         magic, head_len, digests_len, body_len, head_crc, digests_crc, body_crc = _PREFIX.unpack_from(look)
@@ -198,9 +200,9 @@ class FrameFile:
             raise _BadFrame("the header's checksum does not fit")
         return _Frame(_decode_head(raw), digests_at, digests_len, digests_crc, body_len, body_crc)
 
-    def _good(self, index: int) -> _Frame:
+    def _good(self, index: int, look: bytes = b"") -> _Frame:
         try:
-            return self._frame_at(self.offsets[index], self.end)
+            return self._frame_at(self.offsets[index], self.end, look)
         except _BadFrame as bad:
             raise self._damaged(self.offsets[index], str(bad)) from None
 

@@ -37,6 +37,7 @@ class OpenedUnit:
         self.waiting_events = sum(self.frames.counts)
         self.waiting_bytes = self.frames.end
         self._first_waiting = 0
+        self._handed_out: dict[int, str] = {}  # batch ids by index
         for ack in self.journal.load():
             self.mark(self.index_of(ack))
         self.state = content.state
@@ -47,17 +48,26 @@ class OpenedUnit:
     def index_of(self, ack: Ack) -> int:
         """The frame that an acknowledgement is about. Raises StateError if there is no such batch."""
         index = ack.seq - self.frames.first_seq
-        if 0 <= index < len(self.frames) and self.frames.head(index).batch_id == ack.batch_id:
-            return index
+        if 0 <= index < len(self.frames):
+            batch_id = self._handed_out.get(index) or self.frames.head(index).batch_id
+            if batch_id == ack.batch_id:
+                return index
         raise StateError(
             f"{self.journal.file.path} acknowledges batch {ack.batch_id} as number {ack.seq}, which "
             f"{self.frames.file.path} does not hold. Move their directory away; what waited in it is collected again"
         )
 
+    def hand_out(self, index: int) -> Batch:
+        """A batch whose acknowledgement is to be expected. Raises StateError if it is damaged."""
+        batch = self.frames.batch(index)
+        self._handed_out[index] = batch.batch_id
+        return batch
+
     def mark(self, index: int) -> bool:
         """Count a frame as acknowledged; False if it was so already."""
         if self.acknowledged[index]:
             return False
+        self._handed_out.pop(index, None)
         self.acknowledged[index] = 1
         self.waiting_batches -= 1
         self.waiting_events -= self.frames.counts[index]

@@ -93,9 +93,10 @@ class SourceSpool:
         """Bytes of all batches on the disk, the acknowledged ones that await their commit included."""
         used = 0
         for unit in self._directories():
-            for path in unit.glob("batches.*"):
-                with suppress(FileNotFoundError):  # a reader without the lock may meet a `clear`
-                    used += path.stat().st_size
+            with suppress(FileNotFoundError), os.scandir(unit) as files:  # a reader without the lock may meet a `clear`
+                for file in files:
+                    if file.name.startswith("batches."):
+                        used += file.stat().st_size
         return used
 
     def close(self) -> None:

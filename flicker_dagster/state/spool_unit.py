@@ -7,6 +7,7 @@ import os
 import shutil
 import threading
 import time
+from collections import deque
 from collections.abc import Callable, Container, Iterator
 from pathlib import Path
 
@@ -29,6 +30,15 @@ log = logging.getLogger("flicker.state")
 
 #: A reader without the lock may meet a writer who is clearing; it looks again so many times.
 _LOOKS = 5
+
+
+class _Told:
+    """Acknowledgements on their way to the journal."""
+
+    def __init__(self, acks: tuple[Ack, ...]) -> None:
+        self.acks = acks
+        self.settled = False
+        self.error: BaseException | None = None
 
 
 class SpoolUnit:
@@ -56,6 +66,7 @@ class SpoolUnit:
         self._found: OpenedUnit | None = None
         self._swept = False
         self._mutex = threading.RLock()
+        self._told: deque[_Told] = deque()
 
     # -- reading
 
@@ -86,7 +97,7 @@ class SpoolUnit:
             if not found.acknowledged[index]:
                 with self._mutex:
                     found.journal.make_room()
-                yield found.frames.batch(index)
+                yield found.hand_out(index)
 
     def digests(self, *, but: Container[int] = ()) -> dict[str, bytes]:
         """Concatenated id digests by window of every batch here, acknowledged or waiting, except those numbered in
@@ -136,20 +147,39 @@ class SpoolUnit:
     def acknowledge(self, *acks: Ack) -> None:
         """Write down what became of batches; a second word on the same batch changes nothing.
 
-        When this returns the acknowledgements are on the disk; several at once cost one sync. Raises SpoolFull and
-        StateError, and then none of them was written down.
+        When this returns the acknowledgements are on the disk; several at once, from one thread or many, cost one sync.
+        Raises SpoolFull and StateError, and then none of them was written down.
         """
+        told = _Told(acks)
+        self._told.append(told)
         with self._mutex:
+            if not told.settled:  # nobody wrote it down along with theirs while this waited
+                self._write_down([self._told.popleft() for _ in range(len(self._told))])
+        if told.error is not None:
+            raise told.error
+
+    def _write_down(self, together: list[_Told]) -> None:
+        try:
             found = self._open_to_write()
-            fresh = {found.index_of(ack): ack for ack in reversed(acks)}
-            fresh = {index: fresh[index] for index in sorted(fresh) if not found.acknowledged[index]}
-            if not fresh:
-                return
-            reach("spool.ack.before_journal")
-            found.journal.append(list(fresh.values()), durable=self._sync_acks)
-            for index in fresh:
-                found.mark(index)
-            reach("spool.ack.after_journal")
+            fresh: dict[int, Ack] = {}
+            for told in together:
+                for ack in told.acks:
+                    index = found.index_of(ack)
+                    if not found.acknowledged[index]:
+                        fresh.setdefault(index, ack)
+            if fresh:
+                reach("spool.ack.before_journal")
+                found.journal.append([fresh[index] for index in sorted(fresh)], durable=self._sync_acks)
+                for index in fresh:
+                    found.mark(index)
+                reach("spool.ack.after_journal")
+        except BaseException as error:
+            for told in together:
+                told.error = error
+            raise
+        finally:
+            for told in together:
+                told.settled = True
 
     def clear(self, state: UnitState | None) -> None:
         """After the commit: let go of all batches and go on from `state`, at once or (after a crash) not at all.
