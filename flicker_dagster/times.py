@@ -111,8 +111,7 @@ def resolution_ms(fmt: str) -> int:
 
 def rfc3339_ms(ms: int) -> str:
     """RFC 3339, UTC, milliseconds: the registry's spelling."""
-    moment = datetime_of(ms)
-    return f"{moment:%Y-%m-%dT%H:%M:%S}.{ms % 1000:03d}Z"
+    return f"{datetime_of(ms).isoformat(timespec='milliseconds')[:23]}Z"
 
 
 def datetime_of(ms: int) -> datetime:

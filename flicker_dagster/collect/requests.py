@@ -43,17 +43,24 @@ def _split_query(endpoint: str) -> tuple[str, list[tuple[str, str]]]:
 
 
 def _first_params(source: SourceConfig, query: dict[str, str], state: WalkState, *, now_ms: int) -> dict[str, str]:
-    step_ms = resolution_ms(source.time_filter_format)
-    start = end = ""
-    if state.start_ms is not None:
-        start = format_time(state.start_ms // step_ms * step_ms, source.time_filter_format)
+    fmt = source.time_filter_format
+    step_ms = resolution_ms(fmt)
     end_ms = now_ms if state.end_ms is None else state.end_ms
-    end = format_time(-(-end_ms // step_ms) * step_ms, source.time_filter_format)
-    params = {name: text.replace("{start}", start).replace("{end}", end) for name, text in query.items()}
-    if source.time_filter_param and start:
-        params[source.time_filter_param] = start
+
+    def start() -> str:
+        return "" if state.start_ms is None else format_time(state.start_ms // step_ms * step_ms, fmt)
+
+    def end() -> str:
+        return format_time(-(-end_ms // step_ms) * step_ms, fmt)
+
+    params = {
+        name: text.replace("{start}", start()).replace("{end}", end()) if "{" in text else text
+        for name, text in query.items()
+    }
+    if source.time_filter_param and state.start_ms is not None:
+        params[source.time_filter_param] = start()
     if source.time_filter_until_param and state.end_ms is not None:
-        params[source.time_filter_until_param] = end
+        params[source.time_filter_until_param] = end()
     return params
 
 

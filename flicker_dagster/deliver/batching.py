@@ -19,6 +19,9 @@ GZIP_LEVEL = 1
 #: What an array or lines add to each event, counted beforehand; what an envelope adds is seen when it is there.
 OVERHEAD_BYTES = 2
 
+#: Up to this share of the limit an average decides whether events fit.
+ROOM_TO_SPARE = 0.75
+
 DIGEST_BYTES = 16
 
 
@@ -52,15 +55,25 @@ class Batcher:
         return len(self._events)
 
     def add(
-        self, events: Sequence[Buffer], digests: Sequence[bytes], window: str, times_ms: Sequence[int | None]
+        self,
+        events: Sequence[Buffer],
+        digests: Sequence[bytes],
+        window: str,
+        times_ms: Sequence[int | None],
+        *,
+        average_bytes: int | None = None,
     ) -> list[Batch]:
-        """Add events of one window; gives the batches that became full, in order."""
+        """Add events of one window; gives the batches that became full, in order.
+
+        `average_bytes` is about what one event takes: where that leaves room to spare, nobody measures each of them,
+        and a batch that is too large all the same is halved.
+        """
         full: list[Batch] = []
         if self._windows and window in self._windows and window != next(reversed(self._windows)):
             full += self.flush()
         at = 0
         while at < len(events):
-            taken = self._room_for(events, at)
+            taken = self._room_for(events, at, average_bytes)
             if taken == 0:
                 full += self.flush()
                 continue
@@ -108,21 +121,20 @@ class Batcher:
         )
         return [batch]
 
-    def _room_for(self, events: Sequence[Buffer], at: int) -> int:
+    def _room_for(self, events: Sequence[Buffer], at: int, average_bytes: int | None) -> int:
         """How many of the events from `at` on fit; a lone event larger than the limit makes a batch of its own."""
         wanted = min(len(events) - at, self._max_events - len(self._events))
-        sizes = list(map(len, map(memoryview, events[at : at + wanted])))
-        size = self._bytes
-        if size + sum(sizes) + wanted * OVERHEAD_BYTES <= self._max_bytes:
-            self._bytes = size + sum(sizes) + wanted * OVERHEAD_BYTES
-            return wanted
-        for count in range(wanted):
-            grown = size + sizes[count] + OVERHEAD_BYTES
-            if grown > self._max_bytes and (count or self._events):
-                self._bytes = size
+        if average_bytes is not None:
+            likely = self._bytes + wanted * (average_bytes + OVERHEAD_BYTES)
+            if likely <= self._max_bytes * ROOM_TO_SPARE:
+                self._bytes, self._guessed = likely, True
+                return wanted
+        if self._guessed:
+            self._bytes, self._guessed = OVERHEAD_BYTES + sum(_sizes(self._events)), False
+        for count, size in enumerate(_sizes(events[at : at + wanted])):
+            if self._bytes + size > self._max_bytes and (count or self._events):
                 return count
-            size = grown
-        self._bytes = size
+            self._bytes += size
         return wanted
 
     def _reset(self) -> None:
@@ -131,6 +143,11 @@ class Batcher:
         self._times_ms: list[int | None] = []
         self._windows: dict[str, int] = {}  # how many of the events, in their order, lie in each
         self._bytes = OVERHEAD_BYTES
+        self._guessed = False  # are they only likely?
+
+
+def _sizes(events: Sequence[Buffer]) -> list[int]:
+    return [len(memoryview(event)) + OVERHEAD_BYTES for event in events]
 
 
 def _cut(windows: dict[str, int], middle: int) -> tuple[dict[str, int], dict[str, int]]:

@@ -78,6 +78,7 @@ class Intake:
         self.tally = tally
         self._position_ms = position_ms
         self._window = window
+        self._average_bytes = 0  # of an event of this page
 
     def take(self, page: DecodedPage, *, now_ms: int) -> list[Batch]:
         """Batches that became full with this page. Events that cannot be dated are filed under no hour and delivered."""
@@ -94,6 +95,7 @@ class Intake:
             self.tally.filtered += len(events) - kept
             events, digests = list(compress(events, keep)), list(compress(digests, keep))
             times_ms = list(compress(times_ms, keep))
+        self._average_bytes = page.size_bytes // max(1, len(page.events))
         batches: list[Batch] = []
         for shard, indices in _by_shard(times_ms):
             if indices is None:
@@ -125,7 +127,7 @@ class Intake:
         self.tally.untimed += len(new) - len(timed)
         if timed:
             self._count_times(timed, min(timed), max(timed), now_ms)
-        return self._batcher.add(events, digests, shard, times_ms)
+        return self._batcher.add(events, digests, shard, times_ms, average_bytes=self._average_bytes)
 
     def _count_times(self, timed: list[int], first_ms: int, last_ms: int, now_ms: int) -> None:
         self.tally.add_times(first_ms, last_ms)

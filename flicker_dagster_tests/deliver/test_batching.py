@@ -40,7 +40,9 @@ pieces = st.lists(st.tuples(st.sampled_from(["h1", "h2", "untimed"]), st.integer
 formats = st.sampled_from([JsonArray(), NdJson(), Envelope("a source", None)])
 
 
-def batches_of(batcher: Batcher, drawn: list[Piece], chunk: int) -> tuple[list[Batch], list[bytes]]:
+def batches_of(
+    batcher: Batcher, drawn: list[Piece], chunk: int, average_bytes: int | None = None
+) -> tuple[list[Batch], list[bytes]]:
     """Add events in chunks of one window each, as pages do; gives batches and the events as they went in."""
     made: list[Batch] = []
     events = [b'{"n":%d,"x":"%b"}' % (number, b"x" * size) for number, (_, size) in enumerate(drawn)]
@@ -50,17 +52,18 @@ def batches_of(batcher: Batcher, drawn: list[Piece], chunk: int) -> tuple[list[B
         while upto < len(drawn) and upto - at < chunk and drawn[upto][0] == drawn[at][0]:
             upto += 1
         times = [TIME_MS + number if drawn[at][0] != "untimed" else None for number in range(at, upto)]
-        made += batcher.add(events[at:upto], [digest(n) for n in range(at, upto)], drawn[at][0], times)
+        names = [digest(n) for n in range(at, upto)]
+        made += batcher.add(events[at:upto], names, drawn[at][0], times, average_bytes=average_bytes)
         at = upto
     return made + batcher.flush(), events
 
 
-@given(pieces, formats, st.integers(1, 8), st.integers(20, 600), st.integers(1, 10))
+@given(pieces, formats, st.integers(1, 8), st.integers(20, 600), st.integers(1, 10), st.none() | st.integers(1, 200))
 def test_no_batch_is_over_a_limit_and_nothing_is_lost_or_moved(
-    drawn: list[Piece], form: Format, max_events: int, max_bytes: int, chunk: int
+    drawn: list[Piece], form: Format, max_events: int, max_bytes: int, chunk: int, average_bytes: int | None
 ) -> None:
     batcher = a_batcher(form, max_events=max_events, max_bytes=max_bytes)
-    made, events = batches_of(batcher, drawn, chunk)
+    made, events = batches_of(batcher, drawn, chunk, average_bytes)
     assert batcher.pending_events == 0
     taken: list[bytes] = []
     ids: list[bytes] = []
