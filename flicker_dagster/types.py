@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import msgspec
 
 
@@ -23,17 +25,37 @@ class Window(msgspec.Struct, frozen=True):
     end_ms: int
 
 
-class DecodedPage(msgspec.Struct):
+class DecodedPage:
     """One answer of the vendor, decoded no further than needed. All lists run parallel, in the vendor's order.
 
-    `events` are the exact bytes of each event (compacted only if the vendor pretty-prints);
-    `digests` the 16-byte digest of each event id; `times_ms` each event's time, None where it cannot be read.
+    `events` are the exact bytes of each event (compacted only if the vendor pretty-prints); they are cut out of the
+    answer when first asked for, since most answers of a sweep or an overlap hold nothing new. `digests` are the 16-byte
+    digests of the event ids; `times_ms` each event's time, None where it cannot be read.
     """
 
-    events: list[bytes | msgspec.Raw]
-    digests: list[bytes]
-    times_ms: list[int | None]
-    size_bytes: int
+    __slots__ = ("_cut", "_events", "digests", "size_bytes", "times_ms")
+
+    def __init__(
+        self,
+        cut: Callable[[], list[bytes | msgspec.Raw]],
+        digests: list[bytes],
+        times_ms: list[int | None],
+        size_bytes: int,
+    ) -> None:
+        self._cut = cut
+        self._events: list[bytes | msgspec.Raw] | None = None
+        self.digests = digests
+        self.times_ms = times_ms
+        self.size_bytes = size_bytes
+
+    def __len__(self) -> int:
+        return len(self.digests)
+
+    @property
+    def events(self) -> list[bytes | msgspec.Raw]:
+        if self._events is None:
+            self._events = self._cut()
+        return self._events
 
 
 class WalkState(msgspec.Struct, frozen=True):

@@ -78,7 +78,7 @@ def _look(source: SourceConfig, settings: Settings) -> Look:
             for page in walk_pages(source, work.client, piece.walk):
                 requests += 1
                 keep = event_filter.mask(page.decoded)
-                kept = [i for i in range(len(page.decoded.events)) if keep is None or keep[i]]
+                kept = [i for i in range(len(page.decoded)) if keep is None or keep[i]]
                 events += len(kept)
                 times_ms += [ms for i in kept if (ms := page.decoded.times_ms[i]) is not None]
                 samples += [_id_of(source, bytes(page.decoded.events[i])) for i in kept[: SAMPLE_EVENTS - len(samples)]]

@@ -41,44 +41,43 @@ class PageDecoder:
         self._content = ContentDigests(distinct=source.equal_rows == "distinct")
         wanted: dict[tuple[str, ...], Any] = dict.fromkeys([*self._ids, *self._times], Scalar)
         self._event = Reader(wanted, "Event")
-        self._events = msgspec.json.Decoder(list[self._event.type])
         self._root = split_path(source.results_field)
         self._fields = _paging_fields(source)
-        self._envelope: Reader | None = None
-        if self._root or self._fields:
-            leaves: dict[tuple[str, ...], Any] = {split_path(path): Any for path in self._fields}
-            if self._root:
-                leaves[self._root] = list[msgspec.Raw]
-            self._envelope = Reader(leaves, "Envelope")
-            self._envelope_decoder = msgspec.json.Decoder(self._envelope.type)
-        if self._root:
-            self._rows_below = Reader({self._root: list[self._event.type]}, "Rows")
-            self._rows_decoder = msgspec.json.Decoder(self._rows_below.type)
-        self._array = msgspec.json.Decoder(list[msgspec.Raw])
+        # An answer is read once for ids, times and paging fields, and for its events only if one of them is new.
+        self._rows = _AnswerReader(self._root, self._fields, self._event.type)
+        self._raw = _AnswerReader(self._root, self._fields, msgspec.Raw)
 
     def decode(self, body: bytes) -> tuple[DecodedPage, dict[str, Any]]:
         """The page and its paging fields by configured path. Raises BadAnswer for anything but the promised shape."""
         size_bytes = len(body)
         body = body.removeprefix(BYTE_ORDER_MARK).strip()
         try:
-            events, fields, text = self._events_of(body)
-        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+            page, fields = self._page(body, size_bytes)
+        except (msgspec.DecodeError, ValueError, RecursionError) as error:  # UnicodeDecodeError is a ValueError
             raise BadAnswer(f"{self._what_is_wrong(body)} ({error}); it began: {_begin(body)}") from None
         failed = fields.get(self.source.error_field) if self.source.error_field else None
         if failed:
             raise BadAnswer(f"the answer reports an error in {self.source.error_field}: {str(failed)[:SHOWN_CHARS]!r}")
-        try:
-            digests, times_ms = self._ids_and_times(events, text)
-        except (ValueError, RecursionError) as error:
-            raise BadAnswer(f"{self._what_is_wrong(body)} ({error}); it began: {_begin(body)}") from None
-        return DecodedPage(events, digests, times_ms, size_bytes), fields
+        return page, fields
 
-    def _events_of(self, body: bytes) -> tuple[list[bytes | msgspec.Raw], dict[str, Any], bytes]:
-        """Events, paging fields, and the text in which the events lie. One lone surrogate, which no strict decoder reads,
-        must not cost the whole page."""
+    def _page(self, body: bytes, size_bytes: int) -> tuple[DecodedPage, dict[str, Any]]:
         try:
             text = _compact(body)
-            return *self._split(text), text
+            rows, fields = self._answer(self._rows, text)
+        except (msgspec.DecodeError, UnicodeDecodeError):
+            events, fields = self._events_of(body)
+            return DecodedPage(lambda: events, *self._slowly(events), size_bytes), fields
+        page = DecodedPage(lambda: self._answer(self._raw, text)[0], [], [], size_bytes)
+        if rows:
+            page.digests = self._digests(rows, page)
+            page.times_ms = self._best_times([self._event.column(parts, rows) for parts in self._times], len(rows))
+        return page, fields
+
+    def _events_of(self, body: bytes) -> tuple[list[bytes | msgspec.Raw], dict[str, Any]]:
+        """Events and paging fields where something is not as it should be. One lone surrogate, which no strict decoder
+        reads, must not cost the whole page."""
+        try:
+            return self._answer(self._raw, _compact(body))
         except msgspec.DecodeError:
             repaired = without_lone_surrogates(body)
             if repaired == body:
@@ -86,53 +85,31 @@ class PageDecoder:
         if b"\n" in body:
             body = _compact_text(body)
             repaired = without_lone_surrogates(body)
-        events, fields = self._split(repaired)
-        return _same_slices(events, repaired, body), fields, body
+        events, fields = self._answer(self._raw, repaired)
+        return _same_slices(events, repaired, body), fields
 
-    def _split(self, body: bytes) -> tuple[list[bytes | msgspec.Raw], dict[str, Any]]:
-        if body.startswith(b"["):
-            if self._root:
-                raise msgspec.DecodeError(f"expected an object with {self.source.results_field!r}, found an array")
-            return self._array.decode(body), {}  # type: ignore[return-value]
-        if self._envelope is None or not self._root:
-            raise msgspec.DecodeError("expected an array of events at the root; set results_field if they lie deeper")
-        answer = self._envelope_decoder.decode(body)
-        getters = self._envelope.getters
-        fields = {path: getters[split_path(path)](answer) for path in self._fields}
-        events = getters[self._root](answer)
-        if events is None and not self.source.results_optional and not self._envelope.holds(self._root, answer):
+    def _answer(self, reader: _AnswerReader, text: bytes) -> tuple[list[Any], dict[str, Any]]:
+        """The items and paging fields of an answer. Raises msgspec.DecodeError for anything but the promised shape."""
+        items, fields, there = reader.read(text)
+        if items is None and not self.source.results_optional and not there:
             # A wrong path, or an error in a 200, must not pass for a quiet vendor: sweeps would certify its windows.
             raise msgspec.DecodeError(
                 f"results_field {self.source.results_field!r} is not in it; set results_optional if the vendor leaves it "
                 "out where there are no events"
             )
-        return events or [], fields
+        return items or [], fields
 
-    def _ids_and_times(self, events: list, text: bytes) -> tuple[list[bytes], list[int | None]]:
-        """`text` is read a second time, for nothing but ids and times: cheaper than reading event by event."""
-        if not events:
-            return [], []
-        try:
-            if self._root:
-                rows = self._rows_below.getters[self._root](self._rows_decoder.decode(text))
-            else:
-                rows = self._events.decode(text)
-        except (msgspec.DecodeError, UnicodeDecodeError):
-            return self._slowly(events)
-        columns = [self._event.column(parts, rows) for parts in self._times]
-        return self._digests(events, rows), self._best_times(columns, len(events))
-
-    def _digests(self, events: list, rows: list) -> list[bytes]:
+    def _digests(self, rows: list, page: DecodedPage) -> list[bytes]:
         if len(self._ids) == 1:
             ids = self._event.column(self._ids[0], rows)
             if set(map(type, ids)) == {str} and "" not in ids:
                 return digests_of_texts(ids)
-            return [self._single(i, event) for i, event in zip(ids, events)]
+            return [self._single(i, event) for i, event in zip(ids, page.events)]
         columns = [self._event.column(parts, rows) for parts in self._ids]
         return (
-            [self._composite(parts, event) for parts, event in zip(zip(*columns), events)]
+            [self._composite(parts, event) for parts, event in zip(zip(*columns), page.events)]
             if columns
-            else [self._content.digest(bytes(event)) for event in events]
+            else [self._content.digest(bytes(event)) for event in page.events]
         )
 
     def _single(self, value: Any, event: Any) -> bytes:
@@ -177,6 +154,33 @@ class PageDecoder:
         if not body:
             return "the answer is empty"
         return "the answer is not the JSON that was expected"
+
+
+class _AnswerReader:
+    """Reads the items of an answer, of one type, and its paging fields."""
+
+    def __init__(self, root: tuple[str, ...], fields: list[str], item: Any) -> None:
+        self._root = root
+        self._fields = {path: split_path(path) for path in fields}
+        self._array = msgspec.json.Decoder(list[item])
+        self._envelope: Reader | None = None
+        if root:
+            self._envelope = Reader({**dict.fromkeys(self._fields.values(), Any), root: list[item]}, "Envelope")
+            self._decoder = msgspec.json.Decoder(self._envelope.type)
+
+    def read(self, text: bytes) -> tuple[list[Any] | None, dict[str, Any], bool]:
+        """Items, fields by path, and whether anything stands where the items should."""
+        if text.startswith(b"["):
+            if self._root:
+                raise msgspec.DecodeError(f"expected an object with {'.'.join(self._root)!r}, found an array")
+            return self._array.decode(text), {}, True
+        if self._envelope is None:
+            raise msgspec.DecodeError("expected an array of events at the root; set results_field if they lie deeper")
+        answer = self._decoder.decode(text)
+        getters = self._envelope.getters
+        fields = {path: getters[parts](answer) for path, parts in self._fields.items()}
+        items = getters[self._root](answer)
+        return items, fields, items is not None or self._envelope.holds(self._root, answer)
 
 
 def _compact(body: bytes) -> bytes:

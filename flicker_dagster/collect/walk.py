@@ -43,7 +43,7 @@ def walk(source: SourceConfig, client: VendorClient, state: WalkState) -> Iterat
             decoded, fields = decoder.decode(answer.body)
         except BadAnswer as error:
             raise BadAnswer(f"{source.name}: {client.masker.mask(f'GET {url}: {error}')}") from None
-        seen = Seen(rows=len(decoded.events), links=answer.links, fields=fields, url=url)
+        seen = Seen(rows=len(decoded), links=answer.links, fields=fields, url=url)
         cursor = _cursor(source, client, at, seen)
         after = next_state(source, at, seen)
         if after is not None and after.cursor is not None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from itertools import compress
+from typing import TypeVar
 
 from flicker_dagster.collect.filters import EventFilter
 from flicker_dagster.deliver.batching import Batcher
@@ -11,6 +11,8 @@ from flicker_dagster.pipeline.windows import HOUR_MS, shard_of
 from flicker_dagster.state.digests import DigestShards
 from flicker_dagster.state.ledger import Ledger
 from flicker_dagster.types import Batch, DecodedPage, Window, timed_of
+
+T = TypeVar("T")
 
 
 class Known:
@@ -78,56 +80,41 @@ class Intake:
         self.tally = tally
         self._position_ms = position_ms
         self._window = window
-        self._average_bytes = 0  # of an event of this page
 
     def take(self, page: DecodedPage, *, now_ms: int) -> list[Batch]:
         """Batches that became full with this page. Events that cannot be dated are filed under no hour and delivered."""
         self.tally.pages += 1
         self.tally.bytes += page.size_bytes
-        events, digests, times_ms = page.events, page.digests, page.times_ms
         if self._window is not None:
-            self._count_window(digests, times_ms)
+            self._count_window(page.digests, page.times_ms)
         else:
-            self.tally.seen += len(events)
+            self.tally.seen += len(page)
         keep = self._filter.mask(page)
-        if keep is not None:
-            kept = sum(keep)
-            self.tally.filtered += len(events) - kept
-            events, digests = list(compress(events, keep)), list(compress(digests, keep))
-            times_ms = list(compress(times_ms, keep))
-        self._average_bytes = page.size_bytes // max(1, len(page.events))
+        kept = None if keep is None else [i for i, keeps in enumerate(keep) if keeps]
+        if kept is not None:
+            self.tally.filtered += len(page) - len(kept)
         batches: list[Batch] = []
-        for shard, indices in _by_shard(times_ms):
-            if indices is None:
-                batches += self._take_shard(shard, events, digests, times_ms, now_ms)
-            else:
-                batches += self._take_shard(
-                    shard,
-                    [events[i] for i in indices],
-                    [digests[i] for i in indices],
-                    [times_ms[i] for i in indices],
-                    now_ms,
-                )
+        for shard, indices in _by_shard(page.times_ms, kept):
+            batches += self._take_shard(shard, page, indices, now_ms)
         return batches
 
-    def _take_shard(
-        self, shard: str, events: list, digests: list[bytes], times_ms: list[int | None], now_ms: int
-    ) -> list[Batch]:
+    def _take_shard(self, shard: str, page: DecodedPage, indices: list[int] | None, now_ms: int) -> list[Batch]:
+        """Take the events of a page that lie in one shard; None stands for all of them."""
+        digests, times_ms = _at(indices, page.digests), _at(indices, page.times_ms)
         new = self._known.unknown(shard, digests, times_ms)
-        self.tally.known += len(events) - len(new)
+        self.tally.known += len(digests) - len(new)
         if not new:
             return []
-        if len(new) != len(events):
-            events = [events[i] for i in new]
-            digests = [digests[i] for i in new]
-            times_ms = [times_ms[i] for i in new]
+        if len(new) != len(digests):
+            indices, digests, times_ms = _at(new, indices) if indices else new, _at(new, digests), _at(new, times_ms)
         timed = timed_of(times_ms)
         self._known.take(shard, digests)
         self.tally.new += len(new)
         self.tally.untimed += len(new) - len(timed)
         if timed:
             self._count_times(timed, min(timed), max(timed), now_ms)
-        return self._batcher.add(events, digests, shard, times_ms, average_bytes=self._average_bytes)
+        average_bytes = page.size_bytes // len(page)
+        return self._batcher.add(_at(indices, page.events), digests, shard, times_ms, average_bytes=average_bytes)
 
     def _count_times(self, timed: list[int], first_ms: int, last_ms: int, now_ms: int) -> None:
         self.tally.add_times(first_ms, last_ms)
@@ -157,15 +144,19 @@ class Intake:
         return self._batcher.pending_events > 0
 
 
-def _by_shard(times_ms: list[int | None]) -> list[tuple[str, list[int] | None]]:
-    """Indices by ledger shard; None stands for all of them (the common case: a page lies within one hour)."""
+def _at(indices: list[int] | None, column: list[T]) -> list[T]:
+    return column if indices is None else [column[i] for i in indices]
+
+
+def _by_shard(times_ms: list[int | None], kept: list[int] | None) -> list[tuple[str, list[int] | None]]:
+    """Indices of what was kept, by ledger shard; None stands for all of a page (the common case: it lies in one hour)."""
     if not times_ms:
         return []
-    if None not in times_ms:
+    if kept is None and None not in times_ms:
         first = min(times_ms) // HOUR_MS  # type: ignore[type-var, operator]
         if max(times_ms) // HOUR_MS == first:  # type: ignore[type-var, operator]
             return [(shard_of(times_ms[0]), None)]
     shards: dict[str, list[int]] = {}
-    for index, ms in enumerate(times_ms):
-        shards.setdefault(shard_of(ms), []).append(index)
+    for index in range(len(times_ms)) if kept is None else kept:
+        shards.setdefault(shard_of(times_ms[index]), []).append(index)
     return list(shards.items())

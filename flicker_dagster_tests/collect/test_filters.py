@@ -23,7 +23,7 @@ EVENTS = [
 
 
 def kept(events: list[Any], **filters: Any) -> list[int]:
-    page = DecodedPage([json.dumps(event).encode() for event in events], [], [], 0)
+    page = DecodedPage(lambda: [json.dumps(event).encode() for event in events], [], [], 0)
     mask = EventFilter(a_source(**filters)).mask(page)
     return list(range(len(events))) if mask is None else [i for i, keep in enumerate(mask) if keep]
 
