@@ -50,6 +50,7 @@ bench: setup ## CPU, memory and latency beside the rivals'; ONLY=hot,big EVENTS=
 	    $(BIN)/python -m pip --python $$home/bin/python install --quiet --disable-pip-version-check --group bench-$$peer && \
 	    touch $$home/.set-up; } || echo "$$peer could not be installed and is left out" >&2; \
 	done
+	$(BIN)/python -m compileall -q flicker_dagster bench  # as pip does it for what it installs: the rivals
 	$(BIN)/python -m bench $(if $(ONLY),--only $(ONLY)) $(if $(EVENTS),--events $(EVENTS)) $(if $(ROUNDS),--rounds $(ROUNDS))
 
 bench-big: ## ten million events in one process: does memory grow?

@@ -30,6 +30,10 @@ log = logging.getLogger("flicker.deliver")
 #: So many events refused one by one in the same words, and none taken: that is the configuration, not the events.
 REFUSES_EVERYTHING = 8
 
+#: How often the crew is looked at, and the share of a CPU below which it mostly waits.
+LOOK_S = 0.01
+BUSY_SHARE = 0.5
+
 ADVICE = (
     "everything waits in the spool; fix the destination's credentials, permission or address, then it goes on by itself"
 )
@@ -94,38 +98,45 @@ def drain(
 
 
 def _send_all(batches: Iterator[Batch], courier: _Courier, report: DrainReport, in_flight: int) -> None:
-    """Send in order, `in_flight` at a time; a lone batch needs no thread."""
+    """Send in order, up to `in_flight` at a time; a lone batch needs no thread."""
     ahead = list(islice(batches, 2))
     crew = _Crew(chain(ahead, batches), courier, report)
     if len(ahead) < 2 or in_flight == 1:
         crew.work()
     else:
-        threads: list[Thread] = []
-        try:
-            for number in range(in_flight):
-                thread = Thread(target=crew.work, name=f"deliver_{number}", daemon=True)
-                thread.start()
-                threads.append(thread)
-            for thread in threads:
-                thread.join()
-        except BaseException as error:  # the run is told to end: what flies is waited for, so that its answer counts
-            crew.stop(error)
-            for thread in threads:
-                thread.join()
-            raise
+        crew.run(in_flight)
     if crew.failed is not None:
         raise crew.failed
 
 
 class _Crew:
-    """Threads that take one batch after another until there are no more; once something failed, none takes a further."""
+    """Threads that take one batch after another until there are no more; once something failed, none takes a further.
+
+    One begins, and another joins it for as long as this process mostly waits for answers: towards a SIEM that answers
+    at once, several threads only stand in each other's way (a fifth more CPU, and no faster).
+    """
 
     def __init__(self, batches: Iterator[Batch], courier: _Courier, report: DrainReport) -> None:
         self._batches = batches
         self._courier = courier
         self._report = report
         self._lock = threading.Lock()
+        self._threads: list[Thread] = []
         self.failed: BaseException | None = None
+
+    def run(self, at_most: int) -> None:
+        try:
+            self._hire()
+            while len(self._threads) < at_most and self._threads[-1].is_alive():
+                began_s, cpu_s = time.monotonic(), time.process_time()
+                self._threads[-1].join(LOOK_S)
+                if time.process_time() - cpu_s < BUSY_SHARE * (time.monotonic() - began_s):
+                    self._hire()
+            self._join()
+        except BaseException as error:  # the run is told to end: what flies is waited for, so that its answer counts
+            self._stop(error)
+            self._join()
+            raise
 
     def work(self) -> None:
         try:
@@ -134,9 +145,18 @@ class _Crew:
                 with self._lock:
                     self._report.note(batch, ack)
         except BaseException as error:
-            self.stop(error)
+            self._stop(error)
 
-    def stop(self, error: BaseException) -> None:
+    def _hire(self) -> None:
+        thread = Thread(target=self.work, name=f"deliver_{len(self._threads)}", daemon=True)
+        thread.start()
+        self._threads.append(thread)
+
+    def _join(self) -> None:
+        for thread in self._threads:
+            thread.join()
+
+    def _stop(self, error: BaseException) -> None:
         with self._lock:
             self.failed = self.failed or error
 

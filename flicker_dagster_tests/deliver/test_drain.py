@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import threading
 from collections.abc import Callable, Iterator, Sequence
 
@@ -241,3 +243,45 @@ def test_many_guilty_events_are_convicted_once_one_was_taken() -> None:
     events = numbered(30)
     report = drained(AUnit(batches_of(events, 5)), refusing(set(events[5:])), Letters())
     assert (report.delivered, report.dead) == (5, 25)
+
+
+def test_a_siem_that_takes_its_time_gets_as_many_requests_at_once_as_are_allowed() -> None:
+    together = threading.Barrier(3)
+
+    def judge(*_: object) -> Outcome:
+        together.wait(timeout=30)  # raises where it stays alone
+        return OK
+
+    unit, siem = AUnit(batches_of(numbered(12), 2)), ASiem(judge)
+    assert drained(unit, siem, in_flight=3).delivered == 12
+
+
+def test_a_drain_that_is_told_to_end_waits_for_the_answers_of_what_flies_and_sends_no_more() -> None:
+    arrived, answer = threading.Semaphore(0), threading.Event()
+
+    def judge(*_: object) -> Outcome:
+        arrived.release()
+        assert answer.wait(timeout=30)
+        return OK
+
+    def end(*_: object) -> None:
+        answer.set()
+        raise KeyboardInterrupt
+
+    def interrupt() -> None:
+        for _ in range(3):
+            arrived.acquire()
+        os.kill(os.getpid(), signal.SIGINT)
+
+    unit, siem = AUnit(batches_of(numbered(20), 2)), ASiem(judge)
+    helper = threading.Thread(target=interrupt)
+    before = signal.signal(signal.SIGINT, end)
+    try:
+        helper.start()
+        with pytest.raises(KeyboardInterrupt):
+            drained(unit, siem, in_flight=3)
+    finally:
+        signal.signal(signal.SIGINT, before)
+        helper.join()
+    assert {ack.batch_id for ack in unit.acks} == {batch_id for batch_id, _ in siem.sent}
+    assert 3 <= len(siem.sent) < len(unit.batches)
