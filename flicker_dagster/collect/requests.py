@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from urllib.parse import parse_qsl, quote, urlencode, urlsplit, urlunsplit
+from functools import lru_cache
+from urllib.parse import parse_qsl, quote, urlsplit, urlunsplit
 
 from flicker_dagster.config.models import SourceConfig
 from flicker_dagster.times import format_time, resolution_ms
@@ -33,13 +34,20 @@ def url_of(source: SourceConfig, endpoint: str, query: dict[str, str], state: Wa
         params[paging.cursor_param or "cursor"] = state.cursor
     params |= _place(source, state)
     pairs = [(name, value) for name, value in fixed if name not in params] + list(params.items())
-    return f"{own}?{urlencode(pairs, quote_via=quote, safe='')}" if pairs else own
+    return f"{own}?{'&'.join(_spelled(name, value) for name, value in pairs)}" if pairs else own
 
 
-def _split_query(endpoint: str) -> tuple[str, list[tuple[str, str]]]:
+@lru_cache(1024)
+def _spelled(name: str, value: str) -> str:
+    """A pair of a query. From page to page most of them stay the same."""
+    return f"{quote(name, safe='')}={quote(value, safe='')}"
+
+
+@lru_cache(64)
+def _split_query(endpoint: str) -> tuple[str, tuple[tuple[str, str], ...]]:
     """The endpoint without its query, and the query's pairs: a name may come several times (`type=a&type=b`)."""
     parts = urlsplit(endpoint)
-    return urlunsplit(parts._replace(query="", fragment="")), parse_qsl(parts.query, keep_blank_values=True)
+    return urlunsplit(parts._replace(query="", fragment="")), tuple(parse_qsl(parts.query, keep_blank_values=True))
 
 
 def _first_params(source: SourceConfig, query: dict[str, str], state: WalkState, *, now_ms: int) -> dict[str, str]:

@@ -91,7 +91,7 @@ class _Guard:
         self._source = source
         self._cursors: set[str] = set()
         self._pages: set[bytes] = set()
-        self._last: frozenset[bytes] = frozenset()
+        self._last: list[bytes] = []
         self._stale = 0
 
     def judge(self, at: WalkState, after: WalkState | None, decoded: DecodedPage) -> WalkState | None:
@@ -113,8 +113,7 @@ class _Guard:
     def _is_stale(self, digests: list[bytes]) -> bool:
         """Did this page, as a whole or within the last one, come before?"""
         page = blake2b(b"".join(digests), digest_size=16).digest()
-        ids = frozenset(digests)
-        stale = not digests or page in self._pages or ids <= self._last
+        stale = not digests or page in self._pages or (digests[0] in self._last and set(digests) <= set(self._last))
         self._pages.add(page)
-        self._last = ids
+        self._last = digests
         return stale

@@ -8,7 +8,7 @@ from hashlib import blake2b
 import msgspec
 from isal import igzip
 
-from flicker_dagster.types import Batch
+from flicker_dagster.types import Batch, timed_of
 
 Buffer = bytes | msgspec.Raw
 Encode = Callable[[Sequence[Buffer], Sequence[bytes], Sequence[int | None]], bytes]
@@ -107,7 +107,7 @@ class Batcher:
                 events[middle:], digests[middle:], times_ms[middle:], behind
             )
         joined = b"".join(digests)
-        timed = [ms for ms in times_ms if ms is not None]
+        timed = timed_of(times_ms)
         batch = Batch(
             seq=0,
             batch_id=batch_id_of(self._source_name, joined),

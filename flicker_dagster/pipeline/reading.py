@@ -224,8 +224,9 @@ class Reading:
 def _newest(newest_ms: int | None, page: Page, now_ms: int) -> int | None:
     """The newest event time so far; an event dated in the future of the vendor's clock does not count."""
     times_ms = timed_of(page.decoded.times_ms)
-    if times_ms and max(times_ms) > now_ms:
-        times_ms = [ms for ms in times_ms if ms <= now_ms]
-    if not times_ms:
-        return newest_ms
-    return max(times_ms) if newest_ms is None else max(newest_ms, max(times_ms))
+    page_ms = max(times_ms, default=None)
+    if page_ms is not None and page_ms > now_ms:
+        page_ms = max((ms for ms in times_ms if ms <= now_ms), default=None)
+    if page_ms is None or newest_ms is None:
+        return newest_ms if page_ms is None else page_ms
+    return max(newest_ms, page_ms)

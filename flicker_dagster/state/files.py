@@ -29,7 +29,8 @@ def replace_file(path: Path, data: bytes, *, durable: bool, mtime_ns: int | None
     With `durable` both the bytes and the name are on the disk when this returns; without, the file survives the
     death of the process but perhaps not the loss of power. On failure the old file stands and nothing is left over.
     """
-    temp = path.with_name(f".{path.name}.{os.getpid()}.{time.monotonic_ns():x}.tmp")
+    directory, name = os.path.split(path)
+    temp = os.path.join(directory, f".{name}.{os.getpid()}.{time.monotonic_ns():x}.tmp")
     try:
         fd = os.open(temp, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
         try:
@@ -46,7 +47,7 @@ def replace_file(path: Path, data: bytes, *, durable: bool, mtime_ns: int | None
             os.unlink(temp)
         raise
     if durable:
-        sync_directory(path.parent)
+        sync_directory(Path(directory))
 
 
 def sync_directory(directory: Path) -> None:

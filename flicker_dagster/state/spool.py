@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import shutil
 import time
@@ -16,6 +17,10 @@ from flicker_dagster.state.opened_unit import Waiting
 from flicker_dagster.state.spool_unit import SpoolUnit
 from flicker_dagster.state.unit_file import UnitState
 from flicker_dagster.types import Ack
+
+#: The spool's files are counted anew once so much of the cap was added since, and always where the cap is near.
+UNCOUNTED = 0.01
+NEARLY_FULL = 0.9
 
 __all__ = ["Ack", "SourceSpool", "SpoolUnit", "UnitState", "Waiting"]
 
@@ -42,6 +47,8 @@ class SourceSpool:
         self._sync_acks = sync_acks
         self._clock = clock
         self._units: dict[str, SpoolUnit] = {}
+        self._counted: float = math.inf  # bytes on the disk when last counted,
+        self._added = 0  # and what came since
 
     @contextmanager
     def lock(self, *, wait_s: float = 0) -> Iterator[None]:
@@ -62,6 +69,7 @@ class SourceSpool:
             os.ftruncate(fd, 0)
             os.pwrite(fd, f"process {os.getpid()}, since {_utc(self._clock())}".encode(), 0)
             self.close()  # what was read without the lock may be out of date
+            self._counted = math.inf
             self._sweep()
             try:
                 yield
@@ -105,14 +113,19 @@ class SourceSpool:
             unit.close()
 
     def _make_room(self, size_bytes: int) -> None:
-        if self._cap_bytes is None:
+        """Raises SpoolFull. Counts the files only now and then: whoever makes room holds the lock, and what he added
+        since is a small part of the cap."""
+        cap = self._cap_bytes
+        if cap is None:
             return
-        used = self.used_bytes()
+        self._added += size_bytes
+        if self._counted + self._added <= cap * NEARLY_FULL and self._added <= cap * UNCOUNTED:
+            return
+        self._counted, self._added = self.used_bytes(), size_bytes
+        used = self._counted
         # An empty spool takes a page of any size: otherwise one larger than the cap would stop its source for ever.
-        if used and used + size_bytes > self._cap_bytes:
-            raise SpoolFull(
-                f"{self.source}: the spool holds {used} bytes and has reached limits.spool_bytes ({self._cap_bytes})"
-            )
+        if used and used + size_bytes > cap:
+            raise SpoolFull(f"{self.source}: the spool holds {used} bytes and has reached limits.spool_bytes ({cap})")
 
     def _directories(self) -> list[Path]:
         if not self.directory.is_dir():
