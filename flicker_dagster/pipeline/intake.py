@@ -34,7 +34,10 @@ class Known:
         if len(set(digests)) == len(digests):
             indices = self._taken.unknown(shard, digests)
         else:
-            once = list({digest: index for index, digest in reversed(list(enumerate(digests)))}.values())[::-1]
+            first: dict[bytes, int] = {}
+            for index, digest in enumerate(digests):
+                first.setdefault(digest, index)
+            once = list(first.values())
             indices = [once[i] for i in self._taken.unknown(shard, [digests[i] for i in once])]
         until_ms = self._redeliver_until_ms
         if until_ms is None:
