@@ -9,6 +9,7 @@ from __future__ import annotations
 import struct
 from array import array
 from collections.abc import Container, Iterator
+from itertools import chain
 from pathlib import Path
 from typing import NamedTuple
 
@@ -70,8 +71,8 @@ _encode_head = msgspec.json.Encoder().encode
 _decode_head = msgspec.json.Decoder(FrameHead).decode
 
 
-def encode_frame(batch: Batch, *, seq: int, at_ms: int) -> bytes:
-    """The bytes of one frame."""
+def encode_frame(batch: Batch, *, seq: int, at_ms: int) -> tuple[bytes, ...]:
+    """The parts of one frame, to be written one behind the other."""
     digests = b"".join(batch.digests.values())
     windows = [(window, len(blob) // SIZE) for window, blob in batch.digests.items()]
     head = _encode_head(
@@ -82,7 +83,7 @@ def encode_frame(batch: Batch, *, seq: int, at_ms: int) -> bytes:
     )  # fmt: skip
     lengths = _LENGTHS.pack(len(head), len(digests), len(batch.body))
     crcs = struct.pack("<3I", crc32(head, crc32(lengths)), crc32(digests), crc32(batch.body))
-    return b"".join((_MAGIC, lengths, crcs, head, digests, batch.body))
+    return _MAGIC, lengths, crcs, head, digests, batch.body
 
 
 class FrameFile:
@@ -116,10 +117,10 @@ class FrameFile:
     def append(self, batches: list[Batch], *, at_ms: int) -> None:
         """Add frames in one write. Raises SpoolFull or StateError, and then none of them was added."""
         frames = [encode_frame(batch, seq=self.next_seq + i, at_ms=at_ms) for i, batch in enumerate(batches)]
-        self.file.append(b"".join(frames), at=self.end)
+        self.file.append(b"".join(chain.from_iterable(frames)), at=self.end)
         for batch, frame in zip(batches, frames, strict=True):
             self._index(self.end, batch.count, at_ms)
-            self.end += len(frame)
+            self.end += sum(map(len, frame))
 
     def head(self, index: int) -> FrameHead:
         return self._good(index).head
@@ -128,8 +129,8 @@ class FrameFile:
         """A whole batch. Raises StateError if its bytes are damaged."""
         look = self.file.read(self.offsets[index], self.size_of(index))
         frame = self._good(index, look)
-        raw = look[frame.digests_at - self.offsets[index] :]
-        digests, body = raw[: frame.digests_len], raw[frame.digests_len :]
+        digests_at, body_at = frame.digests_at - self.offsets[index], frame.body_at - self.offsets[index]
+        digests, body = look[digests_at:body_at], look[body_at:]
         self._check_digests(frame, digests)
         if len(body) != frame.body_len or crc32(body) != frame.body_crc:
             raise self._damaged(frame.body_at, "the body's checksum does not fit")
