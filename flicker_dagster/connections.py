@@ -50,8 +50,8 @@ class Connections:
         proxy = _proxy_of(url)
         self._manager = urllib3.PoolManager(**options) if proxy is None else _proxied(proxy, options)
         self._pool = self._manager.connection_from_url(url)
-        #: A proxy is told the whole address, unless it opens a tunnel.
-        self._in_full = self._manager.proxy is not None and url.startswith("http:") and not _is_socks(proxy)
+        #: An HTTP proxy is told the whole address, unless it opens a tunnel.
+        self._in_full = self._manager.proxy is not None and url.startswith("http:")
 
     def request(
         self, method: str, url: str, *, headers: Mapping[str, str], body: bytes | None = None
@@ -112,7 +112,9 @@ def _proxy_of(url: str) -> str | None:
 def _proxied(proxy: str, options: dict) -> urllib3.PoolManager:
     if "://" not in proxy:
         proxy = f"http://{proxy}"
-    if _is_socks(proxy):
+    if not _has_host(proxy):  # urllib3 would say so in words that hold the address with its password
+        raise ValueError("the address of the proxy cannot be read; expected http://[user:password@]host:port")
+    if proxy.lower().startswith("socks"):
         try:
             from urllib3.contrib.socks import SOCKSProxyManager
         except ImportError:
@@ -125,8 +127,11 @@ def _proxied(proxy: str, options: dict) -> urllib3.PoolManager:
     return urllib3.ProxyManager(proxy, proxy_headers=known, **options)
 
 
-def _is_socks(proxy: str | None) -> bool:
-    return proxy is not None and proxy.lower().startswith("socks")
+def _has_host(url: str) -> bool:
+    try:
+        return bool(urllib3.util.parse_url(url).host)
+    except urllib3.exceptions.LocationParseError:
+        return False
 
 
 def _tls_options(tls: Tls, env: Mapping[str, str] | None) -> dict:

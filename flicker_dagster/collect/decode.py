@@ -41,11 +41,10 @@ class PageDecoder:
         self._content = ContentDigests(distinct=source.equal_rows == "distinct")
         wanted: dict[tuple[str, ...], Any] = dict.fromkeys([*self._ids, *self._times], Scalar)
         self._event = Reader(wanted, "Event")
-        self._root = split_path(source.results_field)
-        self._fields = _paging_fields(source)
+        root, fields = split_path(source.results_field), _paging_fields(source)
         # An answer is read once for ids, times and paging fields, and for its events only if one of them is new.
-        self._rows = _AnswerReader(self._root, self._fields, self._event.type)
-        self._raw = _AnswerReader(self._root, self._fields, msgspec.Raw)
+        self._rows = _AnswerReader(root, fields, self._event.type)
+        self._raw = _AnswerReader(root, fields, msgspec.Raw)
 
     def decode(self, body: bytes) -> tuple[DecodedPage, dict[str, Any]]:
         """The page and its paging fields by configured path. Raises BadAnswer for anything but the promised shape."""

@@ -136,7 +136,7 @@ class HttpSender:
                 )
             except ValueError as error:
                 raise DestinationBlocked(
-                    self._mask(f"{self._source_name}: destination.{error}; check its endpoint, tls and the proxy")
+                    self._mask(f"{self._source_name}: destination: {error}; check its endpoint, tls and the proxy")
                 ) from None
         return self._connections
 

@@ -109,7 +109,8 @@ class Intake:
         if not new:
             return []
         if len(new) != len(digests):
-            indices, digests, times_ms = _at(new, indices) if indices else new, _at(new, digests), _at(new, times_ms)
+            indices = new if indices is None else _at(new, indices)
+            digests, times_ms = _at(new, digests), _at(new, times_ms)
         timed = timed_of(times_ms)
         self._known.take(shard, digests)
         self.tally.new += len(new)

@@ -109,6 +109,16 @@ def test_a_socks_proxy_without_its_package_is_told(monkeypatch: pytest.MonkeyPat
         get("http://vendor.invalid/events")
 
 
+@pytest.mark.parametrize("address", ["http://ana:hunter22secret@", "http://ana:hunter22secret@host:port"])
+def test_a_proxy_whose_address_cannot_be_read_is_told_without_its_password(
+    monkeypatch: pytest.MonkeyPatch, address: str
+) -> None:
+    monkeypatch.setenv("HTTP_PROXY", address)
+    with pytest.raises(VendorRefused, match="the address of the proxy") as caught:
+        get("http://vendor.invalid/events")
+    assert "hunter22secret" not in str(caught.value)
+
+
 # -- certificate authorities
 
 

@@ -116,7 +116,7 @@ def test_tls_trusts_the_configured_authority_and_shows_the_client_certificate(si
 def test_a_certificate_file_that_is_not_there_blocks(siem: Recorder, tmp_path: Path, tls: dict[str, str]) -> None:
     url = Authority.in_directory(tmp_path).protect(siem.server)
     paths = {name: str(tmp_path / file) for name, file in tls.items()}
-    with pytest.raises(DestinationBlocked, match=r"test-source: destination\.tls: cannot read .*gone"):
+    with pytest.raises(DestinationBlocked, match=r"test-source: destination: tls: cannot read .*gone"):
         send(url, tls=Tls(**paths))
     assert siem.requests == []
 
@@ -137,3 +137,19 @@ def test_a_proxy_is_gone_through_with_its_credentials(
         assert proxy.credentials == ["Basic YW5hOnBAc3M="]  # ana:p@ss
     finally:
         proxy.close()
+
+
+@pytest.mark.parametrize(
+    "proxy", ["http://ana:hunter22secret@", "http://ana:hunter22secret@host:port", "ftp://ana:hunter22secret@h:1"]
+)
+def test_a_proxy_that_cannot_be_used_blocks_and_its_password_is_not_shown(
+    monkeypatch: pytest.MonkeyPatch, proxy: str
+) -> None:
+    monkeypatch.setenv("http_proxy", proxy)
+    monkeypatch.delenv("NO_PROXY", raising=False)
+    monkeypatch.delenv("no_proxy", raising=False)
+    with pytest.raises(
+        DestinationBlocked, match=r"^test-source: destination: .*[Pp]roxy.*; check its endpoint"
+    ) as caught:
+        send("http://siem.invalid/in")
+    assert "hunter22secret" not in str(caught.value)

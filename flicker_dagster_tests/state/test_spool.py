@@ -1,8 +1,10 @@
 from __future__ import annotations
 
+import errno
 import os
+import time
 from pathlib import Path
-from threading import Thread
+from threading import Event, Thread
 
 import pytest
 
@@ -126,6 +128,68 @@ def test_many_threads_may_acknowledge(tmp_path: Path) -> None:
         thread.join()
     assert live(tmp_path).waiting.batches == 0
     assert len(live(tmp_path).acks()) == 80
+
+
+@pytest.mark.parametrize("disk_is_full", [False, True])
+def test_acknowledgements_that_wait_for_the_disk_are_written_down_together(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, disk_is_full: bool
+) -> None:
+    unit = live(tmp_path)
+    unit.append([batch(str(n)) for n in range(5)], state())
+    first, *others = list(unit.pending())
+    real, began, go_on = os.fdatasync, Event(), Event()
+    syncs: list[int] = []
+    failed: list[str] = []
+
+    def fdatasync(fd: int) -> None:
+        syncs.append(fd)
+        began.set()
+        assert go_on.wait(30)
+        if disk_is_full and len(syncs) > 1:
+            raise OSError(errno.ENOSPC, "no space")
+        real(fd)
+
+    def acknowledge(one: Batch) -> None:
+        try:
+            unit.acknowledge(ack(one))
+        except SpoolFull:
+            failed.append(one.batch_id)
+
+    monkeypatch.setattr(os, "fdatasync", fdatasync)
+    threads = [Thread(target=acknowledge, args=(one,)) for one in (first, *others)]
+    threads[0].start()
+    assert began.wait(30)
+    for thread in threads[1:]:
+        thread.start()
+    while len(unit._told) < len(others):
+        time.sleep(0.001)
+    go_on.set()
+    for thread in threads:
+        thread.join()
+    assert len(syncs) == 2, "one for the first, one for all that came while it was at work"
+    assert sorted(failed) == [one.batch_id for one in (others if disk_is_full else [])]
+    monkeypatch.undo()
+    assert unit.waiting.batches == len(failed)
+    for one in others:
+        unit.acknowledge(ack(one))
+    assert (live(tmp_path).waiting.batches, len({each.seq for each in live(tmp_path).acks()})) == (0, 5)
+
+
+def test_a_large_spool_is_full_at_its_cap_though_its_files_are_not_counted_for_each_page(tmp_path: Path) -> None:
+    page, cap = 500, 100_000
+    spool = spool_of(tmp_path, cap_bytes=cap)
+    unit = spool.unit("live")
+
+    def fill() -> None:
+        for number in range(2 * cap // page):
+            unit.append([batch(str(number), body=bytes(page))], state(number))
+
+    for _ in range(2):
+        with pytest.raises(SpoolFull, match="has reached"):
+            fill()
+        assert cap - 2 * page < spool.used_bytes() < cap + page
+        acknowledge_all(unit)
+        unit.clear(state())
 
 
 def test_ids_are_known_whether_acknowledged_or_waiting(tmp_path: Path) -> None:
