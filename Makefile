@@ -10,7 +10,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.set-up
 
 .DEFAULT_GOAL := help
-.PHONY: help setup test demo chaos bench bench-big lint types reference conformance image clean
+.PHONY: help setup test fuzz demo chaos bench bench-big lint types reference conformance image clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -33,6 +33,9 @@ $(STAMP): pyproject.toml constraints.txt
 test: setup ## the tests
 	@.ci/system-packages chromium=chromium postgres=postgresql || echo "without these the tests that need them fail" >&2
 	$(BIN)/python -m pytest
+
+fuzz: setup ## the property tests with a longer budget; EXAMPLES=20000 of each, ONLY=name
+	FLICKER_FUZZ_EXAMPLES=$(or $(EXAMPLES),20000) $(BIN)/python -m pytest -m fuzz --timeout=0 $(if $(ONLY),-k $(ONLY))
 
 demo: setup ## simulated vendors, a SIEM and Flicker in between; DURATION=60 ends it by itself
 	$(BIN)/flicker demo $(if $(DURATION),--duration $(DURATION))

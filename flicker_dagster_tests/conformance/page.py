@@ -12,8 +12,8 @@ from flicker_dagster_tests.conformance.rows import ALL, Row
 
 INTRODUCTION = """# Conformance: every way the rivals fail, and what Flicker does instead
 
-Each row is a documented way in which another collector loses events, repeats them, or stops. Each has a test that feeds
-the input which breaks that collector and asserts that every event arrives exactly once, or the honest equivalent that
+Each row is a documented way in which another collector (or, in the rows `case-…`, an earlier Flicker) loses events, repeats
+them, or stops. Each has a test that feeds the input which breaks that collector and asserts that every event arrives exactly once, or the honest equivalent that
 the last column names. `make test` runs them all. This page is made from the tests (`make conformance`).
 
 | row | what breaks the rival | test | what Flicker does |
@@ -38,12 +38,13 @@ def page() -> str:
 
 
 #: The order of the page, by the sheets' names.
-SHEETS = ("flicker", "helr", "grove", "peers-fault", "peers")
+SHEETS = ("flicker", "helr", "grove", "peers-fault", "peers", "case")
 
 
-def _order(found: Row) -> tuple[int, int]:
+def _order(found: Row) -> tuple[int, int, str]:
+    """Rows of a sheet by their number; field reports (`case-…`) have names."""
     sheet, _, number = found.key.rpartition("-")
-    return SHEETS.index(sheet), int(number)
+    return (SHEETS.index(sheet), int(number), "") if number.isdigit() else (SHEETS.index("case"), 0, found.key)
 
 
 if __name__ == "__main__":

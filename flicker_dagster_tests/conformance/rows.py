@@ -29,6 +29,12 @@ def rows(prefix: str, faults: dict[int, str]) -> None:
         ALL[f"{prefix}-{number}"] = Row(f"{prefix}-{number}", fault)
 
 
+def cases(faults: dict[str, str]) -> None:
+    """Announce field reports about Flicker itself, by name: `case-<name>`."""
+    for name, fault in faults.items():
+        ALL[f"case-{name}"] = Row(f"case-{name}", fault)
+
+
 def row(*keys: str, behaviour: str) -> Callable[[Any], Any]:
     """Mark a test as the proof for rows; `behaviour` says what Flicker does instead. Raises KeyError for an unknown row."""
 
