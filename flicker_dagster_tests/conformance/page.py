@@ -13,8 +13,9 @@ from flicker_dagster_tests.conformance.rows import ALL, Row
 INTRODUCTION = """# Conformance: every way the rivals fail, and what Flicker does instead
 
 Each row is a documented way in which another collector (or, in the rows `case-…`, an earlier Flicker) loses events, repeats
-them, or stops. Each has a test that feeds the input which breaks that collector and asserts that every event arrives exactly once, or the honest equivalent that
-the last column names. `make test` runs them all. This page is made from the tests (`make conformance`).
+them, or stops. Each has a test that feeds the input which breaks that collector and asserts that every event arrives exactly
+once, or the honest equivalent that the last column names. `make test` runs them all. This page is made from the tests
+(`make conformance`).
 
 | row | what breaks the rival | test | what Flicker does |
 |---|---|---|---|
