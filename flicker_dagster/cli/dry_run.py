@@ -68,7 +68,7 @@ def _look(source: SourceConfig, settings: Settings) -> Look:
     since = ""
     requests = 0
     try:
-        with SourceWork(source, settings.layout()) as work:
+        with settings.work(source) as work:
             position = _look_from(work)
             since = position.last_timestamp or ""
             events, more, samples = 0, False, []

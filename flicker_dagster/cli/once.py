@@ -18,7 +18,6 @@ from flicker_dagster.pipeline.begin import starting_position
 from flicker_dagster.pipeline.deliver import deliver_live
 from flicker_dagster.pipeline.fetch import fetch_live
 from flicker_dagster.pipeline.rewind import finish_rewind
-from flicker_dagster.pipeline.work import SourceWork
 
 log = logging.getLogger("flicker.once")
 
@@ -52,7 +51,7 @@ def poll_once(settings: Settings) -> int:
 def _poll(source: SourceConfig, settings: Settings) -> Polled:
     log.info("Now tailing API source: %s", source.name)
     try:
-        with SourceWork(source, settings.layout()) as work, work.spool.lock():
+        with settings.work(source) as work, work.spool.lock():
             position, rewind = starting_position(work), work.rewinds.standing()
             if rewind is None:
                 fetched = fetch_live(work, position)

@@ -38,7 +38,7 @@ def show_command(settings: Settings, source: str | None) -> None:
     rows: list[tuple[object, ...]] = []
     where = ""
     for configured in sources:
-        work = SourceWork(configured, settings.layout())
+        work = settings.work(configured)
         where = work.registry.where
         stands = work.registry.position(configured.name) or Position()
         rewind = work.rewinds.standing()
@@ -48,7 +48,7 @@ def show_command(settings: Settings, source: str | None) -> None:
     show_table("Positions", ("source", "position", "cursor", "lag", "ordered by hand"), rows, empty="no sources")
     click.echo(f"registry: {where}")
     if source is not None:
-        _show_history(SourceWork(sources[0], settings.layout()))
+        _show_history(settings.work(sources[0]))
 
 
 @position.command("set")

@@ -35,7 +35,7 @@ def sources_named(settings: Settings, name: str | None) -> list[SourceConfig]:
 
 def open_work(settings: Settings, name: str) -> SourceWork:
     """A configured source, ready for work; to be closed. Raises ConfigError, UsageError."""
-    return SourceWork(sources_named(settings, name)[0], settings.layout())
+    return settings.work(sources_named(settings, name)[0])
 
 
 def show_table(title: str, columns: tuple[str, ...], rows: list[tuple[object, ...]], *, empty: str) -> None:

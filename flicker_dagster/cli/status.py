@@ -29,7 +29,7 @@ def show_status(settings: Settings) -> int:
         instance = None if home is None else stack.enter_context(dg.DagsterInstance.from_config(home))
         for source in config.sources:
             try:
-                rows.append(_status(source, SourceWork(source, settings.layout()), instance))
+                rows.append(_status(source, settings.work(source), instance))
             except FlickerError as error:
                 failed = True
                 rows.append((source.name, f"cannot be read: {error}"))

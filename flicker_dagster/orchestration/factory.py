@@ -14,7 +14,6 @@ from flicker_dagster.orchestration import names
 from flicker_dagster.orchestration.checks import check_specs
 from flicker_dagster.orchestration.maintenance import build_maintenance
 from flicker_dagster.orchestration.ops import build_deliver, build_fetch
-from flicker_dagster.orchestration.resources import FlickerState
 from flicker_dagster.orchestration.schedule import build_sweep_schedule
 from flicker_dagster.orchestration.sensor import build_live_sensor, interval_s
 from flicker_dagster.orchestration.settings import Settings
@@ -40,20 +39,19 @@ class SourceDefinitions:
 def build_definitions(config: FlickerConfig, settings: Settings) -> dg.Definitions:
     """Every source of a configuration, and the maintenance, as one `Definitions`."""
     built = [build_source(source, settings) for source in config.sources]
-    maintenance, daily = build_maintenance(config)
+    maintenance, daily = build_maintenance(config, settings)
     return dg.Definitions(
         assets=[part.asset for part in built],
         jobs=[*(part.job for part in built), maintenance],
         sensors=[part.sensor for part in built if part.sensor is not None],
         schedules=[*(part.schedule for part in built), daily],
-        resources={"flicker": FlickerState.of(settings)},
         executor=dg.in_process_executor,
     )
 
 
 def build_source(source: SourceConfig, settings: Settings) -> SourceDefinitions:
     """Asset, job, sensor and schedule of one source. `live: false` leaves the tail out."""
-    asset = build_asset(source)
+    asset = build_asset(source, settings)
     job = dg.define_asset_job(
         names.job_name(source),
         selection=dg.AssetSelection.assets(source.asset_name),
@@ -65,9 +63,9 @@ def build_source(source: SourceConfig, settings: Settings) -> SourceDefinitions:
     return SourceDefinitions(asset, job, sensor, build_sweep_schedule(source, settings, job))
 
 
-def build_asset(source: SourceConfig) -> dg.AssetsDefinition:
+def build_asset(source: SourceConfig, settings: Settings) -> dg.AssetsDefinition:
     """The graph-backed asset `fetch ─► deliver`, partitioned by window."""
-    fetch, deliver = build_fetch(source), build_deliver(source)
+    fetch, deliver = build_fetch(source, settings), build_deliver(source, settings)
     preset = preset_of(source)
 
     @dg.graph_asset(

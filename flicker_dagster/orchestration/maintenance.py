@@ -13,8 +13,8 @@ import dagster as dg
 from flicker_dagster.config.models import FlickerConfig
 from flicker_dagster.errors import FlickerError, SourceBusy
 from flicker_dagster.orchestration import internals, names
-from flicker_dagster.orchestration.resources import FlickerState
 from flicker_dagster.orchestration.run_retention import Ours, remove_old_runs, size_of
+from flicker_dagster.orchestration.settings import Settings
 from flicker_dagster.orchestration.verified import due_windows
 from flicker_dagster.pipeline.plan import time_of
 from flicker_dagster.pipeline.windows import DAY_MS, SIZES_MS, shard_of
@@ -31,12 +31,12 @@ DUE_AFTER = timedelta(hours=23, minutes=50)
 ABANDONED_S = 2 * 86_400
 
 
-def build_maintenance(config: FlickerConfig) -> tuple[dg.JobDefinition, dg.ScheduleDefinition]:
+def build_maintenance(config: FlickerConfig, settings: Settings) -> tuple[dg.JobDefinition, dg.ScheduleDefinition]:
     """The job and its daily schedule, running by default."""
 
     @dg.op(name="maintain", description="Remove old runs, ledger shards and leftovers; see Retention in the README.")
-    def maintain_op(context: dg.OpExecutionContext, flicker: FlickerState) -> None:
-        works = [flicker.work(source) for source in config.sources]
+    def maintain_op(context: dg.OpExecutionContext) -> None:
+        works = [settings.work(source) for source in config.sources]
         context.add_output_metadata(maintain(context.instance, config, works, now_s=time.time()))
 
     @dg.job(name=JOB, executor_def=dg.in_process_executor, description="Keeps the disk bounded; runs daily by itself.")

@@ -14,8 +14,8 @@ from flicker_dagster.errors import DeliverError
 from flicker_dagster.orchestration import names
 from flicker_dagster.orchestration.checks import complete_check, delivered_check, gap_check, last_finding
 from flicker_dagster.orchestration.metadata import live_metadata, window_metadata
-from flicker_dagster.orchestration.resources import FlickerState
 from flicker_dagster.orchestration.retries import MAX_ERROR_TAG, as_dagster, retry_policy
+from flicker_dagster.orchestration.settings import Settings
 from flicker_dagster.orchestration.verified import gaps, look_of, recent_looks
 from flicker_dagster.pipeline.begin import begun_ms, starting_position
 from flicker_dagster.pipeline.deliver import WindowReport, deliver_live, deliver_window, drain_unit, waiting_events
@@ -37,7 +37,7 @@ class FetchConfig(dg.Config):
     redeliver: bool = False
 
 
-def build_fetch(source: SourceConfig) -> dg.OpDefinition:
+def build_fetch(source: SourceConfig, settings: Settings) -> dg.OpDefinition:
     @dg.op(
         name=f"{source.asset_name}__fetch",
         description=f"Walk {source.name}'s pages into the spool; ids already delivered are recognised.",
@@ -46,8 +46,8 @@ def build_fetch(source: SourceConfig) -> dg.OpDefinition:
         pool=names.pool_name(source),
         tags={names.SOURCE_TAG: source.name},
     )
-    def fetch(context: dg.OpExecutionContext, config: FetchConfig, flicker: FlickerState) -> None:
-        with as_dagster(context, source), flicker.work(source) as work, work.spool.lock(wait_s=LOCK_WAIT_S):
+    def fetch(context: dg.OpExecutionContext, config: FetchConfig) -> None:
+        with as_dagster(context, source), settings.work(source) as work, work.spool.lock(wait_s=LOCK_WAIT_S):
             try:
                 reports = _fetch(context, work, config)
             except Exception:
@@ -64,7 +64,7 @@ def build_fetch(source: SourceConfig) -> dg.OpDefinition:
     return fetch
 
 
-def build_deliver(source: SourceConfig) -> dg.OpDefinition:
+def build_deliver(source: SourceConfig, settings: Settings) -> dg.OpDefinition:
     @dg.op(
         name=f"{source.asset_name}__deliver",
         description=f"Send what waits in the spool to {source.destination.type}; commit when all is acknowledged.",
@@ -78,9 +78,9 @@ def build_deliver(source: SourceConfig) -> dg.OpDefinition:
         pool=names.pool_name(source),
         tags={names.SOURCE_TAG: source.name},
     )
-    def deliver(context: dg.AssetExecutionContext, flicker: FlickerState) -> Iterator[dg.Output | dg.AssetCheckResult]:
+    def deliver(context: dg.AssetExecutionContext) -> Iterator[dg.Output | dg.AssetCheckResult]:
         op_context = context.op_execution_context
-        with as_dagster(op_context, source), flicker.work(source) as work, work.spool.lock(wait_s=LOCK_WAIT_S):
+        with as_dagster(op_context, source), settings.work(source) as work, work.spool.lock(wait_s=LOCK_WAIT_S):
             if _is_window_run(op_context):
                 reports = [deliver_window(work, window_of_key(source, key)) for key in op_context.partition_keys]
                 for report in reports:

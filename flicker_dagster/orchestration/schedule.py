@@ -35,7 +35,7 @@ def build_sweep_schedule(
     )
     def sweep(context: dg.ScheduleEvaluationContext) -> dg.SkipReason | list[dg.RunRequest]:
         internals.keep_instance(context)
-        return tick(context.instance, source, SourceWork(source, settings.layout()))
+        return tick(context.instance, source, settings.work(source))
 
     return sweep
 

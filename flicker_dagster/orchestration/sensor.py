@@ -174,7 +174,7 @@ def _kept_work(source: SourceConfig, settings: Settings) -> Callable[[], SourceW
     def open_work() -> SourceWork:
         with lock:
             if not kept:
-                kept.append(SourceWork(hurried(source), settings.layout()))
+                kept.append(settings.work(hurried(source)))
                 log.info("Now tailing API source: %s", source.name)
             return kept[0]
 

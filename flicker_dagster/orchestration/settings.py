@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:  # the supervisor reads settings, and stays small
+    from flicker_dagster.config.models import SourceConfig
+    from flicker_dagster.pipeline.work import SourceWork
     from flicker_dagster.state.layout import StateLayout
 
 CONFIG_VAR = "FLICKER_CONFIG"
@@ -21,7 +23,8 @@ DEFAULT_DIR = ".flicker"
 
 @dataclass(frozen=True)
 class Settings:
-    """Paths only, never a secret: they show in the Dagster UI."""
+    """Paths only, never a secret. Jobs, sensors and schedules hold them from when they were built: who starts a run can
+    neither see nor change them."""
 
     config_path: str = DEFAULT_CONFIG
     registry_file: str | None = None
@@ -54,6 +57,11 @@ class Settings:
         from flicker_dagster.state.layout import StateLayout
 
         return StateLayout.of(registry_file=self.registry_file, state_dir=self.state_dir, work_dir=self.work_dir)
+
+    def work(self, source: SourceConfig) -> SourceWork:
+        from flicker_dagster.pipeline.work import SourceWork
+
+        return SourceWork(source, self.layout())
 
 
 def _absolute(location: str) -> str:

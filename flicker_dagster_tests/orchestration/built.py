@@ -7,7 +7,6 @@ import dagster as dg
 from flicker_dagster.config.models import SourceConfig
 from flicker_dagster.orchestration import names
 from flicker_dagster.orchestration.factory import build_source
-from flicker_dagster.orchestration.resources import FlickerState
 from flicker_dagster.orchestration.settings import Settings
 from flicker_dagster_tests.conformance.harness import Scene
 
@@ -19,7 +18,6 @@ def definitions_of(source: SourceConfig, settings: Settings) -> dg.Definitions:
         jobs=[built.job],
         sensors=[] if built.sensor is None else [built.sensor],
         schedules=[built.schedule],
-        resources={"flicker": FlickerState.of(settings)},
     )
 
 

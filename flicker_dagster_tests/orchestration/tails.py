@@ -11,8 +11,8 @@ import dagster as dg
 import pytest
 
 from flicker_dagster.orchestration import names
-from flicker_dagster.orchestration.resources import FlickerState
 from flicker_dagster.orchestration.sensor import tick
+from flicker_dagster.orchestration.settings import Settings
 from flicker_dagster_tests.conformance.harness import Scene, plain_scene
 from flicker_dagster_tests.orchestration.built import job_of
 
@@ -68,5 +68,5 @@ class Tail:
 @contextmanager
 def a_tail(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, **source: Any) -> Iterator[Tail]:
     with plain_scene(tmp_path, **source) as scene, dg.DagsterInstance.ephemeral() as instance:
-        monkeypatch.setattr(FlickerState, "work", lambda _self, _source: scene.work())
+        monkeypatch.setattr(Settings, "work", lambda _self, _source: scene.work())
         yield Tail(scene, instance)

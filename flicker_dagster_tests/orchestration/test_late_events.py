@@ -10,7 +10,7 @@ import dagster as dg
 import pytest
 
 from flicker_dagster.config.models import SweepConfig
-from flicker_dagster.orchestration.resources import FlickerState
+from flicker_dagster.orchestration.settings import Settings
 from flicker_dagster.orchestration.verified import due_windows, gaps
 from flicker_dagster.pipeline.windows import HOUR_MS
 from flicker_dagster.simulator.plain import Shape
@@ -30,7 +30,7 @@ class Sweeper:
     def __init__(self, scene: Scene, instance: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch) -> None:
         self.scene, self.instance = scene, instance
         self.job = job_of(scene)
-        monkeypatch.setattr(FlickerState, "work", lambda _self, _source: scene.work())
+        monkeypatch.setattr(Settings, "work", lambda _self, _source: scene.work())
 
     def run(self) -> list[str]:
         due = due_windows(self.instance, self.scene.source, self.scene.work())

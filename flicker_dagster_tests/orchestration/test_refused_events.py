@@ -11,7 +11,7 @@ import pytest
 
 from flicker_dagster.config.models import RetryConfig
 from flicker_dagster.orchestration import names
-from flicker_dagster.orchestration.resources import FlickerState
+from flicker_dagster.orchestration.settings import Settings
 from flicker_dagster.pipeline.deliver import waiting_events
 from flicker_dagster.pipeline.windows import HOUR_MS, window_at
 from flicker_dagster_tests.conformance.harness import Clock, Scene, plain_scene
@@ -37,7 +37,7 @@ def runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Runs]:
         plain_scene(tmp_path, clock=clock, start_from="3h", retry=once) as scene,
         dg.DagsterInstance.ephemeral() as instance,
     ):
-        monkeypatch.setattr(FlickerState, "work", lambda _self, _source: scene.work())
+        monkeypatch.setattr(Settings, "work", lambda _self, _source: scene.work())
         yield Runs(scene, instance)
 
 
