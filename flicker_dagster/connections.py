@@ -8,21 +8,23 @@ from __future__ import annotations
 
 import base64
 import os
+import ssl
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from urllib.parse import urldefrag, urlsplit
 
 import urllib3
 import urllib3.util
 
 from flicker_dagster import __version__
+from flicker_dagster.answers import check_framing
 from flicker_dagster.config.models import Tls
 from flicker_dagster.config.secrets import resolve
+from flicker_dagster.deadlines import Deadline
+from flicker_dagster.timed_sockets import ends_by, keep_time, tls_context
 
 USER_AGENT = f"flicker-dagster/{__version__}"
-
-#: The compressions that urllib3 undoes here, as a header's value.
-ACCEPT_ENCODING = urllib3.util.make_headers(accept_encoding=True)["accept-encoding"]
 
 
 class Connections:
@@ -43,34 +45,49 @@ class Connections:
         at_most: int = 1,
     ) -> None:
         timeout = urllib3.Timeout(connect=connect_s, read=read_s)
+        self._read_s = read_s
         options: dict = {"maxsize": at_most, "block": True, "timeout": timeout}
         if tls is not None or url.startswith("https:"):
             trust = _tls_options(tls or Tls(), env)  # a file that is missing is told, wherever the address leads
             options |= trust if url.startswith("https:") else {}
         proxy = _proxy_of(url)
         self._manager = urllib3.PoolManager(**options) if proxy is None else _proxied(proxy, options)
+        keep_time(self._manager)
         self._pool = self._manager.connection_from_url(url)
         #: An HTTP proxy is told the whole address, unless it opens a tunnel.
         self._in_full = self._manager.proxy is not None and url.startswith("http:")
 
-    def request(
-        self, method: str, url: str, *, headers: Mapping[str, str], body: bytes | None = None
-    ) -> urllib3.BaseHTTPResponse:
-        """One attempt, no redirect followed; the body of the answer is still to be read. Raises urllib3's HTTPError,
-        and ValueError for a header that cannot be sent."""
+    @contextmanager
+    def exchange(
+        self, method: str, url: str, *, headers: Mapping[str, str], body: bytes | None = None, deadline: Deadline
+    ) -> Iterator[urllib3.BaseHTTPResponse]:
+        """One attempt, no redirect followed. The answer's body is read, or left, inside of the `with`; all of it together
+        ends by the deadline.
+
+        Raises urllib3's HTTPError (`answers.Unreadable` for an answer that contradicts itself among them), and ValueError
+        for a header that cannot be sent.
+        """
         for name, value in headers.items():
             if "\n" in value or "\r" in value:  # http.client lets some through, as a continued line
                 raise ValueError(f"the value of the header {name} holds a line break")
-        return self._pool.urlopen(
-            method,
-            urldefrag(url)[0] if self._in_full else _target(url),
-            body=body,
-            headers=headers,
-            retries=False,
-            redirect=False,
-            assert_same_host=False,
-            preload_content=False,
-        )
+        with ends_by(deadline, gap_s=self._read_s):
+            response = self._pool.urlopen(
+                method,
+                urldefrag(url)[0] if self._in_full else _target(url),
+                body=body,
+                headers=headers,
+                retries=False,
+                redirect=False,
+                assert_same_host=False,
+                preload_content=False,
+            )
+            try:
+                check_framing(response)
+                yield response
+            finally:
+                if not response.closed:
+                    response.close()  # what is left of the answer is not waited for
+                response.release_conn()
 
     def close(self) -> None:
         self._manager.clear()
@@ -119,12 +136,24 @@ def _proxied(proxy: str, options: dict) -> urllib3.PoolManager:
             from urllib3.contrib.socks import SOCKSProxyManager
         except ImportError:
             raise ValueError("a SOCKS proxy needs the package PySocks: pip install pysocks") from None
-        return SOCKSProxyManager(proxy, **options)
+        try:
+            return SOCKSProxyManager(proxy, **options)
+        except ValueError:  # its words hold the address with its password
+            raise ValueError("the proxy's scheme is not known; expected socks5, socks5h, socks4 or socks4a") from None
     from requests.utils import get_auth_from_url
 
     username, password = get_auth_from_url(proxy)
     known = {"Proxy-Authorization": basic_authorization(username, password)} if username else None
-    return urllib3.ProxyManager(proxy, proxy_headers=known, **options)
+    trust = _trust_in_proxy(options) if proxy.lower().startswith("https:") else None
+    return urllib3.ProxyManager(proxy, proxy_headers=known, proxy_ssl_context=trust, **options)
+
+
+def _trust_in_proxy(options: Mapping) -> ssl.SSLContext:
+    """The proxy is trusted as the server behind it is: by the same authorities."""
+    context = tls_context(cert_reqs=options.get("cert_reqs", "CERT_REQUIRED"), minimum=ssl.TLSVersion.TLSv1_2)
+    directory, file = options.get("ca_cert_dir"), options.get("ca_certs")
+    context.load_verify_locations(cafile=file or (None if directory else ca_bundle()), capath=directory)
+    return context
 
 
 def _has_host(url: str) -> bool:
@@ -135,8 +164,6 @@ def _has_host(url: str) -> bool:
 
 
 def _tls_options(tls: Tls, env: Mapping[str, str] | None) -> dict:
-    import ssl
-
     authorities = resolve(tls.ca_cert_path, env=env) if tls.ca_cert_path else ca_bundle()
     options: dict = {
         "cert_reqs": "CERT_REQUIRED",

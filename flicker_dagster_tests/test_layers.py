@@ -15,6 +15,8 @@ PACKAGE = Path(flicker_dagster.__file__).parent
 
 #: What each floor may import of the package, besides itself.
 BASE = {"errors", "types", "times", "json_text", "failpoints"}
+#: What an exchange by HTTP is made of.
+HTTP = {"deadlines", "timed_sockets", "answers"}
 ALLOWED = {
     "errors": set(),
     "types": set(),
@@ -22,14 +24,17 @@ ALLOWED = {
     "json_text": set(),
     "failpoints": {"errors"},
     "config": BASE,
-    "connections": {"config"},
-    "collect": BASE | {"config", "connections"},
-    "deliver": BASE | {"config", "connections"},
+    "deadlines": set(),
+    "timed_sockets": {"deadlines"},
+    "answers": set(),
+    "connections": HTTP | {"config"},
+    "collect": BASE | HTTP | {"config", "connections"},
+    "deliver": BASE | HTTP | {"config", "connections"},
     "state": BASE | {"config"},
-    "pipeline": BASE | {"config", "collect", "deliver", "state"},
+    "pipeline": BASE | {"deadlines", "config", "collect", "deliver", "state"},
     "simulator": {"errors", "times"},
     "report": BASE | {"config", "state", "pipeline"},
-    "orchestration": BASE | {"config", "collect", "deliver", "state", "pipeline"},
+    "orchestration": BASE | {"deadlines", "config", "collect", "deliver", "state", "pipeline"},
     "definitions": BASE | {"config", "orchestration"},
 }
 DAGSTER_FREE = ("config", "collect", "deliver", "state", "pipeline")

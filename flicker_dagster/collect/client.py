@@ -14,15 +14,17 @@ from urllib.parse import urljoin, urlsplit
 import msgspec
 import urllib3
 
+from flicker_dagster.answers import ACCEPT_ENCODING, TooLarge, Unreadable, read_begin, read_body
 from flicker_dagster.collect.quota import Quota, wait_asked_for_s
 from flicker_dagster.config.masking import Masker
 from flicker_dagster.config.models import SourceConfig
 from flicker_dagster.config.secrets import resolve
-from flicker_dagster.connections import ACCEPT_ENCODING, USER_AGENT, Connections, basic_authorization
+from flicker_dagster.connections import USER_AGENT, Connections, basic_authorization
+from flicker_dagster.deadlines import Deadline
 from flicker_dagster.errors import BadAnswer, CursorRejected, RateLimited, VendorRefused, VendorUnavailable
 from flicker_dagster.times import parse_http_date_ms
 
-CHUNK_BYTES = 256 * 1024
+MAX_REFUSAL_BYTES = 64 * 1024
 MAX_REDIRECTS = 3
 SHOWN_BODY_CHARS = 300
 
@@ -60,6 +62,9 @@ class VendorClient:
         self._quota = Quota(source.rate_limit, max_wait_s=source.limits.max_wait_ms / 1000, clock=clock, sleep=sleep)
         self._connections: dict[object, Connections] = {}
         self._masker: Masker | None = None
+        #: When everything this client waits for has to be over, beside the time-outs of each exchange. A run or a probe
+        #: sets it.
+        self.deadline: Deadline | None = None
 
     @property
     def endpoint(self) -> str:
@@ -78,20 +83,13 @@ class VendorClient:
         `with_cursor` says that the request rests on a cursor kept from before, so that a refusal of it means that the
         cursor has expired.
         """
-        self._quota.wait(self.source.name)
-        response = self._send(url)
-        try:
-            headers = response.headers
-            vendor_now_ms = parse_http_date_ms(headers.get("Date"))
-            self._quota.note(headers, vendor_now_ms=vendor_now_ms)
-            body = self._read(response, url)
-        except BaseException:
-            response.close()  # what is left of the answer is not waited for
-            raise
-        finally:
-            response.release_conn()
-        if response.status != 200:
-            self._refuse(response.status, headers, body, url, vendor_now_ms, with_cursor=with_cursor)
+        most_s = math.inf if self.deadline is None else self.deadline.left_s
+        self._quota.wait(self.source.name, at_most_s=most_s)
+        status, headers, body = self._exchange(url)
+        vendor_now_ms = parse_http_date_ms(headers.get("Date"))
+        self._quota.note(headers, vendor_now_ms=vendor_now_ms)
+        if status != 200:
+            self._refuse(status, headers, body, url, vendor_now_ms, with_cursor=with_cursor)
         # A Date header is cut to the second: an event of that second is not from the future.
         return Answer(headers, body, headers.getlist("Link"), None if vendor_now_ms is None else vendor_now_ms + 999)
 
@@ -105,26 +103,40 @@ class VendorClient:
 
     # -- one request
 
-    def _send(self, url: str) -> urllib3.BaseHTTPResponse:
-        asked = url
+    def _exchange(self, asked: str) -> tuple[int, urllib3.HTTPHeaderDict, bytes]:
+        """Status, header and body, redirects within the origin followed; all of it within one deadline."""
+        limits = self.source.limits
+        total_s = limits.total_timeout_s
+        deadline = Deadline.after(total_s, f"limits.total_timeout_ms ({total_s:g} s)").or_earlier(self.deadline)
+        url = asked
         for _ in range(MAX_REDIRECTS + 1):
             headers = self._headers()
             self.requests_made += 1
+            what = "no answer"
             try:
-                response = self._connected(url).request("GET", url, headers=headers)
+                with self._connected(url).exchange("GET", url, headers=headers, deadline=deadline) as response:
+                    what = "the answer was cut off"
+                    if response.status not in (301, 302, 303, 307, 308):
+                        return response.status, response.headers, self._read(response)
+                    target = urljoin(url, response.headers.get("Location", ""))
+            except TooLarge:
+                raise BadAnswer(
+                    self._say(asked, f"the answer is larger than limits.page_bytes ({limits.page_bytes})")
+                ) from None
+            except Unreadable as error:
+                raise BadAnswer(self._say(asked, self._reason(error))) from None
             except ValueError as error:  # an address or header that cannot be sent, a file that cannot be read
                 raise VendorRefused(
                     self._say(
                         asked, f"the request cannot be made: {self._reason(error)}. Check headers, api_key and tls"
                     )
                 ) from None
-            except urllib3.exceptions.HTTPError as error:
-                raise VendorUnavailable(self._say(asked, f"no answer: {self._reason(error)}")) from None
-            if response.status not in (301, 302, 303, 307, 308):
-                return response
-            target = urljoin(url, response.headers.get("Location", ""))
-            response.close()
-            response.release_conn()
+            except (urllib3.exceptions.HTTPError, TimeoutError) as error:
+                if deadline.left_s <= 0:
+                    raise VendorUnavailable(
+                        self._say(asked, f"the answer was not complete within {deadline.limit}")
+                    ) from None
+                raise VendorUnavailable(self._say(asked, f"{what}: {self._reason(error)}")) from None
             if not same_origin(target, url):
                 raise VendorRefused(
                     self._say(
@@ -134,22 +146,11 @@ class VendorClient:
             url = target
         raise VendorRefused(self._say(asked, f"more than {MAX_REDIRECTS} redirects"))
 
-    def _read(self, response: urllib3.BaseHTTPResponse, url: str) -> bytes:
-        """The body, counted after inflation. A body shorter than announced is no answer."""
-        cap = self.source.limits.page_bytes
-        chunks: list[bytes] = []
-        size = 0
-        try:
-            if _announced_bytes(response) <= cap:
-                return response.read()  # at once, which spares two copies
-            for chunk in response.stream(CHUNK_BYTES, decode_content=True):
-                size += len(chunk)
-                if size > cap:
-                    raise BadAnswer(self._say(url, f"the answer is larger than limits.page_bytes ({cap})"))
-                chunks.append(chunk)
-        except urllib3.exceptions.HTTPError as error:
-            raise VendorUnavailable(self._say(url, f"the answer was cut off: {self._reason(error)}")) from None
-        return chunks[0] if len(chunks) == 1 else b"".join(chunks)
+    def _read(self, response: urllib3.BaseHTTPResponse) -> bytes:
+        """A page as a whole; of anything else as much as may hold a reason."""
+        if response.status == 200:
+            return read_body(response, at_most_bytes=self.source.limits.page_bytes)
+        return read_begin(response, at_most_bytes=MAX_REFUSAL_BYTES)
 
     def _refuse(
         self,
@@ -220,12 +221,6 @@ class VendorClient:
     def _reason(self, error: BaseException) -> str:
         """The innermost cause in the library's words, without URLs that may hold secrets."""
         return self.masker.mask(f"{type(error).__name__}: {error}")[:SHOWN_BODY_CHARS]
-
-
-def _announced_bytes(response: urllib3.BaseHTTPResponse) -> float:
-    """Size of a body that is sent as it is; infinite where nobody knows before it is inflated or read to its end."""
-    length = response.headers.get("Content-Length", "")
-    return int(length) if length.isdigit() and "Content-Encoding" not in response.headers else math.inf
 
 
 def same_origin(one: str, other: str) -> bool:

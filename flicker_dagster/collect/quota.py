@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 
 from flicker_dagster.config.models import RateLimit
@@ -35,11 +36,12 @@ class Quota:
         self._not_before_s = 0.0
         self._last_s = 0.0
 
-    def wait(self, source: str) -> None:
-        """Wait before the next request. Raises RateLimited where that would hold the run for too long."""
+    def wait(self, source: str, *, at_most_s: float = math.inf) -> None:
+        """Wait before the next request. Raises RateLimited where that would hold the run for too long, or longer than
+        `at_most_s`."""
         now_s = self._clock()
         wait_s = max(self._not_before_s - now_s, self._last_s + self._config.min_interval_ms / 1000 - now_s)
-        if wait_s > self._max_wait_s:
+        if wait_s > 0 and wait_s > min(self._max_wait_s, at_most_s):
             raise RateLimited(
                 f"{source}: the vendor's quota is used up to the reserve (rate_limit.reserve); "
                 f"waiting {wait_s:.0f} s for its reset. Increase polling_frequency_ms (poll less frequently)",

@@ -106,7 +106,12 @@ class RateLimit(Record):
 class Limits(Record):
     page_bytes: int = Field(default=64 * 1024 * 1024, description="largest answer accepted")
     connect_timeout_ms: Milliseconds = 10_000
-    read_timeout_ms: Milliseconds = 60_000
+    read_timeout_ms: Milliseconds = Field(default=60_000, description="longest time without a byte of an answer")
+    total_timeout_ms: Annotated[int, Field(ge=1)] | None = Field(
+        default=None,
+        description="longest time for a whole request: connection, header, body and redirects together; default 120000, "
+        "or twice read_timeout_ms where that is more",
+    )
     run_seconds: int = Field(
         default=600, description="longest one run fetches before it hands over and keeps a resume point"
     )
@@ -118,6 +123,11 @@ class Limits(Record):
         default=2 * 1024**3, description="cap of events waiting for the SIEM; fetching pauses there"
     )
     max_wait_ms: Milliseconds = Field(default=60_000, description="longest wait for a rate limit inside a run")
+
+    @property
+    def total_timeout_s(self) -> float:
+        """Longest time for a whole request, seconds."""
+        return (self.total_timeout_ms or max(120_000, 2 * self.read_timeout_ms)) / 1000
 
 
 class Tls(Record):
@@ -157,7 +167,9 @@ class HttpDestination(Record):
     compression: bool | Literal["gzip", "none"] = False
     format: Literal["json", "ndjson", "envelope"] = "json"
     tls: Tls | None = None
-    timeout_ms: Milliseconds = 30_000
+    timeout_ms: Milliseconds = Field(
+        default=30_000, description="longest time for a whole request, from the connection to the end of the answer"
+    )
     max_in_flight: Annotated[int, Field(ge=1, le=64)] = 4
     max_batch_bytes: Annotated[int, Field(ge=1)] = 1_000_000
     success_status: list[int] = Field(default_factory=lambda: [200, 201, 202, 204])

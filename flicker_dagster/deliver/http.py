@@ -9,10 +9,12 @@ from collections.abc import Callable, Mapping, Sequence
 import urllib3
 from isal import igzip
 
+from flicker_dagster.answers import read_begin
 from flicker_dagster.config.masking import Masker
 from flicker_dagster.config.models import BasicDestinationAuth, BearerAuth, HttpDestination, SourceConfig
 from flicker_dagster.config.secrets import resolve
 from flicker_dagster.connections import USER_AGENT, Connections, basic_authorization
+from flicker_dagster.deadlines import Deadline
 from flicker_dagster.deliver.formats import Buffer, format_of
 from flicker_dagster.deliver.outcomes import Ambiguous, Blocked, Outcome, Retry, classify_http
 from flicker_dagster.errors import DestinationBlocked
@@ -44,6 +46,8 @@ class HttpSender:
         self._format = format_of(config.format, source_name=source.name, message_field=source.message_field)
         self._gzip = config.compression in (True, "gzip")
         self._masker = Masker.for_source(source, env)
+        #: When everything this sender waits for has to be over, beside `timeout_ms` of each request. A run sets it.
+        self.deadline: Deadline | None = None
         self._connections: Connections | None = None
         self._url = ""
         self._headers: dict[str, str] = {}
@@ -79,18 +83,13 @@ class HttpSender:
         }
         if self._gzip:
             headers["Content-Encoding"] = "gzip"
+        timeout_s = self.config.timeout_ms / 1000
+        deadline = Deadline.after(timeout_s, f"destination.timeout_ms ({timeout_s:g} s)").or_earlier(self.deadline)
+        body = batch.body if self._gzip else igzip.decompress(batch.body)
         try:
-            response = connections.request(
-                "POST",
-                self._url,
-                body=batch.body if self._gzip else igzip.decompress(batch.body),
-                headers=headers,
-            )
-            try:
-                said = response.read(MAX_ANSWER_BYTES, decode_content=True)
-                response.drain_conn()
-            finally:
-                response.release_conn()
+            with connections.exchange("POST", self._url, body=body, headers=headers, deadline=deadline) as response:
+                status = response.status
+                said = read_begin(response, at_most_bytes=MAX_ANSWER_BYTES)
         except (urllib3.exceptions.NewConnectionError, urllib3.exceptions.ConnectTimeoutError) as error:
             return Retry(self._mask(f"cannot connect: {error}"))
         except urllib3.exceptions.SSLError as error:
@@ -101,10 +100,12 @@ class HttpSender:
             return Blocked(
                 self._mask(f"the request cannot be made: {error}; check destination's headers, auth and tls")
             )
-        except urllib3.exceptions.HTTPError as error:
+        except (urllib3.exceptions.HTTPError, TimeoutError) as error:
+            if deadline.left_s <= 0:
+                return Ambiguous(f"no answer after sending within {deadline.limit}")
             return Ambiguous(self._mask(f"no answer after sending: {type(error).__name__}: {error}"))
         return classify_http(
-            response.status,
+            status,
             response.headers,
             self._mask(said.decode("utf-8", "replace")).encode(),
             success_status=self.config.success_status,
