@@ -25,7 +25,7 @@ _ISO = re.compile(
 )
 _COMPACT = re.compile(r"(\d{4})(\d\d)(\d\d)(\d\d)(\d\d)(\d\d)(?:\.(\d{1,9}))?")
 _NUMBER = re.compile(r"[+-]?\d+(?:\.\d+)?")
-_AGE = re.compile(r"(\d+)\s*(ms|s|m|h|d|w)(?:\s+ago)?")
+_AGE = re.compile(r"(\d{1,15})\s*(ms|s|m|h|d|w)(?:\s+ago)?")
 _AGE_MS = {"ms": 1, "s": 1_000, "m": 60_000, "h": 3_600_000, "d": 86_400_000, "w": 604_800_000}
 
 
@@ -137,7 +137,10 @@ def start_from_ms(text: str, now_ms: int) -> int:
         return now_ms
     age = _AGE.fullmatch(text.strip())
     if age is not None:
-        return now_ms - int(age[1]) * _AGE_MS[age[2]]
+        age_ms = int(age[1]) * _AGE_MS[age[2]]
+        if age_ms > LATEST_MS - EARLIEST_MS:
+            raise FlickerError(f"{text!r} is longer ago than anything is kept; expected an age such as 24h or 7d")
+        return now_ms - age_ms
     ms = parse_time_ms(text)
     if ms is None:
         raise FlickerError(f"{text!r} is no start; expected now, an age such as 24h or 7d, or an ISO time")

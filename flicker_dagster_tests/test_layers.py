@@ -14,7 +14,7 @@ import flicker_dagster
 PACKAGE = Path(flicker_dagster.__file__).parent
 
 #: What each floor may import of the package, besides itself.
-BASE = {"errors", "types", "times", "json_text", "failpoints"}
+BASE = {"errors", "types", "times", "json_text", "failpoints", "printable"}
 #: What an exchange by HTTP is made of.
 HTTP = {"deadlines", "timed_sockets", "answers"}
 ALLOWED = {
@@ -22,6 +22,7 @@ ALLOWED = {
     "types": set(),
     "times": {"errors"},
     "json_text": set(),
+    "printable": set(),
     "failpoints": {"errors"},
     "config": BASE,
     "deadlines": set(),

@@ -6,7 +6,8 @@ import re
 from collections.abc import Callable
 from datetime import datetime
 
-from flicker_dagster.config.explain import Problem, shown, suggestion
+from flicker_dagster.config.endpoints import endpoint_fault
+from flicker_dagster.config.explain import Problem, suggestion
 from flicker_dagster.config.models import Destination, HttpDestination, SourceConfig, Tls, asset_name
 from flicker_dagster.config.secrets import references
 from flicker_dagster.errors import FlickerError
@@ -90,9 +91,8 @@ def _name(source: SourceConfig) -> list[tuple[str, str]]:
 
 
 def _url(template: str, key: str) -> list[tuple[str, str]]:
-    if template.startswith("${") or re.match(r"https?://[^/\s]", template):
-        return []
-    return [(key, f"found {shown(template)}, expected a URL that begins with https:// or http://")]
+    fault = endpoint_fault(template)
+    return [] if fault is None else [(key, fault)]
 
 
 def _source_auth(source: SourceConfig) -> list[tuple[str, str]]:

@@ -32,6 +32,13 @@ _EXPECTED = {
     "finite_number": ["a number"],
 }
 
+_BOUNDS = {
+    "greater_than_equal": ("ge", "{} or more"),
+    "greater_than": ("gt", "more than {}"),
+    "less_than_equal": ("le", "{} or less"),
+    "less_than": ("lt", "less than {}"),
+}
+
 _MEANINGS = {
     "source.name": "a name such as okta-audit-logs",
     "source.endpoint": "a URL such as https://company.okta.com/api/v1/logs",
@@ -155,10 +162,10 @@ def _expected(fault: Any, place: _Place) -> list[str]:
     kind, context = fault["type"], fault.get("ctx") or {}
     if kind == "literal_error":
         return [word for record in place.records for word in options(record.model_fields[place.key].annotation)]
-    if kind in ("greater_than_equal", "greater_than"):
-        return [f"{context['ge']:g} or more" if "ge" in context else f"more than {context['gt']:g}"]
-    if kind in ("less_than_equal", "less_than"):
-        return [f"{context['le']:g} or less" if "le" in context else f"less than {context['lt']:g}"]
+    if kind in _BOUNDS:
+        key, words = _BOUNDS[kind]
+        bound = context[key]
+        return [words.format(bound if isinstance(bound, int) else f"{bound:g}")]
     if kind.startswith("int_") and place.key.endswith("_ms"):
         return ["a whole number of milliseconds"]
     if kind.startswith("model_") and place.parent.endswith((".match_on", ".exclude_on")):

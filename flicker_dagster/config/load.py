@@ -5,7 +5,6 @@ from __future__ import annotations
 import difflib
 import os
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
@@ -13,7 +12,9 @@ from pydantic import TypeAdapter, ValidationError
 from flicker_dagster.config import soql
 from flicker_dagster.config.check import check_destination, check_source, check_together
 from flicker_dagster.config.explain import Problem, explain, one_of, shown, suggestion
+from flicker_dagster.config.file_text import read_file_text
 from flicker_dagster.config.models import (
+    CENTURY_MS,
     RETENTIONS,
     FlickerConfig,
     Overrule,
@@ -27,12 +28,17 @@ from flicker_dagster.config.shape import places
 from flicker_dagster.config.vendors import GENERIC, Preset, lay_beneath, presets, recognise
 from flicker_dagster.config.yaml_lines import Document
 from flicker_dagster.errors import ConfigError
+from flicker_dagster.printable import visible
 
 TOP_LEVEL = ("api_sources", "retry", "destinations", *RETENTIONS)
 ELSEWHERE = {
     "log_files": "this Flicker collects api_sources only; ship files with your log agent",
     "docker_containers": "this Flicker collects api_sources only; ship container logs with your log agent",
 }
+
+#: After these the rest is only counted.
+MOST_PROBLEMS_TOLD = 100
+MOST_PROBLEM_CHARS = 1000
 
 #: Stands in for a destination or a required key that has a fault of its own, so that the rest can be checked.
 _ANY_DESTINATION = {"type": "http", "endpoint": "https://any.invalid"}
@@ -50,12 +56,7 @@ def load_config(path: str, *, env: Mapping[str, str] | None = None) -> FlickerCo
 
     Unset secrets are no fault here: they break their own source when it runs, and `unset_variables` lists them.
     """
-    try:
-        text = Path(path).read_text(encoding="utf-8")
-    except FileNotFoundError:
-        raise ConfigError([f"{path}: no such file; name the configuration with -c"]) from None
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError([f"{path}: cannot be read: {error}"]) from None
+    text = read_file_text(path)
     return _Load(path, text, os.environ if env is None else env).run()
 
 
@@ -83,7 +84,7 @@ class _Load:
         self.problems += check_together([(path, name) for path, name in names if isinstance(name, str)], self._line)
         retentions = {key: data.get(key, FlickerConfig.model_fields[key].default) for key in RETENTIONS}
         for key, retention in retentions.items():
-            if not isinstance(retention, int) or isinstance(retention, bool) or retention < 0:
+            if not isinstance(retention, int) or isinstance(retention, bool) or not 0 <= retention <= CENTURY_MS:
                 self._add(key, f"found {shown(retention)}, expected a whole number of milliseconds")
         if self.problems:
             raise self._error()
@@ -234,8 +235,16 @@ class _Load:
         return nearest_line(self.document.lines, path)
 
     def _error(self) -> ConfigError:
-        lines = sorted(dict.fromkeys(self.problems), key=lambda problem: problem.line)
-        return ConfigError([f"{self.path}:{p.line}: {p.path + ': ' if p.path else ''}{p.what}" for p in lines])
+        told = sorted(dict.fromkeys(self.problems), key=lambda problem: problem.line)
+        lines = [f"{self.path}:{problem.line}: {_told(problem)}" for problem in told[:MOST_PROBLEMS_TOLD]]
+        if len(told) > MOST_PROBLEMS_TOLD:
+            lines.append(f"{self.path}:{told[-1].line}: and {len(told) - MOST_PROBLEMS_TOLD} more, down to this line")
+        return ConfigError([visible(line) for line in lines])
+
+
+def _told(problem: Problem) -> str:
+    text = f"{problem.path}: {problem.what}" if problem.path else problem.what
+    return text if len(text) <= MOST_PROBLEM_CHARS else f"{text[:MOST_PROBLEM_CHARS]}…"
 
 
 def _kind(value: Any) -> str:

@@ -13,14 +13,21 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 
 Template = Annotated[str, Field(description="text; may hold ${VAR}, ${VAR:-default} or ${file:path}")]
-Milliseconds = Annotated[int, Field(ge=0)]
+DAY_MS = 86_400_000
+#: More than any span of time here can mean; a time so far away is still a time to Python.
+CENTURY_MS = 36_525 * DAY_MS
+Milliseconds = Annotated[int, Field(ge=0, le=CENTURY_MS)]
+TimeoutMs = Annotated[int, Field(ge=1, le=DAY_MS)]
+Status = Annotated[int, Field(ge=100, le=599)]
+#: A number of events, pages or bytes that stands in for "no limit" at most.
+Count = Annotated[int, Field(ge=1, le=2**53)]
 FieldPath = Annotated[str, Field(description="dotted path into the event or answer; \\. is a literal dot")]
 
 
 class Record(BaseModel):
     """Frozen, strict, and closed: an unknown key is an error."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
 
 
 class BasicAuth(Record):
@@ -30,12 +37,12 @@ class BasicAuth(Record):
 
 class Pagination(Record):
     pagination_type: Literal["none", "cursor", "page", "offset", "link_header", "next_url"] = "offset"
-    page_size: Annotated[int, Field(ge=1)] = 100
+    page_size: Count = 100
     limit_param: str | None = None
     cursor_param: str | None = None
     next_cursor_field: FieldPath | None = None
     page_param: str | None = None
-    first_page: int = 1
+    first_page: Annotated[int, Field(ge=0, le=2**53)] = 1
     next_page_field: FieldPath | None = None
     offset_param: str | None = None
     has_more_field: FieldPath | None = None
@@ -52,7 +59,7 @@ class Pagination(Record):
     stop_on_short_page: bool = Field(
         default=False, description="a page with fewer than page_size events is the last one"
     )
-    cursor_expired_status: list[int] = Field(default_factory=lambda: [400, 404, 410])
+    cursor_expired_status: list[Status] = Field(default_factory=lambda: [400, 404, 410])
 
 
 class FieldFilter(Record):
@@ -69,7 +76,7 @@ class FieldFilter(Record):
 
 
 class RetryConfig(Record):
-    max_retries: Annotated[int, Field(ge=0)] = 5
+    max_retries: Annotated[int, Field(ge=0, le=100)] = 5
     initial_delay_ms: Milliseconds = 1_000
     max_delay_ms: Milliseconds = 60_000
     max_queue_size: int | None = Field(
@@ -87,7 +94,7 @@ class WindowConfig(Record):
 class SweepConfig(Record):
     enabled: bool = True
     settle_ms: Milliseconds = Field(default=600_000, description="how long after its end a window is left to settle")
-    max_windows_per_tick: Annotated[int, Field(ge=1)] = 6
+    max_windows_per_tick: Annotated[int, Field(ge=1, le=10_000)] = 6
     revisit_ms: list[Milliseconds] = Field(default_factory=list, description="ages at which a window is read again")
     cron: str | None = Field(default=None, description="when to look for windows to sweep; default every five minutes")
 
@@ -104,22 +111,22 @@ class RateLimit(Record):
 
 
 class Limits(Record):
-    page_bytes: int = Field(default=64 * 1024 * 1024, description="largest answer accepted")
-    connect_timeout_ms: Milliseconds = 10_000
-    read_timeout_ms: Milliseconds = Field(default=60_000, description="longest time without a byte of an answer")
-    total_timeout_ms: Annotated[int, Field(ge=1)] | None = Field(
+    page_bytes: Count = Field(default=64 * 1024 * 1024, description="largest answer accepted")
+    connect_timeout_ms: TimeoutMs = 10_000
+    read_timeout_ms: TimeoutMs = Field(default=60_000, description="longest time without a byte of an answer")
+    total_timeout_ms: TimeoutMs | None = Field(
         default=None,
         description="longest time for a whole request: connection, header, body and redirects together; default 120000, "
         "or twice read_timeout_ms where that is more",
     )
-    run_seconds: int = Field(
+    run_seconds: Annotated[int, Field(ge=1, le=DAY_MS // 1000)] = Field(
         default=600, description="longest one run fetches before it hands over and keeps a resume point"
     )
-    run_pages: int = Field(default=10_000, description="most pages one run fetches before it hands over")
-    run_events: int = Field(
+    run_pages: Count = Field(default=10_000, description="most pages one run fetches before it hands over")
+    run_events: Count = Field(
         default=1_000_000, description="most new events one run fetches before it hands over; bounds its memory"
     )
-    spool_bytes: int = Field(
+    spool_bytes: Count = Field(
         default=2 * 1024**3, description="cap of events waiting for the SIEM; fetching pauses there"
     )
     max_wait_ms: Milliseconds = Field(default=60_000, description="longest wait for a rate limit inside a run")
@@ -167,12 +174,12 @@ class HttpDestination(Record):
     compression: bool | Literal["gzip", "none"] = False
     format: Literal["json", "ndjson", "envelope"] = "json"
     tls: Tls | None = None
-    timeout_ms: Milliseconds = Field(
+    timeout_ms: TimeoutMs = Field(
         default=30_000, description="longest time for a whole request, from the connection to the end of the answer"
     )
     max_in_flight: Annotated[int, Field(ge=1, le=64)] = 4
-    max_batch_bytes: Annotated[int, Field(ge=1)] = 1_000_000
-    success_status: list[int] = Field(default_factory=lambda: [200, 201, 202, 204])
+    max_batch_bytes: Count = 1_000_000
+    success_status: list[Status] = Field(default_factory=lambda: [200, 201, 202, 204])
 
 
 Destination = HttpDestination  # becomes a discriminated union with the second type
@@ -198,7 +205,7 @@ class SourceConfig(Record):
     )
     description: str | None = None
     owners: list[str] = Field(default_factory=list)
-    polling_frequency_ms: Annotated[int, Field(ge=1)]
+    polling_frequency_ms: Annotated[int, Field(ge=1, le=CENTURY_MS)]
     live: bool = True
 
     headers: dict[str, Template] = Field(default_factory=dict)
@@ -250,7 +257,7 @@ class SourceConfig(Record):
     match_on: list[FieldFilter] = Field(default_factory=list)
     exclude_on: list[FieldFilter] = Field(default_factory=list)
 
-    buffer_size: Annotated[int, Field(ge=1)] = 100
+    buffer_size: Count = 100
     flush_interval_ms: Milliseconds = 30_000
     destination: Destination
     retry: RetryConfig = Field(default_factory=RetryConfig)
@@ -288,9 +295,9 @@ class FlickerConfig(Record):
 
     path: str
     sources: list[SourceConfig]
-    ledger_retention_ms: Milliseconds = 35 * 86_400_000
-    run_retention_ms: Milliseconds = 7 * 86_400_000
-    failed_run_retention_ms: Milliseconds = 30 * 86_400_000
+    ledger_retention_ms: Milliseconds = 35 * DAY_MS
+    run_retention_ms: Milliseconds = 7 * DAY_MS
+    failed_run_retention_ms: Milliseconds = 30 * DAY_MS
     overruled: list[Overrule] = Field(default_factory=list)
     notes: list[str] = Field(default_factory=list)
     lines: dict[str, int] = Field(default_factory=dict, repr=False, description="line of each path in the file")

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterator, Mapping
-from pathlib import Path
 
 import msgspec
 
@@ -15,6 +14,9 @@ from flicker_dagster.errors import SecretUnset
 _REFERENCE = re.compile(
     r"\$\$|\$\{(?P<name>[A-Za-z_][A-Za-z0-9_]*)(?::-(?P<default>[^}]*))?\}|\$\{file:(?P<file>[^}]+)\}"
 )
+
+#: As much as Kubernetes lets a secret hold; `${file:/dev/zero}` would never end.
+MAX_SECRET_CHARS = 1024 * 1024
 
 #: Keys whose values are secret even where they are written out in the file.
 _SECRET_KEYS = re.compile(
@@ -43,9 +45,16 @@ class Reference(msgspec.Struct, frozen=True):
         """Raises SecretUnset. An empty variable counts as unset where there is a default, as in a shell."""
         if self.file is not None:
             try:
-                return Path(self.file).read_text().rstrip("\r\n")
-            except (OSError, UnicodeDecodeError) as error:
-                raise SecretUnset(f"{self} cannot be read: {getattr(error, 'strerror', None) or error}") from None
+                with open(self.file, encoding="utf-8") as file:
+                    value = file.read(MAX_SECRET_CHARS + 1)
+            except (OSError, ValueError) as error:  # ValueError: no UTF-8, or no path
+                why = (
+                    "is not UTF-8 text" if isinstance(error, UnicodeDecodeError) else getattr(error, "strerror", error)
+                )
+                raise SecretUnset(f"{self} cannot be read: {why}") from None
+            if len(value) > MAX_SECRET_CHARS:
+                raise SecretUnset(f"{self} holds more than {MAX_SECRET_CHARS:,} characters, expected a secret")
+            return value.rstrip("\r\n")
         assert self.name is not None
         value = env.get(self.name)
         if value or (value is not None and self.default is None):
@@ -74,6 +83,11 @@ def resolve(template: str, *, env: Mapping[str, str] | None = None) -> str:
         return Reference(found["name"], found["default"], found["file"]).value(env)
 
     return _REFERENCE.sub(fill, template)
+
+
+def without_references(template: str, *, instead: str) -> str:
+    """The template with every reference replaced by the same text; for looking at what stands around them."""
+    return _REFERENCE.sub(lambda found: "$" if found[0] == "$$" else instead, template)
 
 
 def unset_variables(config: FlickerConfig, env: Mapping[str, str]) -> list[str]:

@@ -2,13 +2,29 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import yaml
 from yaml.reader import ReaderError
 
-MERGE = "tag:yaml.org,2002:merge"
-TIMESTAMP = "tag:yaml.org,2002:timestamp"
+from flicker_dagster.config.yaml_nodes import compose
+
+_TAG = "tag:yaml.org,2002:"
+MERGE = f"{_TAG}merge"
+#: Plain text to us. YAML would make an object of a date, and has no word for `=` and a `<<` that is no key.
+_TEXTS = frozenset({f"{_TAG}{name}" for name in ("str", "timestamp", "value", "merge")})
+_PLAIN = frozenset({f"{_TAG}{name}" for name in ("int", "float", "bool", "null")})
+_COLLECTIONS = frozenset({f"{_TAG}{name}" for name in ("map", "seq")})
+
+#: No number that means anything is longer, and Python takes the square of its length to read one.
+MAX_NUMBER_CHARS = 40
+MAX_KEY_CHARS = 200
+#: The line of what has a longer path is not kept: a long key over a long list would take gigabytes.
+MAX_PATH_CHARS = 500
+
+#: What a quoted text can hold by an escape and no name, URL, header or path may. Tabs and line breaks are let pass.
+_CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff]")
 
 
 class Document:
@@ -18,10 +34,9 @@ class Document:
         self.data: Any = None
         self.lines: dict[str, int] = {}
         self.problems: list[tuple[int, str, str]] = []
-        self._open: list[yaml.Node] = []
         self._loader = yaml.SafeLoader("")
         try:
-            node = yaml.compose(text, Loader=yaml.SafeLoader)
+            node = compose(text)
         except yaml.MarkedYAMLError as error:
             mark = error.problem_mark or error.context_mark
             self.problems.append((mark.line + 1 if mark else 1, "", f"not valid YAML: {_reason(error)}"))
@@ -35,31 +50,34 @@ class Document:
                 self.data = self._value(node, "")
 
     def _value(self, node: yaml.Node, path: str) -> Any:
-        if any(node is outer for outer in self._open):
-            self._problem(node, path, "refers to itself, expected an alias of something else")
-            return None
         if isinstance(node, yaml.ScalarNode):
             return self._scalar(node, path)
-        self._open.append(node)
-        try:
-            if isinstance(node, yaml.MappingNode):
-                return self._mapping(node, path)
-            for index, item in enumerate(node.value):
-                self.lines[f"{path}[{index}]"] = item.start_mark.line + 1
-            return [self._value(item, f"{path}[{index}]") for index, item in enumerate(node.value)]
-        finally:
-            self._open.pop()
+        if node.tag not in _COLLECTIONS:
+            self._tag(node, path)
+            return None
+        if isinstance(node, yaml.MappingNode):
+            return self._mapping(node, path)
+        for index, item in enumerate(node.value):
+            self._stands(f"{path}[{index}]", item)
+        return [self._value(item, f"{path}[{index}]") for index, item in enumerate(node.value)]
 
     def _scalar(self, node: yaml.ScalarNode, path: str) -> Any:
-        if node.tag == TIMESTAMP:  # a date is text to us; YAML would make an object of it
+        if node.tag not in _TEXTS | _PLAIN:
+            self._tag(node, path)
+            return None
+        if control := _CONTROL.search(node.value):
+            what = f"found the character #x{ord(control[0]):04x}, expected text without control characters"
+            self._problem(node, path, what)
+            return None
+        if node.tag in _TEXTS or len(node.value) > MAX_NUMBER_CHARS:
             return node.value
         try:
             return self._loader.construct_object(node)
-        except yaml.MarkedYAMLError:
-            self._problem(node, path, f"found the tag {node.tag!r}, expected plain text, numbers, lists and mappings")
-        except ValueError:  # such as 0x or 1__ where YAML 1.1 sees a number
+        except (ValueError, LookupError):  # such as 0x or 1__ where YAML 1.1 sees a number, or !!bool with any word
             return node.value
-        return None
+
+    def _tag(self, node: yaml.Node, path: str) -> None:
+        self._problem(node, path, f"found the tag {node.tag!r}, expected plain text, numbers, lists and mappings")
 
     def _mapping(self, node: yaml.MappingNode, path: str) -> dict[Any, Any]:
         merged: dict[Any, Any] = {}
@@ -67,18 +85,24 @@ class Document:
             if key_node.tag == MERGE:  # merged keys first: where one is also given, the line is that of the given one
                 merged = self._merged(value_node, path) | merged
         own: dict[Any, Any] = {}
+        first: dict[Any, int] = {}
         for key_node, value_node in node.value:
             if key_node.tag == MERGE:
                 continue
             if not isinstance(key_node, yaml.ScalarNode):
                 self._problem(key_node, path, "found a list or mapping as a key, expected text")
                 continue
+            if len(key_node.value) > MAX_KEY_CHARS:
+                what = f"found a key of {len(key_node.value)} characters, expected {MAX_KEY_CHARS} at most"
+                self._problem(key_node, path, what)
+                continue
             key = self._scalar(key_node, path)
             inner = f"{path}.{key}" if path else str(key)
             if key in own:
-                self._problem(key_node, inner, f"given twice; the first is on line {self.lines[inner]}")
+                self._problem(key_node, inner, f"given twice; the first is on line {first[key]}")
                 continue
-            self.lines[inner] = key_node.start_mark.line + 1
+            first[key] = key_node.start_mark.line + 1
+            self._stands(inner, key_node)
             own[key] = self._value(value_node, inner)
         return merged | own
 
@@ -92,12 +116,16 @@ class Document:
                 self._problem(each, f"{path}.<<" if path else "<<", "expected the alias of a mapping, such as *shared")
         return merged
 
+    def _stands(self, path: str, node: yaml.Node) -> None:
+        if len(path) <= MAX_PATH_CHARS:
+            self.lines[path] = node.start_mark.line + 1
+
     def _problem(self, node: yaml.Node, path: str, what: str) -> None:
         self.problems.append((node.start_mark.line + 1, path, what))
 
 
 def _reason(error: yaml.MarkedYAMLError) -> str:
-    what = error.problem or error.context or "cannot be read"
+    what = _shortened(error.problem or error.context or "cannot be read")
     if what.startswith("but ") and error.context:
         what = f"{error.context}, {what}"
     if "\\t" in what:
@@ -105,3 +133,8 @@ def _reason(error: yaml.MarkedYAMLError) -> str:
     if what.endswith("but got '{'"):
         what += "; a ${…} between { and } needs quotes"
     return what
+
+
+def _shortened(what: str) -> str:
+    """PyYAML quotes names of any length."""
+    return what if len(what) <= 200 else f"{what[:150]}…"

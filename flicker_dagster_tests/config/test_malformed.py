@@ -78,7 +78,7 @@ def test_a_file_that_is_not_there_says_how_to_name_one(tmp_path: Path) -> None:
 def test_a_file_that_is_no_text_says_so(tmp_path: Path) -> None:
     path = tmp_path / "config.yaml"
     path.write_bytes(b"\xff\xfe\x00")
-    with pytest.raises(ConfigError, match="cannot be read"):
+    with pytest.raises(ConfigError, match="is UTF-16 text, expected UTF-8"):
         load_config(str(path), env={})
 
 
