@@ -36,6 +36,7 @@ ALLOWED = {
     "simulator": {"errors", "times"},
     "report": BASE | {"config", "state", "pipeline"},
     "orchestration": BASE | {"deadlines", "config", "collect", "deliver", "state", "pipeline"},
+    "web": BASE | {"config", "orchestration"},
     "definitions": BASE | {"config", "orchestration"},
 }
 DAGSTER_FREE = ("config", "collect", "deliver", "state", "pipeline")

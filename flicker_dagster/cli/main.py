@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import sys
 import tempfile
 from pathlib import Path
@@ -14,6 +15,8 @@ from flicker_dagster.errors import ConfigError, FlickerError
 from flicker_dagster.orchestration import names
 from flicker_dagster.orchestration.logs import log_to_console
 from flicker_dagster.orchestration.settings import DEFAULT_CONFIG, DEFAULT_DIR, Settings
+from flicker_dagster.web.hosts import Authority
+from flicker_dagster.web.options import WebOptions, web_options
 
 EXIT_FAILED, EXIT_USAGE = 1, 2
 
@@ -37,8 +40,7 @@ log = logging.getLogger("flicker.cli")
 @click.option("--dry-run", is_flag=True, help="Look once at each source and show what would be shipped. Ships nothing.")
 @click.option("--once", is_flag=True, help="Poll every source once, deliver, and tell by the exit code.")
 @click.option("--no-ui", is_flag=True, help="Without the Dagster web UI.")
-@click.option("--host", default="127.0.0.1", show_default=True, envvar="FLICKER_HOST", help="Address of the web UI.")
-@click.option("--port", default=3000, show_default=True, envvar="FLICKER_PORT", help="Port of the web UI.")
+@web_options
 @click.pass_context
 def cli(
     context: click.Context,
@@ -53,6 +55,8 @@ def cli(
     no_ui: bool,
     host: str,
     port: int,
+    allow_hosts: tuple[Authority, ...],
+    read_only: bool,
 ) -> None:
     """SaaS audit logs into your SIEM: every event once.
 
@@ -70,6 +74,7 @@ def cli(
     context.obj = settings
     if context.invoked_subcommand is not None:
         return
+    web = WebOptions(host, port, allow_hosts, read_only=read_only)
     if validate:
         from flicker_dagster.cli.validate import validate_config
 
@@ -77,15 +82,15 @@ def cli(
     if not Path(config).is_file():
         raise click.UsageError(f"no configuration at {config!r}; name it with -c, or see `flicker demo`")
     if track:
-        sys.exit(_work(settings, kept=True, dry_run=dry_run, once=once, host=host, port=None if no_ui else port))
+        sys.exit(_work(settings, kept=True, dry_run=dry_run, once=once, web=None if no_ui else web))
     Path(work_dir).mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=names.UNTRACKED, dir=work_dir) as forgotten:
         click.echo("Without --track nothing is kept: a new start begins again from start_from.", err=True)
         passing = Settings(config_path=config, state_dir=forgotten, work_dir=forgotten)
-        sys.exit(_work(passing, kept=False, dry_run=dry_run, once=once, host=host, port=None if no_ui else port))
+        sys.exit(_work(passing, kept=False, dry_run=dry_run, once=once, web=None if no_ui else web))
 
 
-def _work(settings: Settings, *, kept: bool, dry_run: bool, once: bool, host: str, port: int | None) -> int:
+def _work(settings: Settings, *, kept: bool, dry_run: bool, once: bool, web: WebOptions | None) -> int:
     if dry_run:
         from flicker_dagster.cli.dry_run import dry_run_all
 
@@ -99,6 +104,9 @@ def _work(settings: Settings, *, kept: bool, dry_run: bool, once: bool, host: st
 
     config = load_config(settings.config_path)
     log.info("%d API sources in %s", len(config.sources), settings.config_path)
+    host, port = (web.host, web.port) if web else ("", None)
+    if web is not None:
+        os.environ.update(web.environment())  # its process reads them there
     if kept:
         become_supervisor(settings, host=host, port=port)
     return run_foreground(settings, host=host, port=port)

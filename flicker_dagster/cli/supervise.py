@@ -89,7 +89,8 @@ class Supervisor:
         self._await_port(self.code_port)
         self._spawn(Child("daemon", [*python, "dagster._daemon", "run", "-w", str(workspace)]))
         if self.ui_port is not None:
-            web = [*python, "dagster_webserver", "-w", str(workspace), "-h", self.host, "-p", str(self.ui_port)]
+            web = [*python, "flicker_dagster.web", "-w", str(workspace)]
+            web += ["--host", self.host, "--port", str(self.ui_port)]
             self._spawn(Child("web UI", web))
             log.info("Dagster UI at http://%s:%d", self.host, self.ui_port)
 

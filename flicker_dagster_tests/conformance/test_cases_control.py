@@ -12,9 +12,13 @@ from flicker_dagster.orchestration.settings import Settings
 from flicker_dagster_tests.conformance.harness import Scene, plain_scene
 from flicker_dagster_tests.conformance.rows import cases, row
 from flicker_dagster_tests.orchestration.built import definitions_of, job_of, settings_of
+from flicker_dagster_tests.web.asgi import LOCAL, Asked
 
 cases(
-    {"run_config_moves_state": "who starts a run may name the directories it writes to, and have everything sent again"}
+    {
+        "run_config_moves_state": "who starts a run may name the directories it writes to, and have everything sent again",
+        "ui_cross_site": "any web page that the operator's browser shows may command the web UI, or read all of it",
+    }
 )
 
 
@@ -38,6 +42,40 @@ def test_no_job_of_ours_takes_a_path_a_host_or_a_destination(scene: Scene) -> No
     assert definitions.resources in (None, {})
     [ops] = [node.config_schema for node in _ops(job_of(scene)) if node.name.endswith("__fetch")]
     assert set(ops.config_type.fields) == {"last_timestamp", "cursor", "redeliver"}  # type: ignore[attr-defined]
+
+
+EVIL = [("Origin", "http://evil.example"), ("Sec-Fetch-Site", "cross-site"), ("Referer", "http://evil.example/")]
+AT_HOME = [("Host", LOCAL)]
+BY_GET = "query=mutation{reloadWorkspace{__typename}}"
+
+
+def _typed(content_type: str) -> list[tuple[str, str]]:
+    return [("Content-Type", content_type)]
+
+
+@row(
+    "case-ui_cross_site",
+    behaviour="a guard in front of it answers its own pages only, under its own names, and JSON only",
+)
+@pytest.mark.parametrize(
+    ("method", "headers", "query", "socket"),
+    [
+        ("GET", AT_HOME + EVIL, BY_GET, False),
+        ("GET", AT_HOME, BY_GET, False),
+        ("POST", AT_HOME + EVIL + _typed("text/plain"), BY_GET, False),
+        ("POST", AT_HOME + _typed("application/x-www-form-urlencoded"), BY_GET, False),
+        ("POST", AT_HOME + EVIL + _typed("application/json"), "", False),
+        ("GET", [("Host", "evil.example:3000")], "query={version}", False),
+        ("GET", AT_HOME + EVIL[:1], "", True),
+    ],
+    ids=["image", "get", "text", "form", "json-from-elsewhere", "rebinding", "websocket"],
+)
+def test_a_web_page_of_somebody_else_commands_nothing(
+    method: str, headers: list[tuple[str, str]], query: str, socket: bool
+) -> None:
+    asked = Asked()
+    assert asked.ask(method, "/graphql", headers, query=query, body=b"{}", socket=socket).status >= 400
+    assert asked.inner.reached == []
 
 
 def _ops(job: dg.JobDefinition) -> list[dg.OpDefinition]:
