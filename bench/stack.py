@@ -16,7 +16,7 @@ from typing import Any
 
 from bench.measure import cpu_s, descendants, memory_mb
 from flicker_dagster.cli.supervise import free_port
-from flicker_dagster.orchestration.run_socket import RunServerGone, ask, socket_path
+from flicker_dagster.orchestration.run_socket import run_servers
 
 
 @contextmanager
@@ -44,10 +44,7 @@ def a_home(sources: list[dict[str, Any]], *, warm: bool = True) -> Iterator[Path
 
 
 def run_server_pid(home: Path) -> int | None:
-    try:
-        return ask(socket_path(str(home / "dagster")), {"do": "ping"})["pid"]
-    except RunServerGone:
-        return None
+    return next(iter(run_servers(str(home / "dagster")).values()), None)
 
 
 @dataclass

@@ -118,3 +118,10 @@ class SpoolFull(StateError):
 
 class SourceBusy(StateError):
     """Another run of the same source holds its lock."""
+
+
+# -- processes ---------------------------------------------------------------------------------------------------
+
+
+class StartRefused(FlickerError):
+    """Flicker cannot start here now: another one runs on the work directory, or the port is taken."""

@@ -1,55 +1,50 @@
 """Run code server, Dagster daemon and web UI as children of one foreground process.
 
 A child that dies is started again, with a growing pause. SIGTERM and Ctrl-C drain: first the daemon stops asking for
-runs, then the code server waits for the runs in flight, then everything ends and the exit code is 0.
+runs, then the runs in flight have their time, then everything ends, within STOP_S whatever hangs, and the exit code is
+0. A second signal does not wait for runs.
 """
 
 from __future__ import annotations
 
-import ctypes
 import logging
 import os
+import secrets
 import shutil
 import signal
 import socket
-import subprocess
 import sys
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from contextlib import suppress
 from importlib import resources
 from pathlib import Path
 from typing import NoReturn
 
-from flicker_dagster.cli.relay import relay_output
+from flicker_dagster.cli.children import Child, processes_with, send_all
+from flicker_dagster.cli.code_server import CodeServer, write_workspace
+from flicker_dagster.cli.refusals import WorkDirLock, refuse_taken_port
+from flicker_dagster.errors import StartRefused
 from flicker_dagster.orchestration.logs import log_to_console
 from flicker_dagster.orchestration.names import LOCATION
-from flicker_dagster.orchestration.run_socket import socket_path, wait_until_idle
+from flicker_dagster.orchestration.run_socket import START_VAR, is_idle, lock_path
 from flicker_dagster.orchestration.settings import Settings
+from flicker_dagster.orchestration.socket_dir import forget_socket_dir, socket_dir
 
 log = logging.getLogger("flicker.supervise")
 
-DRAIN_S = 45
 START_TIMEOUT_S = 120
-MAX_PAUSE_S = 30
-PR_SET_PDEATHSIG = 1  # <linux/prctl.h>
+LOOK_S = 0.1
 
-_libc = ctypes.CDLL(None)
-HEALTHY_AFTER_S = 60
+#: A stop ends within STOP_S. Seconds since it began: until when daemon and web UI may take their leave, runs in flight
+#: may finish, and what was asked to end may do so.
+STOP_S = 45
+LEAVE_S, FINISH_S, END_S = 8, 30, 36
 
+EXIT_REFUSED = 2
 
-@dataclass
-class Child:
-    """One supervised process."""
-
-    name: str
-    command: list[str]
-    process: subprocess.Popen[bytes] | None = None
-    started_s: float = 0.0
-    restart_at_s: float = 0.0
-    failures: int = 0
-    output: list[threading.Thread] = field(default_factory=list)
+_STOPS = (signal.SIGTERM, signal.SIGINT)
 
 
 class Supervisor:
@@ -60,33 +55,36 @@ class Supervisor:
         self.host = host
         self.ui_port = port
         self.home = dagster_home(settings)
-        self.code_port = free_port()
         self.stopping = threading.Event()
+        self.hurry = threading.Event()
         self.children: list[Child] = []
+        self._start = secrets.token_hex(4)
+        self._lock: WorkDirLock | None = None
+        self._sockets = self._runs_lock = ""
+        self._code_servers = 0
 
     def start(self) -> None:
-        """Start everything; returns when the code server answers. Raises SystemExit if it does not."""
+        """Start everything; returns when the code server answers, or when it was asked to stop.
+
+        Raises StartRefused where another Flicker or a port is in the way, before anything is started; SystemExit if
+        the code server does not start.
+        """
         self.home.mkdir(parents=True, exist_ok=True)
+        self._lock = WorkDirLock(self.settings.work_dir)
+        if self.ui_port is not None:
+            refuse_taken_port(self.host, self.ui_port)
         prepare_home(self.home)
+        self._sockets = socket_dir(str(self.home))
+        self._runs_lock = lock_path(str(self.home), self._start)
+        for left in os.listdir(self._sockets):  # by starts that were killed
+            os.unlink(os.path.join(self._sockets, left))
         workspace = self.home / "workspace.yaml"
-        workspace.write_text(
-            "load_from:\n  - grpc_server:\n      host: 127.0.0.1\n"
-            f"      port: {self.code_port}\n      location_name: {LOCATION}\n"
-        )
+        write_workspace(workspace, self._sockets, location=LOCATION)
+        self._spawn(self._new_code_server())
+        self._await_code_server()
+        if self.stopping.is_set():
+            return
         python = [sys.executable, "-W", "ignore", "-m"]
-        code = [
-            *python,
-            "dagster",
-            "api",
-            "grpc",
-            "--module-name",
-            "flicker_dagster.definitions",
-            "--host",
-            "127.0.0.1",
-        ]
-        code += ["--port", str(self.code_port), "--location-name", LOCATION, "--log-level", "warning"]
-        self._spawn(Child("code server", code))
-        self._await_port(self.code_port)
         self._spawn(Child("daemon", [*python, "dagster._daemon", "run", "-w", str(workspace)]))
         if self.ui_port is not None:
             web = [*python, "flicker_dagster.web", "-w", str(workspace)]
@@ -97,84 +95,121 @@ class Supervisor:
     def watch(self, *, until: Callable[[], bool] = lambda: False) -> None:
         """Restart what dies, until asked to stop."""
         while not self.stopping.is_set() and not until():
-            for child in self.children:
+            for child in list(self.children):
                 self.revive(child)
             self.stopping.wait(0.2)
 
     def stop(self) -> None:
-        """Drain and end: daemon, then code server with its runs, then web UI. Safe to call twice."""
+        """Drain and end, within STOP_S whatever hangs. Safe to call twice."""
         self.stopping.set()
-        order = {"daemon": 0, "code server": 1, "web UI": 2}
-        for child in sorted(self.children, key=lambda child: order[child.name]):
-            process = child.process
-            if process is None or process.poll() is not None:
-                continue
-            if child.name == "code server":
-                log.info("waiting up to %d s for runs in flight", DRAIN_S)
-                wait_until_idle(socket_path(str(self.home)), DRAIN_S)
-            process.send_signal(signal.SIGTERM)
-            try:
-                process.wait(DRAIN_S if child.name == "code server" else 15)
-            except subprocess.TimeoutExpired:
+        began_s = time.monotonic()
+        leaving = [child for child in self.children if not isinstance(child, CodeServer)]
+        serving = [child for child in self.children if isinstance(child, CodeServer)]
+        for child in leaving:
+            child.signal(signal.SIGTERM)
+        self._wait(lambda: not any(child.runs for child in leaving), began_s + LEAVE_S)
+        for child in leaving:
+            if child.runs:
                 log.warning("%s did not end in time and is killed; nothing is lost by it", child.name)
-                _kill_group(process)
+            child.kill()
+        for child in serving:
+            child.signal(signal.SIGTERM)  # runs that it started itself it waits for
+        if not self._idle() or any(child.runs for child in serving):
+            log.info("waiting up to %d s for runs in flight", FINISH_S)
+            done = self._wait(lambda: self._idle() and not any(child.runs for child in serving), began_s + FINISH_S)
+            if not done:
+                log.warning("what is still at work is ended; nothing is lost by it, the next start goes on from there")
+        self._end_all(began_s)
         for child in self.children:
             for thread in child.output:
                 thread.join(2)
         self.children.clear()
+        self._forget_sockets()
+        if self._lock is not None:
+            self._lock.release()
 
     def child(self, name: str) -> Child:
         return next(child for child in self.children if child.name == name)
+
+    def revive(self, child: Child) -> None:
+        """Start it again if it has died and its pause is over."""
+        if isinstance(child, CodeServer):
+            child.take_over()
+        if not child.due():
+            return
+        if isinstance(child, CodeServer):
+            again = self._new_code_server()
+            again.failures = child.failures
+            self.children[self.children.index(child)] = child = again
+        self._spawn(child)
+
+    def _new_code_server(self) -> CodeServer:
+        self._code_servers += 1
+        return CodeServer(self._sockets, self._code_servers, location=LOCATION)
 
     def _spawn(self, child: Child) -> None:
         if child not in self.children:
             self.children.append(child)
         env = os.environ | self.settings.to_env() | {"DAGSTER_HOME": str(self.home), "PYTHONUNBUFFERED": "1"}
+        env[START_VAR] = self._start
         env.setdefault("DAGSTER_DISABLE_TELEMETRY", "true")
         env.setdefault("MALLOC_ARENA_MAX", "2")  # glibc gives each thread a heap of its own: 10 MB for nothing
-        # A session of its own: Ctrl-C in a terminal must reach the supervisor only, or it would cancel runs.
-        child.process = subprocess.Popen(
-            child.command,
-            env=env,
-            cwd=self.home,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            start_new_session=True,
-            preexec_fn=_die_with_parent if sys.platform == "linux" else None,
-        )
-        child.started_s = time.monotonic()
-        child.restart_at_s = 0.0
-        child.output = [relay_output(child.name, child.process)]
+        child.spawn(env=env, cwd=self.home)
 
-    def revive(self, child: Child) -> None:
-        process = child.process
-        now_s = time.monotonic()
-        if process is not None and process.poll() is None:
-            if child.failures and now_s - child.started_s > HEALTHY_AFTER_S:
-                child.failures = 0
-            return
-        if not child.restart_at_s:
-            pause_s = min(MAX_PAUSE_S, 2**child.failures)
-            child.failures += 1
-            child.restart_at_s = now_s + pause_s
-            code = None if process is None else process.returncode
-            log.error("%s ended with code %s; starting it again in %d s", child.name, code, pause_s)
-        elif now_s >= child.restart_at_s:
-            self._spawn(child)
-
-    def _await_port(self, port: int) -> None:
+    def _await_code_server(self) -> None:
         deadline_s = time.monotonic() + START_TIMEOUT_S
-        child = self.child("code server")
-        while time.monotonic() < deadline_s:
-            if child.process is not None and child.process.poll() is not None:
+        [server] = [child for child in self.children if isinstance(child, CodeServer)]
+        while time.monotonic() < deadline_s and not self.stopping.is_set():
+            if not server.runs:
                 raise SystemExit("flicker: the code server did not start; its messages are above")
-            with socket.socket() as probe:
-                probe.settimeout(0.5)
-                if probe.connect_ex(("127.0.0.1", port)) == 0:
-                    return
-            time.sleep(0.1)
-        raise SystemExit(f"flicker: the code server did not answer within {START_TIMEOUT_S} s")
+            if server.take_over():
+                return
+            self.stopping.wait(LOOK_S)
+        if not self.stopping.is_set():
+            raise SystemExit(f"flicker: the code server did not answer within {START_TIMEOUT_S} s")
+
+    def _idle(self) -> bool:
+        """Has every run that this start forked ended?"""
+        try:
+            return not self._runs_lock or is_idle(self._runs_lock)
+        except FileNotFoundError:
+            return True
+
+    def _end_all(self, began_s: float) -> None:
+        """Ask whatever is left of this start to end, and kill what does not: children of children included."""
+        left = self._left()
+        send_all(left, signal.SIGTERM)
+        self._wait(lambda: not self._left(), min(began_s + END_S, time.monotonic() + END_S - FINISH_S), hurried_s=2)
+        deadline_s = began_s + STOP_S - 3
+        while (left := self._left()) and time.monotonic() < deadline_s:
+            send_all(left, signal.SIGKILL)
+            time.sleep(LOOK_S)
+        for child in self.children:
+            child.kill()
+
+    def _left(self) -> list[int]:
+        for child in self.children:
+            _ = child.runs  # takes note of those that have ended
+        own = [child.process.pid for child in self.children if child.runs and child.process is not None]
+        return sorted({*own, *processes_with(START_VAR, self._start)})
+
+    def _wait(self, condition: Callable[[], bool], deadline_s: float, *, hurried_s: float = 0.0) -> bool:
+        """Wait for it until a moment (monotonic), or `hurried_s` once a second signal came. Did it come true?"""
+        while not condition():
+            now_s = time.monotonic()
+            if self.hurry.is_set():
+                deadline_s, hurried_s = min(deadline_s, now_s + hurried_s), STOP_S
+            if now_s >= deadline_s:
+                return False
+            time.sleep(LOOK_S)
+        return True
+
+    def _forget_sockets(self) -> None:
+        if self._sockets:
+            with suppress(OSError):
+                for left in os.listdir(self._sockets):
+                    os.unlink(os.path.join(self._sockets, left))
+            forget_socket_dir(str(self.home))
 
 
 def become_supervisor(settings: Settings, *, host: str, port: int | None) -> NoReturn:
@@ -190,19 +225,24 @@ def become_supervisor(settings: Settings, *, host: str, port: int | None) -> NoR
     command = [sys.executable, "-m", "flicker_dagster.cli.supervise", host, *([] if port is None else [str(port)])]
     sys.stdout.flush()
     sys.stderr.flush()
+    signal.pthread_sigmask(signal.SIG_BLOCK, _STOPS)  # until there is a handler again: a stop must not be a death
     os.execve(sys.executable, command, env)
 
 
 def run_foreground(settings: Settings, *, host: str, port: int | None) -> int:
-    """Run until SIGTERM or Ctrl-C; answers the exit code."""
+    """Run until SIGTERM or Ctrl-C; answers the exit code. Raises StartRefused."""
     supervisor = Supervisor(settings, host=host, port=port)
 
     def ask_to_stop(signum: int, _frame: object) -> None:
-        log.info("%s received: draining", signal.Signals(signum).name)
-        supervisor.stopping.set()
+        again = supervisor.stopping.is_set()
+        log.info(
+            "%s received%s", signal.Signals(signum).name, " again: runs are not waited for" if again else ": draining"
+        )
+        (supervisor.hurry if again else supervisor.stopping).set()
 
-    signal.signal(signal.SIGTERM, ask_to_stop)
-    signal.signal(signal.SIGINT, ask_to_stop)
+    for signum in _STOPS:
+        signal.signal(signum, ask_to_stop)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, _STOPS)
     try:
         supervisor.start()
         supervisor.watch()
@@ -234,20 +274,11 @@ def main() -> int:
     """`python -m flicker_dagster.cli.supervise HOST [PORT]`, with the settings in the environment."""
     log_to_console()
     host, *port = sys.argv[1:]
-    return run_foreground(Settings.from_env(), host=host, port=int(port[0]) if port else None)
-
-
-def _die_with_parent() -> None:
-    """In the child: ask the kernel for SIGTERM when the supervisor dies, even by SIGKILL. Two daemons must never run."""
-    _libc.prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
-
-
-def _kill_group(process: subprocess.Popen[bytes]) -> None:
     try:
-        os.killpg(process.pid, signal.SIGKILL)
-    except ProcessLookupError:
-        log.debug("process %d had ended already", process.pid)
-    process.wait()
+        return run_foreground(Settings.from_env(), host=host, port=int(port[0]) if port else None)
+    except StartRefused as refused:
+        print(f"flicker: {refused}", file=sys.stderr)
+        return EXIT_REFUSED
 
 
 if __name__ == "__main__":

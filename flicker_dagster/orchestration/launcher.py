@@ -13,6 +13,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import dagster as dg
@@ -21,7 +22,14 @@ from dagster._core.launcher.base import CheckRunHealthResult, LaunchRunContext, 
 from dagster._serdes.config_class import ConfigurableClassData
 
 from flicker_dagster.orchestration import internals
-from flicker_dagster.orchestration.run_socket import RunServerGone, ask, socket_path, starting
+from flicker_dagster.orchestration.run_socket import (
+    RunServerGone,
+    RunSocket,
+    ask,
+    own_socket,
+    run_servers,
+    starting,
+)
 
 log = logging.getLogger("flicker.launcher")
 
@@ -29,6 +37,10 @@ log = logging.getLogger("flicker.launcher")
 PID_TAG = "flicker/run_pid"
 START_TIMEOUT_S = 60.0
 SERVED_MODULE = "flicker_dagster.definitions"
+
+#: The one thread that starts run servers, and lives as long as this process: the kernel ends a child with the thread
+#: that made it, and Dagster's own threads come and go.
+_starter = ThreadPoolExecutor(1, thread_name_prefix="starts run servers")
 
 
 class WarmRunLauncher(DefaultRunLauncher):
@@ -68,8 +80,9 @@ class WarmRunLauncher(DefaultRunLauncher):
         if PID_TAG not in run.tags:
             return super().terminate(run_id)
         self._instance.report_run_canceling(run)
-        try:
-            return bool(ask(self._socket(), {"do": "terminate", "run_id": run_id}).get("done"))
+        request = {"do": "terminate", "run_id": run_id}
+        try:  # the web UI ends runs that the daemon's run server has forked
+            return any(ask(path, request).get("done") for path in run_servers(self._instance.root_directory))
         except RunServerGone:
             return False
 
@@ -98,14 +111,14 @@ class WarmRunLauncher(DefaultRunLauncher):
 
     def _launch_warm(self, run: dg.DagsterRun) -> None:
         request = {"do": "run", "run_id": run.run_id, "instance": internals.pack(self._instance.get_ref())}
-        path = self._socket()
-        answer = self._asked(path, request)
+        own = own_socket(self._instance.root_directory)
+        answer = self._asked(own.path, request)
         if answer is None:
-            with starting(path):  # the queue launches from several threads, and a UI may from its own process
-                answer = self._asked(path, request)
+            with starting(own.path):  # the queue launches from several threads
+                answer = self._asked(own.path, request)
                 if answer is None:
-                    self._start_server(path)
-                    answer = ask(path, request)
+                    self._start_server(own)
+                    answer = ask(own.path, request)
         if "pid" not in answer:
             raise RunServerGone(answer.get("error", "the run server gave no process"))
         self._run_ids.add(run.run_id)
@@ -118,24 +131,27 @@ class WarmRunLauncher(DefaultRunLauncher):
             return None
         return None if answer.get("stale") else answer
 
-    def _socket(self) -> str:
-        return socket_path(self._instance.root_directory)
-
-    def _start_server(self, path: str) -> None:
+    def _start_server(self, own: RunSocket) -> None:
         """Start a run server and wait until it answers. An older one, told to retire, finishes its runs by itself."""
-        command = [sys.executable, "-W", "ignore", "-m", "flicker_dagster.orchestration.run_server", path]
-        env = os.environ | {"GRPC_ENABLE_FORK_SUPPORT": "false"}
-        server = subprocess.Popen(command, env=env, stdin=subprocess.DEVNULL, start_new_session=True)
+        server = _starter.submit(_spawn, own).result()
         deadline_s = time.monotonic() + START_TIMEOUT_S
         while time.monotonic() < deadline_s:
             try:
-                ask(path, {"do": "ping", "pid": server.pid})
+                ask(own.path, {"do": "ping"})
                 return
             except RunServerGone:
                 if server.poll() is not None:
                     raise RunServerGone(f"the run server ended with code {server.returncode} while starting") from None
                 time.sleep(0.05)
         raise RunServerGone(f"the run server did not answer within {START_TIMEOUT_S:g} s")
+
+
+def _spawn(own: RunSocket) -> subprocess.Popen[bytes]:
+    command = [sys.executable, "-W", "ignore", "-m", "flicker_dagster.orchestration.run_server"]
+    env = os.environ | {"GRPC_ENABLE_FORK_SUPPORT": "false"}
+    return subprocess.Popen(
+        [*command, own.path, own.lock, str(os.getpid())], env=env, stdin=subprocess.DEVNULL, start_new_session=True
+    )
 
 
 def _alive(pid: int) -> bool:

@@ -1,8 +1,9 @@
 """The run server: a thread-free process with everything imported, which forks one child per run.
 
-It is started by the warm launcher and ends when the process that started it is gone and its last run has finished. It
-retires (answers `stale`) when the code it has loaded has changed on disk; the configuration is read again by
-`definitions` itself whenever its content has changed, so no run ever sees stale definitions.
+It is started by the warm launcher, serves only the process that started it, and ends with it, however early that goes:
+its runs have DRAIN_S to finish then. It retires (answers `stale`) when the code it has loaded has changed on disk; the
+configuration is read again by `definitions` itself whenever its content has changed, so no run ever sees stale
+definitions.
 """
 
 from __future__ import annotations
@@ -17,29 +18,36 @@ import signal
 import socket
 import sys
 import threading
+import time
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from flicker_dagster.orchestration import internals
 from flicker_dagster.orchestration.logs import log_to_console
-from flicker_dagster.orchestration.run_socket import lock_path
+from flicker_dagster.orchestration.parent import end_with
+
+# Nothing heavy is imported here: until `end_with` was called, nothing would end a server whose parent is gone.
 
 log = logging.getLogger("flicker.run_server")
 
 TICK_S = 1.0
+#: What runs in flight have when whoever started the server is gone or ends it; then SIGTERM, and SIGKILL after KILL_S.
+DRAIN_S = 30.0
+KILL_S = 5.0
 MODULE = "flicker_dagster.definitions"
 
 
 class RunServer:
     """Accepts requests at a Unix socket, one at a time; each takes milliseconds."""
 
-    def __init__(self, path: str) -> None:
+    def __init__(self, path: str, parent: int) -> None:
         self.path = path
-        self.parent = os.getppid()
+        self.parent = parent
         self.children: dict[int, dict[str, str]] = {}  # pid → request
         self.retired = False
         self.asked_to_end = False
+        self.ending_s: float | None = None  # since when, monotonic
+        self.signalled: dict[int, int] = {}  # pid → the last signal that ended its patience
         self.inode = 0
         self.code = code_fingerprint()
         self.wake_read, self.wake_write = os.pipe()
@@ -65,6 +73,7 @@ class RunServer:
             if self.listener in ready:
                 self._answer()
             self._reap()
+            self._hurry()
         self._retire()
 
     def _on_sigterm(self, *_: object) -> None:
@@ -73,7 +82,22 @@ class RunServer:
     def _unneeded(self) -> bool:
         if self.asked_to_end or os.getppid() != self.parent:
             self._retire()
+            if self.ending_s is None:
+                self.ending_s = time.monotonic()
         return self.retired
+
+    def _hurry(self) -> None:
+        """Runs that are still at work long after the end was asked for: a vendor or SIEM may never answer them."""
+        if self.ending_s is None:
+            return
+        waited_s = time.monotonic() - self.ending_s
+        if waited_s <= DRAIN_S:
+            return
+        signum = signal.SIGTERM if waited_s <= DRAIN_S + KILL_S else signal.SIGKILL
+        for pid in self.children:
+            if self.signalled.get(pid) != signum:
+                self.signalled[pid] = signum
+                os.kill(pid, signum)
 
     def _retire(self) -> None:
         """Take no more runs. The socket goes first, so that a successor can bind its own."""
@@ -108,10 +132,12 @@ class RunServer:
         return {"error": f"unknown request {request['do']!r}"}
 
     def _fork(self, request: dict[str, str], connection: socket.socket) -> int:
+        server = os.getpid()
         pid = os.fork()
         if pid == 0:
             connection.close()
             self._become_child()
+            end_with(server)  # nobody would know how a run ended whose server is gone
             _exit_after(run_worker, request["run_id"], request["instance"])
         self.children[pid] = request
         return pid
@@ -152,6 +178,7 @@ class RunServer:
 
 def run_worker(run_id: str, packed_instance: str) -> None:
     """Execute one run. Dagster records its errors in the event log; the exit code only tells that it was finished."""
+    from flicker_dagster.orchestration import internals
     from flicker_dagster.orchestration.launcher import PID_TAG
 
     with internals.capture_interrupts(), internals.instance_from(packed_instance) as instance:
@@ -164,6 +191,8 @@ def run_worker(run_id: str, packed_instance: str) -> None:
 
 
 def report_lost(run_id: str, packed_instance: str, how: str) -> None:
+    from flicker_dagster.orchestration import internals
+
     with internals.instance_from(packed_instance) as instance:
         run = instance.get_run_by_id(run_id)
         if run is not None and not run.is_finished:
@@ -194,9 +223,10 @@ def _exit_after(work: Any, *arguments: str) -> None:
 
 
 def main() -> None:
-    path = sys.argv[1]
+    path, lock_file, parent = sys.argv[1], sys.argv[2], int(sys.argv[3])
+    end_with(parent)
     log_to_console()
-    lock = open(lock_path(path), "w")  # noqa: SIM115 — held, and inherited by every run, until the last one ends
+    lock = open(lock_file, "w")  # noqa: SIM115 — held, and inherited by every run, until the last one ends
     os.set_inheritable(lock.fileno(), True)
     fcntl.flock(lock, fcntl.LOCK_SH)
     from flicker_dagster.orchestration.warm_up import warm_up
@@ -204,7 +234,7 @@ def main() -> None:
     warm_up(MODULE)
     gc.collect()
     gc.freeze()  # a collection in a child must not touch, and so copy, the pages it shares with us
-    RunServer(path).serve()
+    RunServer(path, parent).serve()
 
 
 if __name__ == "__main__":

@@ -63,7 +63,7 @@ def test_it_waits_for_a_start_as_long_as_flicker_itself_does() -> None:
 
 
 def test_it_drains_before_it_is_killed() -> None:
-    assert POD["terminationGracePeriodSeconds"] > supervise.DRAIN_S
+    assert POD["terminationGracePeriodSeconds"] > supervise.STOP_S
 
 
 def test_there_is_never_a_second_replica_while_one_is_replaced() -> None:

@@ -62,10 +62,13 @@ def test_a_failing_siem_shows_as_a_failed_delivery_and_nothing_is_lost_or_repeat
 
 
 def test_a_dead_code_server_is_started_again_and_collection_goes_on(stack: Stack) -> None:
-    child = stack.supervisor.child("code server")
-    assert child.process is not None
-    child.process.kill()
-    stack.wait(lambda: child.process is not None and child.process.poll() is None, "the code server is back")
+    killed = stack.supervisor.child("code server")
+    assert killed.process is not None
+    killed.process.kill()
+    stack.wait(
+        lambda: (child := stack.supervisor.child("code server")) is not killed and child.runs,
+        "the code server is back",
+    )
     before = stack.world.siem.ids("/okta")
     stack.wait(lambda: len(stack.world.siem.ids("/okta")) > len(before), "collection goes on")
     assert stack.twice() == [0, 0, 0]

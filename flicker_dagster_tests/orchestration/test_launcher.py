@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -12,8 +14,10 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
-from flicker_dagster.orchestration import internals, run_socket
+from flicker_dagster.orchestration import internals, run_server, run_socket
 from flicker_dagster.orchestration.launcher import PID_TAG, WarmRunLauncher
+from flicker_dagster.orchestration.run_server import DRAIN_S, KILL_S, RunServer
+from flicker_dagster.orchestration.run_socket import RunSocket
 
 pytestmark = pytest.mark.timeout(180)
 
@@ -23,33 +27,31 @@ def test_every_private_name_of_dagster_is_where_we_expect_it() -> None:
 
 
 @pytest.fixture
-def server(tmp_path: Path) -> Iterator[tuple[WarmRunLauncher, str]]:
+def server(tmp_path: Path) -> Iterator[tuple[WarmRunLauncher, RunSocket]]:
     launcher = WarmRunLauncher()
-    path = run_socket.socket_path(str(tmp_path))
+    own = run_socket.own_socket(str(tmp_path))
     config = tmp_path / "config.yaml"
     config.write_text(
         "api_sources:\n  - name: a\n    endpoint: http://127.0.0.1:9/\n    polling_frequency_ms: 5000\n"
         "    timestamp_field: time\n    destination: {type: http, endpoint: 'http://127.0.0.1:9/'}\n"
     )
     os.environ["FLICKER_CONFIG"] = str(config)
-    yield launcher, path
+    yield launcher, own
     del os.environ["FLICKER_CONFIG"]
-    try:
-        os.kill(run_socket.ask(path, {"do": "ping"})["pid"], signal.SIGTERM)
-    except run_socket.RunServerGone:
-        return
+    for pid in run_socket.run_servers(str(tmp_path)).values():
+        os.kill(pid, signal.SIGTERM)
 
 
-def test_many_launches_at_once_start_one_server(server: tuple[WarmRunLauncher, str]) -> None:
-    launcher, path = server
+def test_many_launches_at_once_start_one_server(server: tuple[WarmRunLauncher, RunSocket]) -> None:
+    launcher, own = server
     pids: set[int] = set()
 
     def start() -> None:
-        if launcher._asked(path, {"do": "ping"}) is None:
-            with run_socket.starting(path):
-                if launcher._asked(path, {"do": "ping"}) is None:
-                    launcher._start_server(path)
-        pids.add(run_socket.ask(path, {"do": "ping"})["pid"])
+        if launcher._asked(own.path, {"do": "ping"}) is None:
+            with run_socket.starting(own.path):
+                if launcher._asked(own.path, {"do": "ping"}) is None:
+                    launcher._start_server(own)
+        pids.add(run_socket.ask(own.path, {"do": "ping"})["pid"])
 
     threads = [threading.Thread(target=start) for _ in range(4)]
     for thread in threads:
@@ -59,24 +61,26 @@ def test_many_launches_at_once_start_one_server(server: tuple[WarmRunLauncher, s
     assert len(pids) == 1
 
 
-def test_a_killed_server_is_replaced(server: tuple[WarmRunLauncher, str]) -> None:
-    launcher, path = server
-    launcher._start_server(path)
-    first = run_socket.ask(path, {"do": "ping"})["pid"]
+def test_a_killed_server_is_replaced(server: tuple[WarmRunLauncher, RunSocket]) -> None:
+    launcher, own = server
+    launcher._start_server(own)
+    first = run_socket.ask(own.path, {"do": "ping"})["pid"]
     os.kill(first, signal.SIGKILL)
-    _await(lambda: launcher._asked(path, {"do": "ping"}) is None)
-    launcher._start_server(path)
-    assert run_socket.ask(path, {"do": "ping"})["pid"] != first
+    _await(lambda: launcher._asked(own.path, {"do": "ping"}) is None)
+    launcher._start_server(own)
+    assert run_socket.ask(own.path, {"do": "ping"})["pid"] != first
 
 
-def test_sigterm_ends_a_server_cleanly(server: tuple[WarmRunLauncher, str], capfd: pytest.CaptureFixture[str]) -> None:
-    launcher, path = server
-    launcher._start_server(path)
-    pid = run_socket.ask(path, {"do": "ping"})["pid"]
+def test_sigterm_ends_a_server_cleanly(
+    server: tuple[WarmRunLauncher, RunSocket], capfd: pytest.CaptureFixture[str]
+) -> None:
+    launcher, own = server
+    launcher._start_server(own)
+    pid = run_socket.ask(own.path, {"do": "ping"})["pid"]
     os.kill(pid, signal.SIGTERM)
     assert os.waitpid(pid, 0)[1] == 0
     assert "Traceback" not in capfd.readouterr().err
-    assert not Path(path).exists()
+    assert not Path(own.path).exists()
 
 
 def test_a_run_whose_process_is_gone_is_reported_as_not_found() -> None:
@@ -87,13 +91,63 @@ def test_a_run_whose_process_is_gone_is_reported_as_not_found() -> None:
     assert launcher.check_run_worker_health(here).status.value == "RUNNING"
 
 
-def test_a_socket_directory_open_to_others_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(run_socket.tempfile, "gettempdir", lambda: str(tmp_path))
-    directory = tmp_path / f"flicker-{os.getuid()}"
-    directory.mkdir()
-    directory.chmod(0o777)
-    with pytest.raises(run_socket.RunServerGone, match="open to others"):
-        run_socket.socket_path("/somewhere")
+def test_a_server_whose_parent_is_not_the_one_it_was_started_for_ends_at_once(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "flicker_dagster.orchestration.run_server"]
+    arguments = [str(tmp_path / "a.sock"), str(tmp_path / "a.lock"), "1"]
+    assert subprocess.run([*command, *arguments], timeout=60).returncode == 128 + signal.SIGTERM
+    assert list(tmp_path.iterdir()) == []
+
+
+#: Starts a run server as the launcher does and says which process it is; then it lives until it is killed.
+STARTER = """
+import sys, time
+from flicker_dagster.orchestration.launcher import _spawn
+from flicker_dagster.orchestration.run_socket import RunSocket
+print(_spawn(RunSocket(*sys.argv[1:])).pid, flush=True)
+time.sleep(600)
+"""
+
+
+@pytest.mark.parametrize("warm", [False, True], ids=["during its warm-up", "when it serves"])
+def test_a_server_ends_with_the_process_that_started_it(server: tuple[WarmRunLauncher, RunSocket], warm: bool) -> None:
+    _, own = server
+    command = [sys.executable, "-c", STARTER, own.path, own.lock]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as starter:
+        assert starter.stdout is not None
+        pid = int(starter.stdout.readline())
+        if warm:
+            _await(lambda: Path(own.path).exists())
+        starter.kill()
+    _await(lambda: not Path(f"/proc/{pid}").exists() or _is_zombie(pid))
+    assert not Path(own.path).exists()
+
+
+def test_another_processs_server_is_never_used(server: tuple[WarmRunLauncher, RunSocket], tmp_path: Path) -> None:
+    _, own = server
+    command = [sys.executable, "-c", "import sys; from flicker_dagster.orchestration.run_socket import own_socket\n"]
+    command[-1] += "print(own_socket(sys.argv[1]).path)"
+    other = subprocess.run([*command, str(tmp_path)], capture_output=True, text=True, check=True).stdout.strip()
+    assert other != own.path
+    assert Path(other).parent == Path(own.path).parent
+
+
+def test_runs_that_never_end_are_ended_when_their_server_has_waited(monkeypatch: pytest.MonkeyPatch) -> None:
+    served = RunServer("unused", os.getpid())
+    served.children = {pid: {} for pid in (7, 8)}
+    sent: list[tuple[int, int]] = []
+    now_s = [100.0]
+    monkeypatch.setattr(run_server.os, "kill", lambda pid, signum: sent.append((pid, signum)))
+    monkeypatch.setattr(run_server.time, "monotonic", lambda: now_s[0])
+    served._hurry()
+    served.ending_s = 100.0
+    for wait_s in (1, DRAIN_S, 1, 0, KILL_S, 1):
+        now_s[0] += wait_s
+        served._hurry()
+    assert sent == [(7, signal.SIGTERM), (8, signal.SIGTERM), (7, signal.SIGKILL), (8, signal.SIGKILL)]
+
+
+def _is_zombie(pid: int) -> bool:
+    return ") Z " in Path(f"/proc/{pid}/stat").read_text()
 
 
 def _await(condition: Callable[[], bool]) -> None:

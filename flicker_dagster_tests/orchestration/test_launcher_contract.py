@@ -71,7 +71,7 @@ def test_a_changed_configuration_holds_for_the_next_run(scene: Launched) -> None
 def test_changed_code_gets_a_new_server_while_the_old_one_finishes_its_run(scene: Launched) -> None:
     module = Path(flicker_dagster.__file__)
     before, old = os.stat(module), scene.server_pid()
-    slow = _stuck(scene)
+    slow = _stuck(scene, 20)  # longer than a new server takes to start on a busy machine
     try:
         os.utime(module, ns=(before.st_atime_ns, before.st_mtime_ns + 1_000_000_000))
         new = scene.launch()
@@ -95,10 +95,10 @@ def test_where_internals_have_moved_dagsters_own_launcher_is_used_with_a_warning
     assert "internals have moved" in caplog.text
 
 
-def _stuck(scene: Launched) -> str:
+def _stuck(scene: Launched, seconds: float = 8) -> str:
     """A run that waits for the vendor's answer."""
     asked = scene.vendor.requests
-    scene.vendor.faults.plan("slow", count=1, seconds=8)
+    scene.vendor.faults.plan("slow", count=1, seconds=seconds)
     run_id = scene.launch()
     wait(lambda: scene.vendor.requests > asked and PID_TAG in scene.run(run_id).tags, "the run has asked the vendor")
     return run_id

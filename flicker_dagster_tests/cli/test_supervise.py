@@ -1,0 +1,129 @@
+"""Children are kept up, and a stop ends all of them in bounded time, whatever they do."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from flicker_dagster.cli import supervise
+from flicker_dagster.cli.children import Child, processes_with
+from flicker_dagster.cli.code_server import CodeServer
+from flicker_dagster.cli.supervise import Supervisor
+from flicker_dagster.orchestration.run_socket import START_VAR
+from flicker_dagster.orchestration.settings import Settings
+
+OBEDIENT = "import time; print('up', flush=True); time.sleep(600)"
+DEAF = "import signal; signal.signal(signal.SIGTERM, signal.SIG_IGN); " + OBEDIENT
+#: A child of a child, in a session of its own and orphaned, as nothing that Flicker starts should be.
+RUNAWAY = f"""
+import subprocess, sys
+subprocess.Popen([sys.executable, "-c", {DEAF!r}], start_new_session=True)
+{OBEDIENT}
+"""
+
+
+@pytest.fixture
+def supervisor(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Supervisor]:
+    for name, seconds in {"LEAVE_S": 0.5, "FINISH_S": 1.0, "END_S": 1.5, "STOP_S": 8}.items():
+        monkeypatch.setattr(supervise, name, seconds)
+    supervisor = Supervisor(Settings(work_dir=str(tmp_path), state_dir=str(tmp_path)), port=None)
+    supervisor.home.mkdir()
+    yield supervisor
+    supervisor.stop()
+
+
+def spawn(supervisor: Supervisor, name: str, code: str) -> Child:
+    child = Child(name, [sys.executable, "-c", code])
+    if name == "code server":
+        child = CodeServer(str(supervisor.home), 1, location="flicker")
+        child.command = [sys.executable, "-c", code]
+    supervisor._spawn(child)
+    return child
+
+
+def left(supervisor: Supervisor) -> list[int]:
+    return processes_with(START_VAR, supervisor._start)
+
+
+@pytest.mark.parametrize("daemon", [OBEDIENT, DEAF, RUNAWAY], ids=["obedient", "deaf", "runaway"])
+@pytest.mark.parametrize("code_server", [OBEDIENT, DEAF], ids=["obedient", "deaf"])
+def test_a_stop_leaves_no_process_whatever_they_do(supervisor: Supervisor, daemon: str, code_server: str) -> None:
+    for name, code in {"daemon": daemon, "code server": code_server, "web UI": DEAF}.items():
+        spawn(supervisor, name, code)
+    _await(lambda: len(left(supervisor)) == 3 + (daemon is RUNAWAY))
+    time.sleep(0.1)  # until they have set their handlers: nothing tells from outside
+    began_s = time.monotonic()
+    supervisor.stop()
+    assert left(supervisor) == []
+    assert time.monotonic() - began_s < 8
+
+
+def test_a_stopped_process_is_ended_too(supervisor: Supervisor) -> None:
+    child = spawn(supervisor, "daemon", OBEDIENT)
+    child.signal(signal.SIGSTOP)
+    supervisor.stop()
+    assert left(supervisor) == []
+
+
+def test_a_second_signal_does_not_wait_for_runs(supervisor: Supervisor, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(supervise, "FINISH_S", 60)
+    monkeypatch.setattr(supervise, "STOP_S", 90)
+    spawn(supervisor, "code server", DEAF)
+    threading.Timer(0.5, supervisor.hurry.set).start()
+    began_s = time.monotonic()
+    supervisor.stop()
+    assert left(supervisor) == []
+    assert time.monotonic() - began_s < 10
+
+
+def test_a_child_ends_with_the_supervisor_even_when_that_is_killed(tmp_path: Path) -> None:
+    code = f"""
+import os, sys, time
+from pathlib import Path
+from flicker_dagster.cli.children import Child
+child = Child("daemon", [sys.executable, "-c", {OBEDIENT!r}])
+child.spawn(env=os.environ, cwd=Path({str(tmp_path)!r}))
+print(child.process.pid, flush=True)
+time.sleep(600)
+"""
+    with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE) as parent:
+        assert parent.stdout is not None
+        pid = int(parent.stdout.readline())
+        parent.kill()
+    _await(lambda: not Path(f"/proc/{pid}").exists() or ") Z " in Path(f"/proc/{pid}/stat").read_text())
+
+
+def test_a_dead_code_server_is_replaced_by_one_that_takes_its_name_when_it_answers(supervisor: Supervisor) -> None:
+    supervisor._sockets = str(supervisor.home)
+    listens = (
+        "import socket, sys, time; s = socket.socket(socket.AF_UNIX); s.bind(sys.argv[1]); s.listen(); time.sleep(600)"
+    )
+    first = CodeServer(supervisor._sockets, 1, location="flicker")
+    first.command = [sys.executable, "-c", listens, first.bound]
+    supervisor._spawn(first)
+    _await(first.take_over)
+    known = Path(first.known)
+    assert known.is_socket()
+    assert not Path(first.bound).exists()
+    first.kill()
+    supervisor.revive(first)
+    first.restart_at_s = time.monotonic()
+    supervisor.revive(first)
+    second = supervisor.child("code server")
+    assert second is not first
+    assert second.failures == 1
+    assert second.runs
+
+
+def _await(condition: object) -> None:
+    deadline_s = time.monotonic() + 20
+    while not condition():  # type: ignore[operator]
+        assert time.monotonic() < deadline_s
+        time.sleep(0.02)
