@@ -12,12 +12,12 @@ import ssl
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from urllib.parse import urldefrag, urlsplit
 
 import urllib3
 import urllib3.util
 
 from flicker_dagster import __version__
+from flicker_dagster.addresses import origin_of, target_of
 from flicker_dagster.answers import check_framing
 from flicker_dagster.config.models import Tls
 from flicker_dagster.config.secrets import resolve
@@ -31,7 +31,7 @@ class Connections:
     """Up to `at_most` connections to the server of `url`, shared by threads, opened when first used.
 
     `env` stands for the process environment where the paths of `tls` are resolved. Raises SecretUnset, and ValueError
-    for a certificate file that cannot be read and for a proxy that cannot be used.
+    for an address that cannot be read (BadAddress), a certificate file, and a proxy that cannot be used.
     """
 
     def __init__(
@@ -47,22 +47,23 @@ class Connections:
         timeout = urllib3.Timeout(connect=connect_s, read=read_s)
         self._read_s = read_s
         options: dict = {"maxsize": at_most, "block": True, "timeout": timeout}
-        if tls is not None or url.startswith("https:"):
+        origin = origin_of(url)
+        if tls is not None or origin.scheme == "https":
             trust = _tls_options(tls or Tls(), env)  # a file that is missing is told, wherever the address leads
-            options |= trust if url.startswith("https:") else {}
+            options |= trust if origin.scheme == "https" else {}
         proxy = _proxy_of(url)
         self._manager = urllib3.PoolManager(**options) if proxy is None else _proxied(proxy, options)
         keep_time(self._manager)
-        self._pool = self._manager.connection_from_url(url)
+        self._pool = self._manager.connection_from_host(origin.host, origin.port, origin.scheme)
         #: An HTTP proxy is told the whole address, unless it opens a tunnel.
-        self._in_full = self._manager.proxy is not None and url.startswith("http:")
+        self._before_target = str(origin) if self._manager.proxy is not None and origin.scheme == "http" else ""
 
     @contextmanager
     def exchange(
         self, method: str, url: str, *, headers: Mapping[str, str], body: bytes | None = None, deadline: Deadline
     ) -> Iterator[urllib3.BaseHTTPResponse]:
-        """One attempt, no redirect followed. The answer's body is read, or left, inside of the `with`; all of it together
-        ends by the deadline.
+        """One attempt at a path and query of this server, no redirect followed. The answer's body is read, or left, inside
+        of the `with`; all of it together ends by the deadline.
 
         Raises urllib3's HTTPError (`answers.Unreadable` for an answer that contradicts itself among them), and ValueError
         for a header that cannot be sent.
@@ -73,7 +74,7 @@ class Connections:
         with ends_by(deadline, gap_s=self._read_s):
             response = self._pool.urlopen(
                 method,
-                urldefrag(url)[0] if self._in_full else _target(url),
+                self._before_target + target_of(url),
                 body=body,
                 headers=headers,
                 retries=False,
@@ -107,13 +108,6 @@ def ca_bundle() -> str:
     import certifi
 
     return certifi.where()
-
-
-def _target(url: str) -> str:
-    """What stands in the request line, exactly as the URL spells it: a next link is opaque."""
-    parts = urlsplit(url)
-    path = parts.path or "/"
-    return f"{path}?{parts.query}" if parts.query else path
 
 
 def _proxy_of(url: str) -> str | None:

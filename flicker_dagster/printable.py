@@ -13,3 +13,9 @@ def visible(text: str) -> str:
 
 def _spelt(character: str) -> str:
     return character.encode("unicode_escape").decode("ascii")
+
+
+def cut(text: str, at_most: int) -> str:
+    """The text, shortened to so many characters; the last one then says so. Mask before: half a secret is none that
+    a mask would know."""
+    return text if len(text) <= at_most else text[: at_most - 1] + "…"

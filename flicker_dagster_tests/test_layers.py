@@ -16,15 +16,16 @@ PACKAGE = Path(flicker_dagster.__file__).parent
 #: What each floor may import of the package, besides itself.
 BASE = {"errors", "types", "times", "json_text", "failpoints", "printable"}
 #: What an exchange by HTTP is made of.
-HTTP = {"deadlines", "timed_sockets", "answers"}
+HTTP = {"addresses", "deadlines", "timed_sockets", "answers"}
 ALLOWED = {
-    "errors": set(),
+    "errors": {"printable"},
     "types": set(),
     "times": {"errors"},
     "json_text": set(),
     "printable": set(),
     "failpoints": {"errors"},
     "config": BASE,
+    "addresses": set(),
     "deadlines": set(),
     "timed_sockets": {"deadlines"},
     "answers": set(),

@@ -9,11 +9,11 @@ import math
 import time
 from collections.abc import Callable, Mapping
 from typing import NoReturn
-from urllib.parse import urljoin, urlsplit
 
 import msgspec
 import urllib3
 
+from flicker_dagster.addresses import BadAddress, Origin, follow, origin_of
 from flicker_dagster.answers import ACCEPT_ENCODING, TooLarge, Unreadable, read_begin, read_body
 from flicker_dagster.collect.quota import Quota, wait_asked_for_s
 from flicker_dagster.config.masking import Masker
@@ -60,7 +60,7 @@ class VendorClient:
         self.env = env
         self._clock = clock
         self._quota = Quota(source.rate_limit, max_wait_s=source.limits.max_wait_ms / 1000, clock=clock, sleep=sleep)
-        self._connections: dict[object, Connections] = {}
+        self._connections: dict[Origin, Connections] = {}
         self._masker: Masker | None = None
         #: When everything this client waits for has to be over, beside the time-outs of each exchange. A run or a probe
         #: sets it.
@@ -118,7 +118,7 @@ class VendorClient:
                     what = "the answer was cut off"
                     if response.status not in (301, 302, 303, 307, 308):
                         return response.status, response.headers, self._read(response)
-                    target = urljoin(url, response.headers.get("Location", ""))
+                    location = response.headers.get("Location", "")
             except TooLarge:
                 raise BadAnswer(
                     self._say(asked, f"the answer is larger than limits.page_bytes ({limits.page_bytes})")
@@ -137,13 +137,12 @@ class VendorClient:
                         self._say(asked, f"the answer was not complete within {deadline.limit}")
                     ) from None
                 raise VendorUnavailable(self._say(asked, f"{what}: {self._reason(error)}")) from None
-            if not same_origin(target, url):
+            try:
+                url = follow(location, url)
+            except BadAddress as error:
                 raise VendorRefused(
-                    self._say(
-                        asked, f"redirected to another host ({urlsplit(target).netloc}); credentials are not sent there"
-                    )
-                )
-            url = target
+                    self._say(asked, f"redirected, and the address {error}; credentials are not sent elsewhere")
+                ) from None
         raise VendorRefused(self._say(asked, f"more than {MAX_REDIRECTS} redirects"))
 
     def _read(self, response: urllib3.BaseHTTPResponse) -> bytes:
@@ -184,7 +183,7 @@ class VendorClient:
     # -- what a request is made of
 
     def _connected(self, url: str) -> Connections:
-        origin = _origin(url)
+        origin = origin_of(url)
         found = self._connections.get(origin)
         if found is None:
             limits = self.source.limits
@@ -221,13 +220,3 @@ class VendorClient:
     def _reason(self, error: BaseException) -> str:
         """The innermost cause in the library's words, without URLs that may hold secrets."""
         return self.masker.mask(f"{type(error).__name__}: {error}")[:SHOWN_BODY_CHARS]
-
-
-def same_origin(one: str, other: str) -> bool:
-    """Same scheme, host and port: the only place where a source's credentials may go."""
-    return _origin(one) == _origin(other)
-
-
-def _origin(url: str) -> tuple[str, str | None, int | None]:
-    parts = urlsplit(url)
-    return parts.scheme, parts.hostname, parts.port or {"https": 443, "http": 80}.get(parts.scheme)

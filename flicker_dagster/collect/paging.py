@@ -5,16 +5,16 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from typing import Any
-from urllib.parse import urljoin
 
 import msgspec
 
+from flicker_dagster.addresses import MAX_LINK_CHARS, BadAddress, follow, is_absolute
 from flicker_dagster.config.models import Pagination, SourceConfig
-from flicker_dagster.errors import BadAnswer
+from flicker_dagster.errors import BadAnswer, VendorRefused
 from flicker_dagster.types import WalkState
 
-_LINK = re.compile(r"<([^>]*)>((?:\s*;\s*[^,;\s=]+\s*=\s*(?:\"[^\"]*\"|[^\",;\s]*))*)")
-_PARAMETER = re.compile(r";\s*([^,;\s=]+)\s*=\s*(?:\"([^\"]*)\"|([^\",;\s]*))")
+#: One parameter of a link, from where the last one ended. No part of a line is looked at more than a few times.
+_PARAMETER = re.compile(r"\s*;\s*([^,;\s=]+)\s*=\s*(?:\"([^\"]*)\"|([^\",;\s]*))")
 
 
 class Seen(msgspec.Struct, frozen=True):
@@ -27,9 +27,20 @@ class Seen(msgspec.Struct, frozen=True):
 
 
 def next_cursor(source: SourceConfig, state: WalkState, seen: Seen) -> str | None:
-    """The cursor, page number or URL that the answer gives for the next page; None where it gives none."""
+    """The cursor, page number or URL that the answer gives for the next page; None where it gives none.
+
+    Raises VendorRefused for a link that leads away from the endpoint, and BadAnswer for what is no cursor.
+    """
     paging = source.pagination
-    return _CURSORS[paging.pagination_type](paging, state, seen)
+    try:
+        cursor = _CURSORS[paging.pagination_type](paging, state, seen)
+        if cursor is None or not is_absolute(cursor):
+            return cursor
+        return follow(cursor, seen.url)
+    except BadAddress as error:
+        raise VendorRefused(
+            f"{source.name}: the next link {error}; refused, credentials are sent to the endpoint's own origin only"
+        ) from None
 
 
 def next_state(source: SourceConfig, state: WalkState, seen: Seen) -> WalkState | None:
@@ -63,21 +74,33 @@ def links_of(lines: list[str]) -> dict[str, str]:
     """URLs by relation, from `Link` headers repeated or joined by commas (RFC 8288)."""
     found: dict[str, str] = {}
     for line in lines:
-        for url, parameters in _LINK.findall(line):
-            named = {name.lower(): quoted or bare for name, quoted, bare in reversed(_PARAMETER.findall(parameters))}
-            for rel in named.get("rel", "").lower().split():
-                found.setdefault(rel, url)
+        at = 0
+        while (start := line.find("<", at)) >= 0 and (end := line.find(">", start)) >= 0:
+            rel, at = _rel(line, end + 1)
+            for each in rel.lower().split():
+                found.setdefault(each, line[start + 1 : end])
     return found
+
+
+def _rel(line: str, at: int) -> tuple[str, int]:
+    """The relations of the link whose parameters begin at `at`, and where they end."""
+    rel: str | None = None
+    while (parameter := _PARAMETER.match(line, at)) is not None:
+        name, quoted, bare = parameter.groups()
+        if rel is None and name.lower() == "rel":  # what is repeated does not count
+            rel = quoted or bare
+        at = parameter.end()
+    return rel or "", at
 
 
 def _link_header(paging: Pagination, _state: WalkState, seen: Seen) -> str | None:
     url = links_of(seen.links).get(paging.link_rel.lower())
-    return urljoin(seen.url, url) if url else None
+    return follow(url, seen.url) if url else None
 
 
 def _next_url(paging: Pagination, _state: WalkState, seen: Seen) -> str | None:
     url = _text(seen.fields.get(paging.next_url_field or ""))
-    return urljoin(seen.url, url) if url else None
+    return follow(url, seen.url) if url else None
 
 
 def _cursor(paging: Pagination, _state: WalkState, seen: Seen) -> str | None:
@@ -114,8 +137,14 @@ def _text(value: Any) -> str | None:
     if value is None or value is False or value == "":
         return None
     if value is True or isinstance(value, dict | list):
-        raise BadAnswer(f"the cursor of the next page is {str(value)[:80]!r}; expected text or a number")
-    return value if isinstance(value, str) else str(value)
+        what = {bool: "true", dict: "an object", list: "an array"}[type(value)]
+        raise BadAnswer(f"the cursor of the next page is {what}; expected text or a number")
+    text = value if isinstance(value, str) else str(value)
+    if len(text) > MAX_LINK_CHARS:
+        raise BadAnswer(
+            f"the cursor of the next page is {len(text)} characters long; expected {MAX_LINK_CHARS} at most"
+        )
+    return text
 
 
 def _truth(value: Any) -> bool:

@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 from functools import lru_cache
-from urllib.parse import parse_qsl, quote, urlsplit, urlunsplit
+from urllib.parse import parse_qsl, quote
 
+from flicker_dagster.addresses import is_absolute
 from flicker_dagster.config.models import SourceConfig
 from flicker_dagster.times import format_time, resolution_ms
 from flicker_dagster.types import WalkState
-
-
-def is_url(cursor: str) -> bool:
-    return cursor.startswith(("http://", "https://"))
 
 
 def url_of(source: SourceConfig, endpoint: str, query: dict[str, str], state: WalkState, *, now_ms: int) -> str:
@@ -20,7 +17,7 @@ def url_of(source: SourceConfig, endpoint: str, query: dict[str, str], state: Wa
     A cursor that is a URL is followed verbatim; it already holds everything the vendor wants to see again.
     """
     paging = source.pagination
-    if state.cursor is not None and is_url(state.cursor):
+    if state.cursor is not None and is_absolute(state.cursor):
         return state.cursor
     own, fixed = _split_query(endpoint)
     params: dict[str, str] = {}
@@ -46,8 +43,8 @@ def _spelled(name: str, value: str) -> str:
 @lru_cache(64)
 def _split_query(endpoint: str) -> tuple[str, tuple[tuple[str, str], ...]]:
     """The endpoint without its query, and the query's pairs: a name may come several times (`type=a&type=b`)."""
-    parts = urlsplit(endpoint)
-    return urlunsplit(parts._replace(query="", fragment="")), tuple(parse_qsl(parts.query, keep_blank_values=True))
+    own, _, fixed = endpoint.partition("#")[0].partition("?")
+    return own, tuple(parse_qsl(fixed, keep_blank_values=True))
 
 
 def _first_params(source: SourceConfig, query: dict[str, str], state: WalkState, *, now_ms: int) -> dict[str, str]:

@@ -8,13 +8,14 @@ from hashlib import blake2b
 
 import msgspec
 
-from flicker_dagster.collect.client import VendorClient, same_origin
+from flicker_dagster.addresses import BadAddress, follow, is_absolute
+from flicker_dagster.collect.client import VendorClient
 from flicker_dagster.collect.decode import PageDecoder
 from flicker_dagster.collect.paging import Seen, next_cursor, next_state
-from flicker_dagster.collect.requests import is_url, url_of
+from flicker_dagster.collect.requests import url_of
 from flicker_dagster.config.models import SourceConfig
 from flicker_dagster.config.secrets import resolve
-from flicker_dagster.errors import BadAnswer, CursorRejected, VendorRefused
+from flicker_dagster.errors import BadAnswer, CollectError, CursorRejected, VendorRefused
 from flicker_dagster.types import DecodedPage, Page, WalkState
 
 log = logging.getLogger("flicker.collect")
@@ -44,14 +45,22 @@ def walk(source: SourceConfig, client: VendorClient, state: WalkState) -> Iterat
         except BadAnswer as error:
             raise BadAnswer(f"{source.name}: {client.masker.mask(f'GET {url}: {error}')}") from None
         seen = Seen(rows=len(decoded), links=answer.links, fields=fields, url=url)
-        cursor = _cursor(source, client, at, seen)
-        after = next_state(source, at, seen)
-        if after is not None and after.cursor is not None:
-            after = msgspec.structs.replace(after, cursor=client.masker.seal(after.cursor))
-        after = guard.judge(at, after, decoded)
+        refused: CollectError | None = None
+        try:
+            cursor = _cursor(source, at, seen)
+            after = next_state(source, at, seen)
+        except CollectError as error:  # the events of this page are good, and it is where a later walk goes on
+            log.warning("%s", error)
+            refused, cursor, after = error, None, at
+        else:
+            if after is not None and after.cursor is not None:
+                after = msgspec.structs.replace(after, cursor=client.masker.seal(after.cursor))
+            after = guard.judge(at, after, decoded)
         number += 1
         resume = cursor or (at.cursor if source.pagination.durable_cursor else None)
         yield Page(decoded, after, client.masker.seal(resume) if resume else None, answer.vendor_now_ms, number)
+        if refused is not None:
+            raise refused
         at = after
 
 
@@ -59,24 +68,18 @@ def _url(source: SourceConfig, client: VendorClient, query: dict[str, str], stat
     if state.cursor is None:
         return url_of(source, client.endpoint, query, state, now_ms=client.now_ms())
     cursor = client.masker.unseal(state.cursor)
-    if is_url(cursor) and not same_origin(cursor, client.endpoint):
-        if kept:
-            raise CursorRejected(f"{source.name}: the kept cursor belongs to another host than the endpoint")
-        raise VendorRefused(
-            f"{source.name}: the next link leads to another host ({client.masker.mask(cursor)[:120]}); refused, "
-            "credentials are sent to the endpoint's host only"
-        )
+    if is_absolute(cursor):
+        try:
+            cursor = follow(cursor, client.endpoint)
+        except BadAddress as error:
+            wrong = CursorRejected if kept else VendorRefused
+            raise wrong(f"{source.name}: the {'kept' if kept else 'next'} link {error}; it is not followed") from None
     return url_of(source, client.endpoint, query, msgspec.structs.replace(state, cursor=cursor), now_ms=client.now_ms())
 
 
-def _cursor(source: SourceConfig, client: VendorClient, state: WalkState, seen: Seen) -> str | None:
+def _cursor(source: SourceConfig, state: WalkState, seen: Seen) -> str | None:
     """A durable cursor to start the next poll from: the vendor's next one, even if this page was the last."""
-    if not source.pagination.durable_cursor:
-        return None
-    cursor = next_cursor(source, state, seen)
-    if cursor is not None and is_url(cursor) and not same_origin(cursor, client.endpoint):
-        raise VendorRefused(f"{source.name}: the next link leads to another host ({client.masker.mask(cursor)[:120]})")
-    return cursor
+    return next_cursor(source, state, seen) if source.pagination.durable_cursor else None
 
 
 class _Guard:
@@ -89,7 +92,7 @@ class _Guard:
 
     def __init__(self, source: SourceConfig) -> None:
         self._source = source
-        self._cursors: set[str] = set()
+        self._cursors: set[bytes] = set()  # digests: a vendor chooses how long its cursors are
         self._pages: set[bytes] = set()
         self._last: list[bytes] = []
         self._stale = 0
@@ -99,13 +102,13 @@ class _Guard:
         if after is None:
             return None
         if at.cursor is not None:
-            self._cursors.add(at.cursor)
+            self._cursors.add(_digest(at.cursor))
         if decoded.digests or after.cursor is None:
             self._stale = self._stale + 1 if self._is_stale(decoded.digests) else 0
         if self._stale >= STALE_PAGES:  # an API that ignores its paging parameter sends the same page for ever
             log.info("%s: %d pages in a row without a new event; the walk ends there", self._source.name, STALE_PAGES)
             return None
-        if after.cursor is not None and after.cursor in self._cursors:
+        if after.cursor is not None and _digest(after.cursor) in self._cursors:
             log.info("%s: the vendor repeats a cursor; the walk ends there", self._source.name)
             return None
         return after
@@ -117,3 +120,7 @@ class _Guard:
         self._pages.add(page)
         self._last = digests
         return stale
+
+
+def _digest(cursor: str) -> bytes:
+    return blake2b(cursor.encode("utf-8", "surrogatepass"), digest_size=16).digest()
