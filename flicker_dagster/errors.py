@@ -10,6 +10,11 @@ from __future__ import annotations
 class FlickerError(Exception):
     """Root of all errors of this package."""
 
+    def one_line(self, source: str) -> str:
+        """The message on one line, with the name of the source it is about in front, once."""
+        text = "; ".join(line.strip() for line in str(self).splitlines() if line.strip())
+        return text if text.startswith(f"{source}: ") else f"{source}: {text}"
+
 
 # -- configuration -----------------------------------------------------------------------------------------------
 

@@ -6,8 +6,9 @@ any of these has moved, `available()` says so and the launcher falls back to Dag
 
 from __future__ import annotations
 
+import functools
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import dagster as dg
@@ -17,9 +18,11 @@ def available() -> str | None:
     """None if every internal is where we expect it, else what is missing."""
     try:
         from dagster._core.definitions.reconstruct import ReconstructableJob  # noqa: F401
+        from dagster._core.errors import DagsterUserCodeProcessError  # noqa: F401
         from dagster._core.origin import JobPythonOrigin  # noqa: F401
         from dagster._grpc.impl import core_execute_run  # noqa: F401
         from dagster._serdes import deserialize_value, serialize_value  # noqa: F401
+        from dagster._utils.error import SerializableErrorInfo  # noqa: F401
         from dagster._utils.hosted_user_process import recon_job_from_origin  # noqa: F401
         from dagster._utils.interrupts import capture_interrupts  # noqa: F401
     except ImportError as error:
@@ -74,6 +77,47 @@ def capture_interrupts() -> Any:
     from dagster._utils.interrupts import capture_interrupts as capture
 
     return capture()
+
+
+def told_failure(message: str, *, kind: str, metadata: Mapping[str, Any] | None = None) -> dg.Failure:
+    """A `Failure`, never retried, that Dagster records and shows as this one line, without any stack."""
+    return _told(dg.Failure)(
+        description=message,
+        metadata=metadata,
+        allow_retries=False,
+        user_code_process_error_infos=[_one_line(message, kind)],
+    )
+
+
+def told_retry(message: str, *, kind: str, max_retries: int, seconds_to_wait: float) -> dg.RetryRequested:
+    """A `RetryRequested` whose reason is shown as this one line, without any stack."""
+    return _told(dg.RetryRequested)(
+        max_retries=max_retries,
+        seconds_to_wait=seconds_to_wait,
+        user_code_process_error_infos=[_one_line(message, kind)],
+    )
+
+
+def told_error(message: str, *, kind: str) -> Exception:
+    """For a tick: it fails, and Dagster records and shows this one line, without any stack."""
+    from dagster._core.errors import DagsterUserCodeProcessError
+
+    return DagsterUserCodeProcessError(message, user_code_process_error_infos=[_one_line(message, kind)])
+
+
+@functools.cache
+def _told(kind: type) -> Any:
+    """Dagster takes what an error has to say for itself only from an error that came from another process: that one
+    it shows as it was told, and of any other it shows the stacks of the error and of all its causes."""
+    from dagster._core.errors import DagsterUserCodeProcessError
+
+    return type(f"Told{kind.__name__}", (DagsterUserCodeProcessError, kind), {})
+
+
+def _one_line(message: str, kind: str) -> Any:
+    from dagster._utils.error import SerializableErrorInfo
+
+    return SerializableErrorInfo(message=message, stack=[], cls_name=kind)
 
 
 def keep_instance(context: dg.SensorEvaluationContext | dg.ScheduleEvaluationContext) -> None:

@@ -2,6 +2,7 @@
 
 # No `from __future__ import annotations` here: Dagster reads the annotation of `context` itself, not its text.
 
+import logging
 import shutil
 import time
 from contextlib import suppress
@@ -19,6 +20,8 @@ from flicker_dagster.orchestration.verified import due_windows
 from flicker_dagster.pipeline.plan import time_of
 from flicker_dagster.pipeline.windows import DAY_MS, SIZES_MS, shard_of
 from flicker_dagster.pipeline.work import LIVE, SourceWork
+
+log = logging.getLogger("flicker.maintenance")
 
 JOB = "flicker_maintenance"
 
@@ -91,7 +94,7 @@ def maintain(
                 shards += prune_ledger(instance, work, config.ledger_retention_ms)
                 units += remove_finished_units(work, before_s=now_s - ABANDONED_S)
         except FlickerError as error:  # a broken source keeps no other from being maintained
-            troubles.append(f"{work.source.name}: {error}")
+            troubles.append(error.one_line(work.source.name))
     folders = {work.layout.work_dir for work in works}
     freed = sum(remove_untracked(folder, before_s=now_s - ABANDONED_S) for folder in folders)
     freed += sum(
@@ -106,7 +109,9 @@ def maintain(
         "spool units": units,
     }
     if troubles:
-        raise dg.Failure(description="; ".join(troubles), metadata=found, allow_retries=False)
+        for trouble in troubles:
+            log.error("maintenance: %s", trouble)
+        raise internals.told_failure("; ".join(troubles), kind="StateError", metadata=found)
     return found
 
 

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import logging
+import time
+import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from random import random
 
 import dagster as dg
@@ -17,7 +21,11 @@ from flicker_dagster.errors import (
     SecretUnset,
     StateError,
 )
-from flicker_dagster.orchestration import names
+from flicker_dagster.orchestration import internals, names
+
+log = logging.getLogger("flicker.run")
+
+PACKAGE = "flicker_dagster"
 
 #: Share of a delay that is drawn at random, so that sources that failed together do not come back together.
 JITTER = 0.1
@@ -41,32 +49,69 @@ def delay_s(retry: RetryConfig, retry_number: int) -> float:
 
 @contextmanager
 def as_dagster(context: dg.OpExecutionContext, source: SourceConfig) -> Iterator[None]:
-    """Turn an error of the pipeline into `RetryRequested` or `Failure`.
+    """Turn an error of the pipeline into `RetryRequested` or `Failure`, and tell it in one line in log, run and tag.
 
     What the vendor or SIEM asked us to wait is kept to: in the run where that is short, else the run ends and the sensor
     resumes then. What nobody can mend by waiting fails at once. The message is left on the run as a tag, where the sensor
-    finds it for its skip reason.
+    finds it for its skip reason. An error that is none of ours to expect is a defect: it keeps its stack.
     """
     try:
         yield
-    except (dg.DagsterExecutionInterruptedError, KeyboardInterrupt) as interrupt:
+    except (dg.DagsterExecutionInterruptedError, KeyboardInterrupt):
         # Dagster's retry policy would begin the op anew, and a run terminated in the UI would go on.
         message = f"{source.name}: terminated; what was fetched waits in the spool and the next run goes on from there"
-        raise dg.Failure(description=message, allow_retries=False) from interrupt
+        log.warning("%s", message)
+        raise internals.told_failure(message, kind="Terminated") from None
     except FlickerError as error:
-        message = str(error)
+        message, kind = error.one_line(source.name), type(error).__name__
         asked_s = getattr(error, "retry_after_s", None)
         too_long = asked_s is not None and asked_s * 1000 > source.limits.max_wait_ms
         if _retryable(error) and not too_long and context.retry_number < source.retry.max_retries:
             wait_s = delay_s(source.retry, context.retry_number) * (1 + JITTER * random())
             wait_s = max(wait_s, asked_s or 0.0)
-            context.log.warning(f"{message} — retry {context.retry_number + 1} in {wait_s:.1f} s")
-            raise dg.RetryRequested(max_retries=source.retry.max_retries, seconds_to_wait=wait_s) from error
-        tags = {names.ERROR_TAG: message[:MAX_ERROR_TAG]}
-        if asked_s:
-            tags[names.RESUME_TAG] = f"{_now_s() + asked_s:.3f}"
-        context.instance.add_run_tags(context.run_id, tags)
-        raise dg.Failure(description=message, allow_retries=False) from error
+            log.warning("%s — retry %d in %.1f s", message, context.retry_number + 1, wait_s)
+            raise internals.told_retry(
+                message, kind=kind, max_retries=source.retry.max_retries, seconds_to_wait=wait_s
+            ) from None
+        log.error("%s", message)
+        _leave_on_run(context, message, asked_s)
+        raise internals.told_failure(message, kind=kind) from None
+    except (dg.DagsterError, dg.RetryRequested, dg.Failure):
+        raise
+    except Exception as defect:
+        message = (
+            f"{source.name}: a defect in Flicker: {_where(defect)}; the run's page shows its stack, please report it"
+        )
+        log.error("%s", message)
+        _leave_on_run(context, message, None)
+        raise
+
+
+@contextmanager
+def as_tick(name: str) -> Iterator[None]:
+    """A tick that cannot be evaluated fails with one line, in Dagster's history of ticks and in the log."""
+    try:
+        yield
+    except FlickerError as error:
+        message = error.one_line(name)
+        log.error("%s", message)
+        raise internals.told_error(message, kind=type(error).__name__) from None
+
+
+def _leave_on_run(context: dg.OpExecutionContext, message: str, asked_s: float | None) -> None:
+    tags = {names.ERROR_TAG: message[:MAX_ERROR_TAG]}
+    if asked_s:
+        tags[names.RESUME_TAG] = f"{time.time() + asked_s:.3f}"
+    context.instance.add_run_tags(context.run_id, tags)
+
+
+def _where(defect: Exception) -> str:
+    """An unexpected error in one line: what, and the innermost place in this package where it went through."""
+    frames = traceback.extract_tb(defect.__traceback__)
+    ours = [frame for frame in frames if PACKAGE in Path(frame.filename).parts] or frames
+    at = f" at {Path(ours[-1].filename).name}:{ours[-1].lineno}" if ours else ""
+    said = " ".join(str(defect).split())[:MAX_ERROR_TAG]
+    return f"{type(defect).__name__}{f': {said}' if said else ''}{at}"
 
 
 def _retryable(error: FlickerError) -> bool:
@@ -75,9 +120,3 @@ def _retryable(error: FlickerError) -> bool:
     if isinstance(error, RegistryUnreadable | SecretUnset):
         return False
     return isinstance(error, StateError)
-
-
-def _now_s() -> float:
-    import time
-
-    return time.time()

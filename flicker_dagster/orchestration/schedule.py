@@ -9,6 +9,7 @@ import dagster as dg
 from flicker_dagster.config.models import SourceConfig
 from flicker_dagster.orchestration import internals, names
 from flicker_dagster.orchestration.history import failures_in_a_row, recent_runs
+from flicker_dagster.orchestration.retries import as_tick
 from flicker_dagster.orchestration.sensor import FAILURE_CAP_S
 from flicker_dagster.orchestration.settings import Settings
 from flicker_dagster.orchestration.verified import due_windows, gaps
@@ -35,7 +36,8 @@ def build_sweep_schedule(
     )
     def sweep(context: dg.ScheduleEvaluationContext) -> dg.SkipReason | list[dg.RunRequest]:
         internals.keep_instance(context)
-        return tick(context.instance, source, settings.work(source))
+        with as_tick(source.name):
+            return tick(context.instance, source, settings.work(source))
 
     return sweep
 

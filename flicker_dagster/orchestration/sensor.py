@@ -26,6 +26,7 @@ from flicker_dagster.orchestration.history import (
     live_outcome,
     recent_runs,
 )
+from flicker_dagster.orchestration.retries import as_tick
 from flicker_dagster.orchestration.rewinding import heed_rewind
 from flicker_dagster.orchestration.settings import Settings
 from flicker_dagster.pipeline.begin import starting_position
@@ -62,7 +63,8 @@ def build_live_sensor(
     )
     def live(context: dg.SensorEvaluationContext) -> dg.SensorResult:
         internals.keep_instance(context)
-        return unless_edited(context, tick(context, source, open_work()))
+        with as_tick(source.name):
+            return unless_edited(context, tick(context, source, open_work()))
 
     return live
 

@@ -72,6 +72,7 @@ class Reading:
         self.pages_before, self.new_before = intake.tally.pages, intake.tally.new
         self.first_new_s: float | None = None
         self.pages_since_resume_point = 0
+        self.ended = False
         self.ahead = state  # the state once no event waits in memory
 
     def run(self, plan: Callable[[UnitState, int], Slice]) -> FetchReport:
@@ -106,7 +107,8 @@ class Reading:
             )
         finally:
             self.unit.sync()
-            log.info("Fetched %d new events from %s", self.intake.tally.new, source.name)
+            if self.ended or self.intake.tally.new:  # a failure is told by itself, and is no "0 new events"
+                log.info("Fetched %d new events from %s", self.intake.tally.new, source.name)
 
     def _walk(self, piece: Slice) -> str | None:
         """Read one slice to its end. Answers why it stopped early, or None."""
@@ -216,6 +218,7 @@ class Reading:
         return None
 
     def _report(self, *, complete: bool, stopped: str | None = None, resume_at_ms: int | None = None) -> FetchReport:
+        self.ended = True
         if stopped:
             log.info("%s: %s", self.work.source.name, stopped)
         return FetchReport(self.unit.name, self.intake.tally, complete, stopped, resume_at_ms)
