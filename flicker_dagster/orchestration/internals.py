@@ -22,9 +22,9 @@ def available() -> str | None:
         from dagster._core.origin import JobPythonOrigin  # noqa: F401
         from dagster._grpc.impl import core_execute_run  # noqa: F401
         from dagster._serdes import deserialize_value, serialize_value  # noqa: F401
-        from dagster._utils.error import SerializableErrorInfo  # noqa: F401
         from dagster._utils.hosted_user_process import recon_job_from_origin  # noqa: F401
         from dagster._utils.interrupts import capture_interrupts  # noqa: F401
+        from dagster_shared.error import SerializableErrorInfo  # noqa: F401
     except ImportError as error:
         return str(error)
     return None
@@ -115,7 +115,7 @@ def _told(kind: type) -> Any:
 
 
 def _one_line(message: str, kind: str) -> Any:
-    from dagster._utils.error import SerializableErrorInfo
+    from dagster_shared.error import SerializableErrorInfo
 
     return SerializableErrorInfo(message=message, stack=[], cls_name=kind)
 

@@ -26,6 +26,10 @@ from flicker_dagster.orchestration import internals, names
 log = logging.getLogger("flicker.run")
 
 PACKAGE = "flicker_dagster"
+REMIND_S = 60.0
+
+#: What ticks said in the last minute, and when (monotonic).
+_told_s: dict[str, float] = {}
 
 #: Share of a delay that is drawn at random, so that sources that failed together do not come back together.
 JITTER = 0.1
@@ -89,12 +93,19 @@ def as_dagster(context: dg.OpExecutionContext, source: SourceConfig) -> Iterator
 
 @contextmanager
 def as_tick(name: str) -> Iterator[None]:
-    """A tick that cannot be evaluated fails with one line, in Dagster's history of ticks and in the log."""
+    """A tick that cannot be evaluated fails with one line, in Dagster's history of ticks and in the log.
+
+    The log has it once a minute: a tick comes every few seconds.
+    """
     try:
         yield
     except FlickerError as error:
-        message = error.one_line(name)
-        log.error("%s", message)
+        message, now_s = error.one_line(name), time.monotonic()
+        if now_s - _told_s.get(message, -REMIND_S) >= REMIND_S:
+            for old in [old for old, at_s in _told_s.items() if now_s - at_s >= REMIND_S]:
+                del _told_s[old]
+            _told_s[message] = now_s
+            log.error("%s", message)
         raise internals.told_error(message, kind=type(error).__name__) from None
 
 

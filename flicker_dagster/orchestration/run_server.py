@@ -191,11 +191,15 @@ def run_worker(run_id: str, packed_instance: str) -> None:
 
 
 def report_lost(run_id: str, packed_instance: str, how: str) -> None:
-    from flicker_dagster.orchestration import internals
+    from flicker_dagster.orchestration import internals, names
 
     with internals.instance_from(packed_instance) as instance:
         run = instance.get_run_by_id(run_id)
         if run is not None and not run.is_finished:
+            source = run.tags.get(names.SOURCE_TAG, run.job_name)
+            log.error(
+                "%s: the process of run %s ended with %s; the next run goes on from there", source, run_id[:8], how
+            )
             internals.report_lost_worker(run, instance, how)
 
 

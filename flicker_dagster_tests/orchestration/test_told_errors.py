@@ -10,11 +10,11 @@ from pathlib import Path
 import dagster as dg
 import pytest
 from dagster._core.errors import SensorExecutionError, user_code_error_boundary
-from dagster._utils.error import SerializableErrorInfo, serializable_error_info_from_exc_info
+from dagster_shared.error import SerializableErrorInfo, serializable_error_info_from_exc_info
 
 from flicker_dagster.config.models import RetryConfig
 from flicker_dagster.errors import ConfigError, FlickerError, SpoolFull
-from flicker_dagster.orchestration import names, ops
+from flicker_dagster.orchestration import names, ops, retries
 from flicker_dagster.orchestration.retries import as_tick
 from flicker_dagster.orchestration.settings import Settings
 from flicker_dagster_tests.conformance.harness import Scene, plain_scene
@@ -116,8 +116,9 @@ def test_a_defect_keeps_its_stack_and_is_told_in_one_line_beside(
     ],
 )
 def test_a_tick_that_cannot_be_evaluated_fails_with_one_line(
-    error: FlickerError, message: str, caplog: pytest.LogCaptureFixture
+    error: FlickerError, message: str, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(retries, "_told_s", {})
     recorded = None
     try:  # as Dagster's code server evaluates a tick
         with user_code_error_boundary(SensorExecutionError, lambda: "an error during the tick"), as_tick("plain"):
@@ -126,3 +127,20 @@ def test_a_tick_that_cannot_be_evaluated_fails_with_one_line(
         recorded = serializable_error_info_from_exc_info(sys.exc_info())
     assert assert_one_line(recorded) == message
     assert lines_of(caplog, logging.ERROR) == [message]
+
+
+def test_the_log_is_told_of_a_failing_tick_once_a_minute(
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(retries, "_told_s", {})
+
+    def fail(words: str) -> None:
+        with pytest.raises(dg.DagsterError, match=words), as_tick("plain"):
+            raise SpoolFull(words)
+
+    for words in ("full", "full", "damaged", "full"):
+        fail(words)
+    assert lines_of(caplog, logging.ERROR) == ["plain: full", "plain: damaged"]
+    monkeypatch.setattr(retries, "REMIND_S", 0.0)
+    fail("full")
+    assert lines_of(caplog, logging.ERROR) == ["plain: full", "plain: damaged", "plain: full"]
