@@ -67,7 +67,7 @@ def _relay(name: str, process: subprocess.Popen[bytes]) -> None:
     reminders = Reminders()
     for block in blocks(process.stdout.fileno()):
         told = Told(block) if everything else worth_telling(block)
-        if told.outage is None or reminders.due(told.outage):
+        if told.outage is None or reminders.due(told.outage.split(":")[0]):  # it names each tick in its words
             for line in told.lines:
                 print(line if OWN_LINE.match(line) else f"{name}: {line}", file=sys.stderr, flush=True)
 
@@ -131,7 +131,7 @@ def _outage(text: str) -> str | None:
 
 
 class Reminders:
-    """Each outage once a minute, whatever source's tick it is told for."""
+    """Each kind of outage once a minute, whatever source's tick it is told for."""
 
     def __init__(self) -> None:
         self._told_s: dict[str, float] = {}
