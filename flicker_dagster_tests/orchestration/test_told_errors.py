@@ -10,7 +10,8 @@ from pathlib import Path
 import dagster as dg
 import pytest
 from dagster._core.errors import SensorExecutionError, user_code_error_boundary
-from dagster_shared.error import SerializableErrorInfo, serializable_error_info_from_exc_info
+from dagster._utils.error import serializable_error_info_from_exc_info
+from dagster_shared.error import SerializableErrorInfo
 
 from flicker_dagster.config.models import RetryConfig
 from flicker_dagster.errors import ConfigError, FlickerError, SpoolFull
