@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import json
 import shutil
+import threading
 from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import datetime, timedelta, timezone
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 from playwright.sync_api import Page, sync_playwright
@@ -23,6 +26,7 @@ BROWSER_FLAGS = [
     "--disable-background-networking",
     "--disable-component-update",
     "--disable-sync",
+    "--host-resolver-rules=MAP evil.example 127.0.0.1",  # a name that somebody else has made lead here
 ]
 PATIENCE_MS = 30_000
 HISTORY_HOURS = 9
@@ -109,6 +113,84 @@ def test_a_cursor_rewound_by_hand_collects_again_from_there(stack: Stack, page: 
             break
     assert missing <= set(stack.world.siem.ids("/okta"))
     assert stack.world.siem.inbox("/okta").twice == 0
+
+
+#: What a foreign page can try without asking, each aimed at the sensor's cursor; answers what came of it.
+ATTACK = """async ({ui, query}) => {
+  const outcome = (promise) => promise.then(() => "answered", () => "refused");
+  const loaded = (make) => new Promise((yes, no) => { const it = make(); it.onload = yes; it.onerror = no; });
+  const url = ui + "/graphql", body = JSON.stringify({query});
+  const found = {
+    image: await outcome(loaded(() => Object.assign(new Image(), {src: url + "?query=" + encodeURIComponent(query)}))),
+    fetch: await outcome(fetch(url, {method: "POST", headers: {"Content-Type": "application/json"}, body})),
+    socket: await outcome(new Promise((yes, no) => {
+      const it = new WebSocket(url.replace("http", "ws"), "graphql-ws"); it.onopen = yes; it.onerror = no; })),
+  };
+  await fetch(url, {method: "POST", mode: "no-cors", headers: {"Content-Type": "text/plain"}, body}).catch(() => {});
+  await fetch(url + "?query=" + encodeURIComponent(query), {method: "POST", mode: "no-cors"}).catch(() => {});
+  navigator.sendBeacon(url, new Blob([body], {type: "text/plain"}));
+  const frame = Object.assign(document.createElement("iframe"), {name: "hidden"});
+  const form = Object.assign(document.createElement("form"), {action: url, method: "POST", target: "hidden"});
+  form.enctype = "text/plain";
+  form.append(Object.assign(document.createElement("input"), {name: body.slice(0, -1) + ', "x": "', value: '"}'}));
+  document.body.append(frame, form);
+  const answered = new Promise((yes) => { frame.onload = yes; });
+  form.submit();
+  await answered;
+  return found;
+}"""
+
+
+@pytest.mark.parametrize("page_host", ["evil.example", "localhost"])
+@pytest.mark.parametrize("ui_host", ["127.0.0.1", "localhost"])
+def test_a_foreign_page_cannot_command_it(stack: Stack, page: Page, page_host: str, ui_host: str) -> None:
+    selector = (
+        '{repositoryName: "__repository__", repositoryLocationName: "flicker", sensorName: "okta_audit_logs_live"}'
+    )
+    query = 'mutation {setSensorCursor(sensorSelector: %s, cursor: "stolen") {__typename}}' % selector
+    with _foreign_site() as port:
+        page.goto(f"http://{page_host}:{port}/")
+        found = page.evaluate(ATTACK, {"ui": f"http://{ui_host}:{stack.port}", "query": query})
+    assert found == {"image": "refused", "fetch": "refused", "socket": "refused"}
+    assert "stolen" not in json.dumps(_sensor_state(stack, "okta_audit_logs_live"))
+
+
+def test_a_name_that_leads_here_is_refused_and_a_link_to_the_ui_opens_it(stack: Stack, page: Page) -> None:
+    refused = page.goto(f"http://evil.example:{stack.port}/")
+    assert refused is not None
+    assert refused.status == 403
+    assert "--allow-host evil.example" in page.content()
+    with _foreign_site() as port:
+        page.goto(f"http://evil.example:{port}/")
+        page.evaluate("url => { location.href = url; }", f"{stack.url}/assets/okta_audit_logs?view=overview")
+        page.get_by_text("okta_audit_logs").first.wait_for()
+
+
+@contextmanager
+def _foreign_site() -> Iterator[int]:
+    """A web site on another port, with an empty page."""
+
+    class Empty(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(200)
+            self.send_header("Content-Type", "text/html")
+            self.end_headers()
+            self.wfile.write(b"<!doctype html><title>foreign</title><body></body>")
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Empty) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield server.server_address[1]
+        server.shutdown()
+
+
+def _sensor_state(stack: Stack, sensor: str) -> object:
+    query = """query($sensor: SensorSelector!) { sensorOrError(sensorSelector: $sensor) { ... on Sensor {
+        sensorState { typeSpecificData { ... on SensorData { lastCursor } } } } } }"""
+    selector = {"repositoryName": "__repository__", "repositoryLocationName": "flicker", "sensorName": sensor}
+    return stack.graphql(query, sensor=selector)
 
 
 def _now_hour() -> datetime:
