@@ -115,19 +115,20 @@ def test_a_cursor_rewound_by_hand_collects_again_from_there(stack: Stack, page: 
     assert stack.world.siem.inbox("/okta").twice == 0
 
 
-#: What a foreign page can try without asking, each aimed at the sensor's cursor; answers what came of it.
+#: What a foreign page can try without asking; answers what came of that which it may know about.
 ATTACK = """async ({ui, query}) => {
   const outcome = (promise) => promise.then(() => "answered", () => "refused");
-  const loaded = (make) => new Promise((yes, no) => { const it = make(); it.onload = yes; it.onerror = no; });
   const url = ui + "/graphql", body = JSON.stringify({query});
   const found = {
-    image: await outcome(loaded(() => Object.assign(new Image(), {src: url + "?query=" + encodeURIComponent(query)}))),
     fetch: await outcome(fetch(url, {method: "POST", headers: {"Content-Type": "application/json"}, body})),
     socket: await outcome(new Promise((yes, no) => {
       const it = new WebSocket(url.replace("http", "ws"), "graphql-ws"); it.onopen = yes; it.onerror = no; })),
   };
+  const byGet = url + "?query=" + encodeURIComponent(query);
+  await new Promise((over) => { Object.assign(new Image(), {src: byGet}).onerror = over; });
+  await fetch(byGet, {mode: "no-cors"}).catch(() => {});
   await fetch(url, {method: "POST", mode: "no-cors", headers: {"Content-Type": "text/plain"}, body}).catch(() => {});
-  await fetch(url + "?query=" + encodeURIComponent(query), {method: "POST", mode: "no-cors"}).catch(() => {});
+  await fetch(byGet, {method: "POST", mode: "no-cors"}).catch(() => {});
   navigator.sendBeacon(url, new Blob([body], {type: "text/plain"}));
   const frame = Object.assign(document.createElement("iframe"), {name: "hidden"});
   const form = Object.assign(document.createElement("form"), {action: url, method: "POST", target: "hidden"});
@@ -144,15 +145,13 @@ ATTACK = """async ({ui, query}) => {
 @pytest.mark.parametrize("page_host", ["evil.example", "localhost"])
 @pytest.mark.parametrize("ui_host", ["127.0.0.1", "localhost"])
 def test_a_foreign_page_cannot_command_it(stack: Stack, page: Page, page_host: str, ui_host: str) -> None:
-    selector = (
-        '{repositoryName: "__repository__", repositoryLocationName: "flicker", sensorName: "okta_audit_logs_live"}'
-    )
-    query = 'mutation {setSensorCursor(sensorSelector: %s, cursor: "stolen") {__typename}}' % selector
+    query = 'mutation {setConcurrencyLimit(concurrencyKey: "stolen", limit: 1)}'
     with _foreign_site() as port:
         page.goto(f"http://{page_host}:{port}/")
         found = page.evaluate(ATTACK, {"ui": f"http://{ui_host}:{stack.port}", "query": query})
-    assert found == {"image": "refused", "fetch": "refused", "socket": "refused"}
-    assert "stolen" not in json.dumps(_sensor_state(stack, "okta_audit_logs_live"))
+    assert found == {"fetch": "refused", "socket": "refused"}
+    limits = stack.graphql("{ instance { concurrencyLimits { concurrencyKey } } }")
+    assert "stolen" not in json.dumps(limits)
 
 
 def test_a_name_that_leads_here_is_refused_and_a_link_to_the_ui_opens_it(stack: Stack, page: Page) -> None:
@@ -184,13 +183,6 @@ def _foreign_site() -> Iterator[int]:
         threading.Thread(target=server.serve_forever, daemon=True).start()
         yield server.server_address[1]
         server.shutdown()
-
-
-def _sensor_state(stack: Stack, sensor: str) -> object:
-    query = """query($sensor: SensorSelector!) { sensorOrError(sensorSelector: $sensor) { ... on Sensor {
-        sensorState { typeSpecificData { ... on SensorData { lastCursor } } } } } }"""
-    selector = {"repositoryName": "__repository__", "repositoryLocationName": "flicker", "sensorName": sensor}
-    return stack.graphql(query, sensor=selector)
 
 
 def _now_hour() -> datetime:
