@@ -16,6 +16,7 @@ from pathlib import Path
 
 from flicker_dagster.cli.relay import relay_output
 from flicker_dagster.orchestration.parent import end_with
+from flicker_dagster.state.private import UMASK
 
 log = logging.getLogger("flicker.supervise")
 
@@ -52,6 +53,7 @@ class Child:
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             start_new_session=True,
+            umask=UMASK,
             preexec_fn=(lambda: end_with(ours)) if sys.platform == "linux" else None,
         )
         self.started_s = time.monotonic()

@@ -13,6 +13,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from flicker_dagster.cli.children import Child
+from flicker_dagster.state.files import replace_file
 
 SOCKET_NAME = "code.sock"
 MODULE = "flicker_dagster.definitions"
@@ -43,7 +44,7 @@ class CodeServer(Child):
 def write_workspace(path: Path, sockets: str, *, location: str) -> None:
     """The workspace of daemon and web UI. JSON is YAML, whatever stands in the path."""
     server = {"socket": os.path.join(sockets, SOCKET_NAME), "location_name": location}
-    path.write_text(json.dumps({"load_from": [{"grpc_server": server}]}, indent=1) + "\n")
+    replace_file(path, json.dumps({"load_from": [{"grpc_server": server}]}, indent=1).encode() + b"\n", durable=False)
 
 
 def _connects(path: str) -> bool:

@@ -15,6 +15,7 @@ from flicker_dagster.errors import ConfigError, FlickerError
 from flicker_dagster.orchestration import names
 from flicker_dagster.orchestration.logs import log_to_console
 from flicker_dagster.orchestration.settings import DEFAULT_CONFIG, DEFAULT_DIR, Settings
+from flicker_dagster.state.private import UMASK
 from flicker_dagster.web.hosts import Authority
 from flicker_dagster.web.options import WebOptions, web_options
 
@@ -200,6 +201,7 @@ _add_groups()
 
 def main() -> None:
     """Entry point: every expected error is one clear message, never a traceback."""
+    os.umask(UMASK)
     try:
         cli(standalone_mode=True)
     except ConfigError as error:

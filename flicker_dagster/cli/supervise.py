@@ -10,7 +10,6 @@ from __future__ import annotations
 import logging
 import os
 import secrets
-import shutil
 import signal
 import socket
 import sys
@@ -31,6 +30,8 @@ from flicker_dagster.orchestration.names import LOCATION
 from flicker_dagster.orchestration.run_socket import START_VAR, is_idle, lock_path
 from flicker_dagster.orchestration.settings import Settings
 from flicker_dagster.orchestration.socket_dir import forget_socket_dir, socket_dir
+from flicker_dagster.state.files import make_directory, replace_file
+from flicker_dagster.state.private import tighten
 
 log = logging.getLogger("flicker.supervise")
 
@@ -69,10 +70,12 @@ class Supervisor:
         Raises StartRefused where another Flicker or a port is in the way, before anything is started; SystemExit if
         the code server does not start.
         """
-        self.home.mkdir(parents=True, exist_ok=True)
+        make_directory(self.home)
         self._lock = WorkDirLock(self.settings.work_dir)
         if self.ui_port is not None:
             refuse_taken_port(self.host, self.ui_port)
+        for folder in own_folders(self.settings):
+            tighten(folder)
         prepare_home(self.home)
         self._sockets = socket_dir(str(self.home))
         self._runs_lock = lock_path(str(self.home), self._start)
@@ -220,7 +223,7 @@ def become_supervisor(settings: Settings, *, host: str, port: int | None) -> NoR
     """
     env = os.environ | settings.to_env()  # absolute paths
     home = dagster_home(settings)
-    home.mkdir(parents=True, exist_ok=True)
+    make_directory(home)
     os.chdir(home)
     command = [sys.executable, "-m", "flicker_dagster.cli.supervise", host, *([] if port is None else [str(port)])]
     sys.stdout.flush()
@@ -256,12 +259,20 @@ def dagster_home(settings: Settings) -> Path:
     return Path(settings.work_dir, "dagster").absolute()
 
 
+def own_folders(settings: Settings) -> list[str]:
+    """What we and Dagster make below the work directory, and below a local state directory."""
+    below = [(settings.work_dir, name) for name in ("dagster", "spool", "cache")]
+    if not settings.state_dir.startswith("s3://"):
+        below += [(settings.state_dir, name) for name in ("ledger", "dead-letters", "positions", "rewinds")]
+    return [os.path.join(parent, name) for parent, name in below]
+
+
 def prepare_home(home: Path) -> None:
     """Put the packaged `dagster.yaml` into DAGSTER_HOME unless the operator has put one there."""
     target = home / "dagster.yaml"
     if not target.exists():
-        with resources.as_file(resources.files("flicker_dagster.orchestration") / "dagster.yaml") as packaged:
-            shutil.copyfile(packaged, target)
+        packaged = resources.files("flicker_dagster.orchestration") / "dagster.yaml"
+        replace_file(target, packaged.read_bytes(), durable=False)
 
 
 def free_port() -> int:

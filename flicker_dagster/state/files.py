@@ -60,10 +60,11 @@ def sync_directory(directory: Path) -> None:
 
 
 def make_directory(directory: Path) -> None:
-    """Create a directory and those above it, so that they survive the loss of power; harmless if they exist."""
+    """Create a directory and those above it, for this user only, so that they survive the loss of power; harmless if
+    they exist."""
     if not directory.is_dir():
         make_directory(directory.parent)
-        directory.mkdir(exist_ok=True)
+        directory.mkdir(mode=0o700, exist_ok=True)
         sync_directory(directory.parent)
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from flicker_dagster.errors import StateError
 from flicker_dagster.state.digests import SIZE
-from flicker_dagster.state.files import replace_file
+from flicker_dagster.state.files import make_directory, replace_file
 from flicker_dagster.state.stores import Stored
 
 #: magic and version, count of digests, CRC-32 of them: as long as one digest.
@@ -68,7 +68,7 @@ class ShardCache:
         version = stored.version.encode()
         head = f"{zlib.crc32(version + stored.data):08x} ".encode() + version + b"\n"
         try:
-            self._directory.mkdir(parents=True, exist_ok=True)
+            make_directory(self._directory)
             replace_file(self._path(key), head + stored.data, durable=False)
         except OSError:
             self.drop(key)  # no room for a copy: the shard is downloaded each time

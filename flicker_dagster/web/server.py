@@ -61,7 +61,11 @@ class BoundedProtocol(H11Protocol):
 
 def serve(app: Any, *, host: str, port: int) -> None:
     """Serve until SIGTERM or SIGINT."""
-    uvicorn.run(
+    uvicorn.Server(config(app, host=host, port=port)).run()
+
+
+def config(app: Any, *, host: str, port: int) -> uvicorn.Config:
+    return uvicorn.Config(
         app,
         host=host,
         port=port,

@@ -10,6 +10,7 @@ import pytest
 
 from flicker_dagster.simulator.world import World
 from flicker_dagster_tests.cli.scene import Scene
+from flicker_dagster_tests.modes import open_to_others
 
 #: The log lines of the original command's documentation.
 DOCUMENTED = (
@@ -38,6 +39,7 @@ def test_everything_arrives_once_and_standard_error_says_so_in_the_documented_wo
             assert re.search(line, done.stderr, re.MULTILINE), line
         assert re.search(rf"{name} .* ok ", done.stdout)
     assert f"Registry saved to {scene.home / 'work' / 'registry.json'}" in done.stderr
+    assert open_to_others(scene.home / "work") == []
 
 
 def test_a_second_run_delivers_only_what_is_new(scene: Scene) -> None:

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+import requests
 
 from flicker_dagster.simulator.world import World
 from flicker_dagster_tests.e2e.stack import Stack, a_stack
+from flicker_dagster_tests.modes import open_to_others
 
 pytestmark = pytest.mark.timeout(600)
 
@@ -28,6 +31,25 @@ def test_every_source_is_complete_through_daemon_runs(stack: Stack) -> None:
     assert stack.twice() == [0, 0, 0]
     for source in ("okta-audit-logs", "github-audit-log", "salesforce-audit"):
         stack.wait(lambda source=source: _finished(stack, source), f"a live run of {source} has finished")
+
+
+def test_nothing_that_it_and_dagster_write_is_open_to_others(stack: Stack) -> None:
+    stack.wait(lambda: _finished(stack, "okta-audit-logs"), "a live run has finished")
+    for folder in (stack.home / "work", stack.home / "ledger"):
+        assert open_to_others(folder) == []
+
+
+def test_it_is_ready_when_code_server_and_daemons_answer(stack: Stack) -> None:
+    stack.wait(lambda: _probe(stack) == (200, "ready\n"), "it is ready")
+    child = stack.supervisor.child("code server")
+    assert child.process is not None
+    child.process.send_signal(signal.SIGSTOP)
+    try:
+        stack.wait(lambda: _probe(stack) == (503, "not ready\n"), "a code server that does not answer is seen")
+        assert requests.get(f"{stack.url}/healthz", timeout=10).text == "ok\n"
+    finally:
+        child.process.send_signal(signal.SIGCONT)
+    stack.wait(lambda: _probe(stack) == (200, "ready\n"), "it is ready again")
 
 
 def test_runs_are_forked_by_the_warm_launcher(stack: Stack) -> None:
@@ -81,6 +103,11 @@ def test_sigterm_drains_and_nothing_is_lost_over_a_restart(stack: Stack, tmp_pat
     stack.start()
     stack.wait_delivered("what was emitted meanwhile is delivered")
     assert stack.twice() == [0, 0, 0]
+
+
+def _probe(stack: Stack) -> tuple[int, str]:
+    answer = requests.get(f"{stack.url}/readyz", headers={"Host": "10.0.0.7:3000"}, timeout=20)
+    return answer.status_code, answer.text
 
 
 def _finished(stack: Stack, source: str) -> list[dict[str, Any]]:
