@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import math
 import signal
 import threading
 from pathlib import Path
@@ -16,11 +18,13 @@ from flicker_dagster.simulator.receiver import Receiver
 from flicker_dagster.simulator.vendor import Vendor
 from flicker_dagster.simulator.world import DIALECTS, World
 
+#: What a source of a vendor says: path, Authorization header, key of the event's time.
 SNIPPETS = {
-    "okta": ("/api/v1/logs", 'Authorization: "SSWS {token}"', "published"),
-    "github": ("/orgs/company/audit-log", 'Authorization: "Bearer {token}"', '"@timestamp"'),
-    "salesforce": ("/services/data/v58.0/query", 'Authorization: "Bearer {token}"', "CreatedDate"),
+    "okta": ("/api/v1/logs", "SSWS", "published"),
+    "github": ("/orgs/company/audit-log", "Bearer", "@timestamp"),
+    "salesforce": ("/services/data/v58.0/query", "Bearer", "CreatedDate"),
 }
+SAVED_AS = "simulated.yaml"
 
 
 class FaultType(click.ParamType):
@@ -38,19 +42,21 @@ class FaultType(click.ParamType):
 
 @click.command()
 @click.argument("what", type=click.Choice([*DIALECTS, "siem", "all"]), default="all")
-@click.option("--port", default=0, help="Port of the one server named; a free one by default.")
-@click.option("--page-port", default=0, help="Port of the live page (with `all`).")
+@click.option("--port", default=0, help="Port of the vendor (or SIEM) named; a free one by default.")
+@click.option("--siem-port", default=0, help="Port of the SIEM beside it; a free one by default.")
+@click.option("--page-port", default=0, help="Port of the live page; a free one by default.")
 @click.option("--rate", default=1.0, show_default=True, help="Events per second.")
-@click.option("--history", default=0.0, help="Hours of past events.")
+@click.option("--history", default=1.0, show_default=True, help="Hours of past events.")
 @click.option("--late", default=0.0, help="Share of events that become visible a minute late.")
 @click.option("--duplicate", default=0.0, help="Share of events that a listing shows twice.")
 @click.option("--seed", default=0)
-@click.option("--token", default="test-token", show_default=True)
+@click.option("--token", default="test-token", show_default=True, help="What vendors and SIEM ask for.")
 @click.option("--fault", multiple=True, type=FaultType(), help="A fault for the next COUNT requests; repeatable.")
 @click.option("--journal", type=click.Path(path_type=Path), help="Where the SIEM remembers what it accepted.")
 def simulate(
     what: str,
     port: int,
+    siem_port: int,
     page_port: int,
     rate: float,
     history: float,
@@ -61,48 +67,84 @@ def simulate(
     fault: tuple[Fault, ...],
     journal: Path | None,
 ) -> None:
-    """Serve simulated vendors and a SIEM until Ctrl-C, and print the configuration to paste."""
-    habits = Habits(late_share=late, duplicate_share=duplicate)
-    siem = Receiver(journal=journal, port=port if what == "siem" else 0) if what in ("siem", "all") else None
-    servers: list[Vendor | Receiver] = [siem] if siem else []
-    world = None
-    if what == "all":
-        tokens = dict.fromkeys(DIALECTS, token)
-        world = World(
-            rate=rate, history_s=history * 3600, habits=habits, seed=seed, tokens=tokens, siem=siem, page_port=page_port
-        )
-        servers += world.vendors.values()
-    elif what != "siem":
-        servers.append(
-            DIALECTS[what](token=token, rate=rate, history_s=history * 3600, habits=habits, seed=seed, port=port)
-        )
-    for server in servers:
-        for planned in fault:
-            server.faults.plan(planned.kind, count=planned.count)
-    for server in servers:
-        click.echo(_describe(server, token, siem.url if siem else "http://127.0.0.1:8080"))
-    if world is not None:
-        click.echo(f"# live page: {world.page.url}")
-    _until_asked_to_stop()
-    for server in [world] if world else servers:
-        server.close()
-
-
-def _describe(server: Vendor | Receiver, token: str, siem_url: str) -> str:
-    if isinstance(server, Receiver):
-        return f"# SIEM: {server.url}   what it accepted: {server.url}/_siem/stats"
-    path, header, time_field = SNIPPETS[server.name]
-    return (
-        f"# {server.name}: {server.url}   what it emitted: {server.url}/_sim/emitted\n"
-        f"  - name: {server.name}-simulated\n    vendor: {server.name}\n    endpoint: {server.url}{path}\n"
-        f"    polling_frequency_ms: 5000\n    headers:\n      {header.format(token=token)}\n"
-        f"    timestamp_field: {time_field}\n"
-        f"    destination: {{type: http, endpoint: {siem_url}/{server.name}}}"
-    )
-
-
-def _until_asked_to_stop() -> None:
+    """Serve simulated vendors and a SIEM until Ctrl-C, and print the whole configuration that works beside them."""
     stop = threading.Event()
     for signum in (signal.SIGINT, signal.SIGTERM):
         signal.signal(signum, lambda *_: stop.set())
-    stop.wait()
+    vendors = tuple(DIALECTS) if what == "all" else () if what == "siem" else (what,)
+    try:
+        siem = Receiver(token=token, journal=journal, port=siem_port if vendors else port)
+        world = World(
+            vendors=vendors,
+            rate=rate,
+            history_s=history * 3600,
+            habits=Habits(late_share=late, duplicate_share=duplicate),
+            seed=seed,
+            tokens=dict.fromkeys(vendors, token),
+            siem=siem,
+            port=port,
+            page_port=page_port,
+            names={name: _source_name(name) for name in vendors},
+        )
+    except OSError as error:  # a port that is taken, a journal that cannot be written
+        raise FlickerError(f"the simulator cannot start: {error.strerror or error}; see --port and --journal") from None
+    with world:
+        for planned in fault:
+            for server in [*world.vendors.values(), siem]:
+                server.faults.plan(planned.kind, count=planned.count)
+        click.echo(printed(world, token, history_hours=history) if vendors else _siem_alone(siem, token))
+        stop.wait()
+
+
+def printed(world: World, token: str, *, history_hours: float) -> str:
+    """A configuration that collects from every vendor of a world into its SIEM, with what to do with it as comments."""
+    lines = [
+        f"# Simulated {', '.join(world.vendors)}, and a SIEM, until Ctrl-C. Save all this as {SAVED_AS}; in another terminal:",
+        f"#   flicker -c {SAVED_AS} --once             # poll once, deliver",
+        f"#   flicker -c {SAVED_AS} --track            # or run it, with the Dagster UI",
+        f"# What was emitted and what arrived: {world.page.url}",
+        *(f"#   {vendor.url}/_sim/emitted" for vendor in world.vendors.values()),
+        f"#   {world.siem.url}/_siem/stats",
+        "api_sources:",
+        *(line for vendor in world.vendors.values() for line in _source(vendor, world.siem, token, history_hours)),
+    ]
+    return "\n".join(lines)
+
+
+def _source(vendor: Vendor, siem: Receiver, token: str, history_hours: float) -> list[str]:
+    path, scheme, time_field = SNIPPETS[vendor.name]
+    return [
+        f"  - name: {_source_name(vendor.name)}",
+        f"    vendor: {vendor.name}",
+        f"    endpoint: {vendor.url}{path}",
+        "    polling_frequency_ms: 5000",
+        f"    start_from: {math.ceil(history_hours) + 1}h",
+        "    headers:",
+        f"      Authorization: {_text(f'{scheme} {token}')}",
+        f"    timestamp_field: {_text(time_field)}",
+        "    destination:",
+        *(f"      {line}" for line in _destination(siem, token, f"/{vendor.name}")),
+    ]
+
+
+def _destination(siem: Receiver, token: str, path: str) -> list[str]:
+    return ["type: http", f"endpoint: {siem.url}{path}", f"auth: {{type: bearer, token: {_text(token)}}}"]
+
+
+def _siem_alone(siem: Receiver, token: str) -> str:
+    lines = [
+        "# A simulated SIEM, until Ctrl-C. For a source of yours:",
+        "    destination:",
+        *(f"      {line}" for line in _destination(siem, token, "/events")),
+        f"# What it accepted: {siem.url}/_siem/stats",
+    ]
+    return "\n".join(lines)
+
+
+def _source_name(vendor: str) -> str:
+    return f"{vendor}-simulated"
+
+
+def _text(value: str) -> str:
+    """A text for YAML, and for Flicker's templates, in which a dollar begins a reference."""
+    return json.dumps(value.replace("$", "$$"))

@@ -25,6 +25,7 @@ from flicker_dagster.times import parse_time_ms
 ID_FIELDS = ("uuid", "_document_id", "Id", "id", "event_id")
 TIME_FIELDS = ("published", "@timestamp", "CreatedDate", "time", "timestamp")
 LAST_EVENTS = 8
+MOST_SHOWN = 300  # characters of an event's text or id on a page
 ARRIVALS = 120  # seconds of the page's sparkline
 
 _array = msgspec.json.Decoder(list[dict[str, Any]])
@@ -93,6 +94,7 @@ class Receiver:
         self.faults = Faults(seed=seed)
         self.requests = 0
         self._clock = clock
+        self._began_ms = int(clock() * 1000)
         self._lock = threading.Lock()
         self._inboxes: dict[str, Inbox] = {}
         self._journal = None
@@ -171,11 +173,13 @@ class Receiver:
                 _first(event, ID_FIELDS) or hashlib.blake2b(json.dumps(event).encode()).hexdigest() for event in events
             ]
             inbox.counts.update(ids)
-            inbox.arrivals[int(now_s)] += len(events)
-            for event, event_id in zip(events[-LAST_EVENTS:], ids[-LAST_EVENTS:]):
-                time_ms = parse_time_ms(_value(event, TIME_FIELDS))
-                inbox.last.append({"id": event_id, "time_ms": time_ms, "what": _summary(event)})
-            newest_ms = [ms for event in events[-20:] if (ms := parse_time_ms(_value(event, TIME_FIELDS))) is not None]
+            times_ms = [parse_time_ms(_value(event, TIME_FIELDS)) for event in events]
+            # What happened before this SIEM began is history: its age says nothing about how long events take.
+            live = [ms is None or ms >= self._began_ms for ms in times_ms]
+            inbox.arrivals[int(now_s)] += sum(live)
+            for event, event_id, time_ms in list(zip(events, ids, times_ms))[-LAST_EVENTS:]:
+                inbox.last.append({"id": event_id[:MOST_SHOWN], "time_ms": time_ms, "what": _summary(event)})
+            newest_ms = [ms for ms, is_live in zip(times_ms[-20:], live[-20:]) if ms is not None and is_live]
             inbox.lags_s += [now_s - ms / 1000 for ms in newest_ms]
             if self._journal is not None:
                 self._journal.write(json.dumps({"path": request.path, "key": key, "digest": digest, "ids": ids}) + "\n")
@@ -248,7 +252,7 @@ def _value(event: dict[str, Any], fields: tuple[str, ...]) -> Any:
 
 
 def _summary(event: dict[str, Any]) -> str:
-    return str(_value(event, ("displayMessage", "action", "Display", "type", "message")) or "event")
+    return str(_value(event, ("displayMessage", "action", "Display", "type", "message")) or "event")[:MOST_SHOWN]
 
 
 def _stats(inbox: Inbox, now_s: float) -> dict[str, Any]:

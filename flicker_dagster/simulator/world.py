@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from importlib import resources
 from types import TracebackType
@@ -24,6 +24,21 @@ DIALECTS: dict[str, type[Vendor]] = {"okta": Okta, "github": GitHub, "salesforce
 #: Events younger than this are on their way and not yet missing.
 IN_FLIGHT_S = 20.0
 
+#: For so long after its begin the events from before it are still being caught up with.
+CATCH_UP_S = 180.0
+
+#: The page holds what vendors wrote: it may run its own script, ask its own server, and nothing else.
+PAGE_HEADERS = [
+    ("Content-Type", "text/html; charset=utf-8"),
+    (
+        "Content-Security-Policy",
+        "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; connect-src 'self'; img-src data:; "
+        "frame-ancestors 'none'; base-uri 'none'; form-action 'none'",
+    ),
+    ("X-Content-Type-Options", "nosniff"),
+    ("Referrer-Policy", "no-referrer"),
+]
+
 
 @dataclass(frozen=True)
 class Row:
@@ -32,14 +47,24 @@ class Row:
     source: str
     emitted: int
     in_siem: int
-    in_flight: int
-    missing: int
+    in_flight: int  # not there yet, and young
+    missing: int  # all that is not there yet
     twice: int
     unknown: int  # in the SIEM, but not from this vendor
+    backlog: int = 0  # not there yet, and from before the world began, in its first minutes
+
+    @property
+    def overdue(self) -> int:
+        """Missing without an excuse."""
+        return self.missing - self.in_flight - self.backlog
 
 
 class World:
-    """Vendors by name, each delivering to the SIEM's path of the same name."""
+    """Vendors by name, each delivering to the SIEM's path of the same name.
+
+    `names` says what the sources that collect from them are called, `assets` which Dagster asset each is, and `ui_port`
+    where the Dagster UI is: the live page shows and links them.
+    """
 
     def __init__(
         self,
@@ -54,9 +79,17 @@ class World:
         siem: Receiver | None = None,
         clock: Callable[[], float] = time.time,
         host: str = "127.0.0.1",
+        port: int = 0,
         page_port: int = 0,
+        names: Mapping[str, str] | None = None,
+        assets: Mapping[str, str] | None = None,
+        ui_port: int | None = None,
     ) -> None:
         self._clock = clock
+        self._began_ms = int(clock() * 1000)
+        self.names = {name: (names or {}).get(name, name) for name in vendors}
+        self.assets = dict(assets or {})
+        self.ui_port = ui_port
         self.vendors: dict[str, Vendor] = {
             name: DIALECTS[name](
                 token=(tokens or {}).get(name),
@@ -67,6 +100,7 @@ class World:
                 seed=seed + number,
                 clock=clock,
                 host=host,
+                port=port if len(vendors) == 1 else 0,
             )
             for number, name in enumerate(vendors)
         }
@@ -92,7 +126,16 @@ class World:
         stats = self.siem.stats()
         return {
             "now_ms": int(self._clock() * 1000),
-            "sources": [asdict(row) | {"siem": stats.get(f"/{row.source}")} for row in self.compare()],
+            "began_ms": self._began_ms,
+            "ui_port": self.ui_port,
+            "sources": [self._shown(row) | {"siem": stats.get(f"/{row.source}")} for row in self.compare()],
+        }
+
+    def _shown(self, row: Row) -> dict[str, Any]:
+        return asdict(row) | {
+            "overdue": row.overdue,
+            "name": self.names[row.source],
+            "asset": self.assets.get(row.source),
         }
 
     def close(self) -> None:
@@ -114,13 +157,15 @@ class World:
         emitted = vendor.emitter.emitted()
         now_ms = int(self._clock() * 1000)
         outstanding = [event for event in emitted if event.id not in received and is_listed(name, event.body)]
-        young = sum(now_ms - event.visible_ms < IN_FLIGHT_S * 1000 for event in outstanding)
+        old = [event for event in outstanding if now_ms - event.visible_ms >= IN_FLIGHT_S * 1000]
+        catching_up = now_ms - self._began_ms < CATCH_UP_S * 1000
         listed = {event.id for event in emitted if is_listed(name, event.body)}
         return Row(
             source=name,
             emitted=len(listed),
             in_siem=len(received),
-            in_flight=young,
+            in_flight=len(outstanding) - len(old),
+            backlog=sum(event.visible_ms < self._began_ms for event in old) if catching_up else 0,
             missing=len(outstanding),
             twice=sum(received.values()) - len(received),
             unknown=len(received.keys() - listed),
@@ -128,9 +173,12 @@ class World:
 
     def _serve_page(self, request: Request) -> Response:
         if request.path == "/api/status":
-            return Response(200, json.dumps(self.status()).encode(), [("Content-Type", "application/json")])
+            headers = [("Content-Type", "application/json"), ("Cache-Control", "no-store")]
+            return Response(200, json.dumps(self.status()).encode(), headers)
+        if request.path not in ("/", "/index.html"):
+            return Response.json({"error": "no such page"}, 404)
         html = (resources.files("flicker_dagster.simulator") / "page.html").read_bytes()
-        return Response(200, html, [("Content-Type", "text/html; charset=utf-8")])
+        return Response(200, html, PAGE_HEADERS)
 
 
 def is_listed(vendor: str, body: bytes) -> bool:

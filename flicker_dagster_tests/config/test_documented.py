@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+import flicker_dagster
 from flicker_dagster.config.load import load_config
 from flicker_dagster.config.models import FlickerConfig
 from flicker_dagster.config.secrets import unset_variables
@@ -19,6 +20,11 @@ SIEM = {"SIEM_ENDPOINT": "https://siem.example.com", "SIEM_API_KEY": "d"}
 @pytest.fixture
 def documented() -> FlickerConfig:
     return load_config(str(DOCUMENTED), env={})
+
+
+def test_the_packaged_example_is_the_documented_file() -> None:
+    packaged = Path(flicker_dagster.__file__).parent / "cli" / "example.yaml"
+    assert packaged.read_bytes() == DOCUMENTED.read_bytes()
 
 
 def test_the_documented_file_loads_without_any_variable_set(documented: FlickerConfig) -> None:

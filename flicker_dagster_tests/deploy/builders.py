@@ -25,6 +25,8 @@ DOCUMENTED_VARIABLES = {
     "AWS_SECRET_ACCESS_KEY",
     "AWS_REGION",
 }
+#: The configuration of that deployment, as the package has it for the demo.
+DOCUMENTED_CONFIG = ROOT / "flicker_dagster" / "cli" / "example.yaml"
 MAKE_VARIABLES = {"MAKELEVEL", "MAKEFLAGS", "MFLAGS"}
 
 DOCUMENTED_ARGUMENTS = [

@@ -10,8 +10,8 @@ from flicker_dagster.cli import supervise
 from flicker_dagster_tests.deploy.builders import (
     DEPLOY,
     DOCUMENTED_ARGUMENTS,
+    DOCUMENTED_CONFIG,
     DOCUMENTED_VARIABLES,
-    ROOT,
     load_yaml,
     run,
     tool,
@@ -47,7 +47,7 @@ def test_every_secret_it_reads_is_in_the_file() -> None:
 
 def test_its_configuration_is_the_documented_one() -> None:
     config = OBJECTS["ConfigMap", "flicker-config"]["data"]["config.yaml"]
-    assert config.strip() == (ROOT / "config.yaml").read_text(encoding="utf-8").strip()
+    assert config.strip() == DOCUMENTED_CONFIG.read_text(encoding="utf-8").strip()
 
 
 @pytest.mark.parametrize("probe", ["startupProbe", "readinessProbe", "livenessProbe"])

@@ -1,4 +1,4 @@
-"""What a wheel carries, what the links at the root point at, and what the constraints allow."""
+"""What a wheel carries, what lies at the root beside it, and what the constraints allow."""
 
 from __future__ import annotations
 
@@ -44,15 +44,15 @@ def test_the_wheel_holds_nothing_but_the_package(wheel_names: list[str]) -> None
     assert {top for top in tops if not top.endswith(".dist-info")} == {"flicker_dagster"}
 
 
-@pytest.mark.parametrize(
-    ("link", "packaged"),
-    [
-        ("config.yaml", "flicker_dagster/cli/example.yaml"),
-        ("dagster.yaml", "flicker_dagster/orchestration/dagster.yaml"),
-    ],
-)
-def test_a_file_at_the_root_is_the_packaged_one(link: str, packaged: str) -> None:
-    assert (ROOT / link).resolve() == (ROOT / packaged).resolve()
+@pytest.mark.parametrize("name", ["config.yaml", "dagster.yaml", "workspace.yaml"])
+def test_a_file_at_the_root_may_be_edited_without_changing_the_package(name: str) -> None:
+    assert (ROOT / name).is_file()
+    assert not (ROOT / name).is_symlink()
+
+
+def test_the_instance_settings_at_the_root_are_the_packaged_ones() -> None:
+    packaged = ROOT / "flicker_dagster" / "orchestration" / "dagster.yaml"
+    assert (ROOT / "dagster.yaml").read_bytes() == packaged.read_bytes()
 
 
 @pytest.mark.parametrize("python", PYTHONS)

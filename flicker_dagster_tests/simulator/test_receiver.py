@@ -259,11 +259,26 @@ def test_lag_and_arrivals_are_told_by_the_siems_own_clock() -> None:
     clock = Clock()
     siem = Receiver(clock=clock)
     try:
+        clock.move(10)
         send(siem, [{"uuid": "a", "published": rfc3339_ms(clock.ago_ms(7)), "displayMessage": "hello"}])
         stats = siem.stats()["/okta"]
         assert stats["lag_s"] == 7
         assert stats["arrivals"][-1] == 1
         assert stats["last"] == [{"id": "a", "time_ms": clock.ago_ms(7), "what": "hello"}]
+    finally:
+        siem.close()
+
+
+def test_what_happened_before_the_siem_began_counts_as_no_lag_and_no_arrival() -> None:
+    clock = Clock()
+    siem = Receiver(clock=clock)
+    try:
+        clock.move(10)
+        for seconds in (3_600, 11, 4):
+            send(siem, [{"uuid": f"{seconds}", "published": rfc3339_ms(clock.ago_ms(seconds))}])
+        stats = siem.stats()["/okta"]
+        assert (stats["accepted"], stats["lag_s"], sum(stats["arrivals"])) == (3, 4, 1)
+        assert [event["id"] for event in stats["last"]] == ["4", "11", "3600"]
     finally:
         siem.close()
 

@@ -9,7 +9,7 @@ import pytest
 import requests
 
 from flicker_dagster.errors import FlickerError
-from flicker_dagster.simulator.world import IN_FLIGHT_S, Row, World
+from flicker_dagster.simulator.world import CATCH_UP_S, IN_FLIGHT_S, Row, World
 from flicker_dagster_tests.simulator.worlds import Clock
 
 
@@ -46,6 +46,21 @@ def test_what_is_not_in_the_siem_is_missing_and_on_its_way_only_while_young(worl
     assert row(world, "okta") == Row("okta", emitted=3, in_siem=1, in_flight=2, missing=2, twice=0, unknown=0)
     clock.move(2)
     assert row(world, "okta") == Row("okta", emitted=3, in_siem=1, in_flight=0, missing=2, twice=0, unknown=0)
+
+
+def test_history_is_caught_up_with_before_it_is_missing(clock: Clock) -> None:
+    with World(vendors=("okta",), history_s=3_600, history_rate=0.01, clock=clock) as world:
+        history = [event.body for event in world.vendor("okta").emitter.emitted()]
+        clock.move(IN_FLIGHT_S + 1)
+        seen = row(world, "okta")
+        assert (seen.missing, seen.backlog, seen.in_flight, seen.overdue) == (36, 36, 0, 0)
+        ship(world, "okta", history[:30])
+        world.vendor("okta").emitter.emit(2)
+        seen = row(world, "okta")
+        assert (seen.missing, seen.backlog, seen.in_flight, seen.overdue) == (8, 6, 2, 0)
+        clock.move(CATCH_UP_S)
+        seen = row(world, "okta")
+        assert (seen.missing, seen.backlog, seen.in_flight, seen.overdue) == (8, 0, 0, 8)
 
 
 def test_what_arrives_again_is_twice(world: World) -> None:
@@ -113,6 +128,8 @@ def test_the_page_is_served_with_its_figures_as_json(world: World, clock: Clock)
     (event,) = world.vendor("okta").emitter.emit(1)
     ship(world, "okta", [event.body])
     page = requests.get(world.page.url, timeout=5)
+    assert "default-src 'none'" in page.headers["Content-Security-Policy"]
+    assert requests.get(f"{world.page.url}/favicon.ico", timeout=5).status_code == 404
     assert page.headers["Content-Type"].startswith("text/html")
     assert "/api/status" in page.text
     status = requests.get(f"{world.page.url}/api/status", timeout=5).json()
