@@ -25,8 +25,9 @@ $(STAMP): pyproject.toml constraints.txt
 	@PYTHON=$(PYTHON) .ci/system-packages python:ensurepip=python3-venv
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	@echo "Installing into $(VENV) (a few minutes the first time) …"
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --upgrade 'pip>=25.1'  # knows --group
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e . --group dev
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r constraints.txt
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@$(BIN)/python -m pip check --quiet --disable-pip-version-check
 	@touch $@
 
 # Some tests use the real thing: a browser for the UI, a PostgreSQL server for Dagster's storage.

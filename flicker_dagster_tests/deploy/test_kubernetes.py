@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import ipaddress
 from typing import Any
 
 import pytest
 
 from flicker_dagster.cli import supervise
+from flicker_dagster.web import readiness
 from flicker_dagster_tests.deploy.builders import (
     DEPLOY,
     DOCUMENTED_ARGUMENTS,
@@ -50,11 +52,37 @@ def test_its_configuration_is_the_documented_one() -> None:
     assert config.strip() == DOCUMENTED_CONFIG.read_text(encoding="utf-8").strip()
 
 
-@pytest.mark.parametrize("probe", ["startupProbe", "readinessProbe", "livenessProbe"])
-def test_a_probe_asks_the_web_ui(probe: str) -> None:
+@pytest.mark.parametrize(
+    ("probe", "path"), [("startupProbe", "/healthz"), ("readinessProbe", "/readyz"), ("livenessProbe", "/healthz")]
+)
+def test_a_probe_asks_the_web_ui(probe: str, path: str) -> None:
     ports = {port["name"]: port["containerPort"] for port in CONTAINER["ports"]}
     asked = CONTAINER[probe]["httpGet"]
-    assert (asked["path"], ports[asked["port"]]) == ("/server_info", 3000)
+    assert (asked["path"], ports[asked["port"]]) == (path, 3000)
+
+
+def test_a_probe_waits_longer_than_a_look_at_readiness_takes() -> None:
+    assert CONTAINER["readinessProbe"]["timeoutSeconds"] > readiness.DEADLINE_S
+
+
+def test_it_is_reached_at_its_user_interface_only_and_by_the_labelled_proxy() -> None:
+    policy = OBJECTS["NetworkPolicy", "flicker-saas-logs"]["spec"]
+    assert policy["podSelector"]["matchLabels"].items() <= DEPLOYMENT["template"]["metadata"]["labels"].items()
+    assert set(policy["policyTypes"]) == {"Ingress", "Egress"}
+    [let_in] = policy["ingress"]
+    assert let_in["ports"] == [{"protocol": "TCP", "port": "ui"}]
+    assert let_in["from"] == [{"namespaceSelector": {"matchLabels": {"flicker-ui-proxy": "yes"}}}]
+
+
+def test_it_reaches_names_and_https_only_and_not_the_credentials_of_its_node() -> None:
+    names, https = OBJECTS["NetworkPolicy", "flicker-saas-logs"]["spec"]["egress"]
+    assert [(port["protocol"], port["port"]) for port in names["ports"] + https["ports"]] == [
+        ("UDP", 53),
+        ("TCP", 53),
+        ("TCP", 443),
+    ]
+    shut = [ipaddress.ip_network(each) for to in https["to"] for each in to["ipBlock"]["except"]]
+    assert any(ipaddress.ip_address("169.254.169.254") in network for network in shut)
 
 
 def test_it_waits_for_a_start_as_long_as_flicker_itself_does() -> None:

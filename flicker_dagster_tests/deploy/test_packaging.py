@@ -62,7 +62,8 @@ def test_constraints_pin_every_requirement_once_on(python: str) -> None:
     named = [
         *project["project"]["dependencies"],
         *project["project"]["optional-dependencies"]["postgres"],
-        *project["dependency-groups"]["dev"],
+        *(each for each in project["dependency-groups"]["dev"] if isinstance(each, str)),
+        *project["dependency-groups"]["build"],
     ]
     for requirement in map(Requirement, named):
         versions = pins.get(canonicalize_name(requirement.name), [])
@@ -70,13 +71,50 @@ def test_constraints_pin_every_requirement_once_on(python: str) -> None:
         assert SpecifierSet(str(requirement.specifier)).contains(versions[0]), f"{requirement} but {versions[0]}"
 
 
+def test_every_pin_has_the_hashes_of_its_files() -> None:
+    for path in (ROOT / "constraints.txt", ROOT / "requirements.txt"):
+        for pin in _requirements(path):
+            assert re.search(r"( --hash=sha256:[0-9a-f]{64})+$", pin), pin
+
+
+def test_what_runs_is_pinned_as_it_was_tested() -> None:
+    tested, needed = (
+        {line.split()[0] for line in _requirements(ROOT / name)} for name in ("constraints.txt", "requirements.txt")
+    )
+    assert needed < tested
+
+
+@pytest.mark.parametrize("python", PYTHONS)
+def test_what_runs_has_all_that_the_package_names(python: str) -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    named = [*project["project"]["dependencies"], *project["build-system"]["requires"]]
+    names = {canonicalize_name(Requirement(each).name) for each in named}
+    assert names <= _pins(ROOT / "requirements.txt", python).keys()
+
+
+def test_the_image_and_the_set_up_install_nothing_else() -> None:
+    for name in ("Dockerfile", "Makefile"):
+        text = (ROOT / name).read_text(encoding="utf-8").replace("\\\n", " ")
+        installs = [line for line in re.split(r"\n|&&", text) if " install " in line and "bench" not in line]
+        assert len(installs) == 2, installs
+        assert all("--no-deps" in line for line in installs)
+        assert [("--require-hashes" in line, "--no-build-isolation" in line) for line in installs] == [
+            (True, False),
+            (False, True),
+        ]
+
+
+def _requirements(path: Path) -> list[str]:
+    """Each requirement with its hashes, in one line."""
+    text = "\n".join(line for line in path.read_text(encoding="utf-8").splitlines() if not line.startswith("#"))
+    return [" ".join(line.split()) for line in text.replace("\\\n", " ").splitlines() if line.strip()]
+
+
 def _pins(path: Path, python: str) -> dict[str, list[str]]:
     env = {"python_version": python, "python_full_version": f"{python}.1"}
     pins: dict[str, list[str]] = {}
-    for line in path.read_text(encoding="utf-8").splitlines():
-        if not line or line.startswith("#"):
-            continue
-        pin = Requirement(line)
+    for line in _requirements(path):
+        pin = Requirement(line.partition(" --hash=")[0])
         assert re.fullmatch(r"==[^*]+", str(pin.specifier)), f"not a pin: {line}"
         if pin.marker is None or pin.marker.evaluate(env):
             pins.setdefault(canonicalize_name(pin.name), []).append(str(pin.specifier)[2:])
