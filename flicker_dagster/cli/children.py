@@ -34,6 +34,7 @@ class Child:
     started_s: float = 0.0
     restart_at_s: float = 0.0
     failures: int = 0
+    asked_to_end: bool = False
     output: list[threading.Thread] = field(default_factory=list)
 
     @property
@@ -77,6 +78,7 @@ class Child:
 
     def signal(self, signum: int) -> None:
         if self.runs and self.process is not None:
+            self.asked_to_end = self.asked_to_end or signum == signal.SIGTERM
             self.process.send_signal(signum)
 
     def kill(self) -> None:

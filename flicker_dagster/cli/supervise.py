@@ -1,8 +1,10 @@
 """Run code server, Dagster daemon and web UI as children of one foreground process.
 
-A child that dies is started again, with a growing pause. SIGTERM and Ctrl-C drain: first the daemon stops asking for
-runs, then the runs in flight have their time, then everything ends, within STOP_S whatever hangs, and the exit code is
-0. A second signal does not wait for runs.
+A child that dies is started again, with a growing pause. A valid change of the configuration takes effect by a new code
+server, which takes the place of the old one when it has loaded it; an invalid one changes nothing.
+
+SIGTERM and Ctrl-C drain: first the daemon stops asking for runs, then the runs in flight have their time, then
+everything ends, within STOP_S whatever hangs, and the exit code is 0. A second signal does not wait for runs.
 """
 
 from __future__ import annotations
@@ -15,16 +17,18 @@ import socket
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from importlib import resources
 from pathlib import Path
 from typing import NoReturn
 
 from flicker_dagster.cli.children import Child, processes_with, send_all
-from flicker_dagster.cli.code_server import CodeServer, write_workspace
+from flicker_dagster.cli.code_server import START_TIMEOUT_S, CodeServers, write_workspace
+from flicker_dagster.cli.config_watch import ConfigWatch
 from flicker_dagster.cli.refusals import WorkDirLock, refuse_taken_port
 from flicker_dagster.errors import StartRefused
+from flicker_dagster.orchestration.applied import AppliedConfig
 from flicker_dagster.orchestration.logs import log_to_console
 from flicker_dagster.orchestration.names import LOCATION
 from flicker_dagster.orchestration.run_socket import START_VAR, is_idle, lock_path
@@ -35,7 +39,6 @@ from flicker_dagster.state.private import tighten
 
 log = logging.getLogger("flicker.supervise")
 
-START_TIMEOUT_S = 120
 LOOK_S = 0.1
 
 #: A stop ends within STOP_S. Seconds since it began: until when daemon and web UI may take their leave, runs in flight
@@ -58,11 +61,20 @@ class Supervisor:
         self.home = dagster_home(settings)
         self.stopping = threading.Event()
         self.hurry = threading.Event()
-        self.children: list[Child] = []
+        self.code: CodeServers | None = None
+        self._others: list[Child] = []
         self._start = secrets.token_hex(4)
         self._lock: WorkDirLock | None = None
         self._sockets = self._runs_lock = ""
-        self._code_servers = 0
+        self._applied = AppliedConfig(settings.work_dir, settings.config_path)
+        self._config = ConfigWatch(settings.config_path)
+
+    @property
+    def children(self) -> list[Child]:
+        return [*([] if self.code is None else self.code.all), *self._others]
+
+    def child(self, name: str) -> Child:
+        return next(child for child in self.children if child.name == name)
 
     def start(self) -> None:
         """Start everything; returns when the code server answers, or when it was asked to stop.
@@ -83,35 +95,53 @@ class Supervisor:
             os.unlink(os.path.join(self._sockets, left))
         workspace = self.home / "workspace.yaml"
         write_workspace(workspace, self._sockets, location=LOCATION)
-        self._spawn(self._new_code_server())
-        self._await_code_server()
+        self._config = ConfigWatch(self.settings.config_path)
+        self.code = CodeServers(self._sockets, location=LOCATION, spawn=self._spawn)
+        self._await_code_server(self.code)
         if self.stopping.is_set():
             return
         python = [sys.executable, "-W", "ignore", "-m"]
-        self._spawn(Child("daemon", [*python, "dagster._daemon", "run", "-w", str(workspace)]))
+        self._others.append(Child("daemon", [*python, "dagster._daemon", "run", "-w", str(workspace)]))
         if self.ui_port is not None:
             web = [*python, "flicker_dagster.web", "-w", str(workspace)]
             web += ["--host", self.host, "--port", str(self.ui_port)]
-            self._spawn(Child("web UI", web))
+            self._others.append(Child("web UI", web))
             log.info("Dagster UI at http://%s:%d", self.host, self.ui_port)
+        for child in self._others:
+            self._spawn(child)
 
     def watch(self, *, until: Callable[[], bool] = lambda: False) -> None:
-        """Restart what dies, until asked to stop."""
+        """Look after everything, until asked to stop."""
         while not self.stopping.is_set() and not until():
-            for child in list(self.children):
-                self.revive(child)
+            self.look()
             self.stopping.wait(0.2)
+
+    def look(self) -> None:
+        """Start again what has died, and have a changed configuration taken over."""
+        for child in self._others:
+            if child.due():
+                self._spawn(child)
+        if self.code is None:
+            return
+        if self._config.look(env=self._env(), cwd=self.home) == "valid":
+            checked = self._applied.checked()
+            if checked == self._applied.in_force():
+                self.code.give_up()
+            else:
+                self.code.load(checked)
+        if self.code.look(in_force=self._applied.in_force()):
+            log.info("%s has changed and is in force", self.settings.config_path)
 
     def stop(self) -> None:
         """Drain and end, within STOP_S whatever hangs. Safe to call twice."""
         self.stopping.set()
         began_s = time.monotonic()
-        leaving = [child for child in self.children if not isinstance(child, CodeServer)]
-        serving = [child for child in self.children if isinstance(child, CodeServer)]
-        for child in leaving:
+        serving = [] if self.code is None else self.code.all
+        self._config.stop()
+        for child in self._others:
             child.signal(signal.SIGTERM)
-        self._wait(lambda: not any(child.runs for child in leaving), began_s + LEAVE_S)
-        for child in leaving:
+        self._wait(lambda: not any(child.runs for child in self._others), began_s + LEAVE_S)
+        for child in self._others:
             if child.runs:
                 log.warning("%s did not end in time and is killed; nothing is lost by it", child.name)
             child.kill()
@@ -126,46 +156,28 @@ class Supervisor:
         for child in self.children:
             for thread in child.output:
                 thread.join(2)
-        self.children.clear()
+        self.code = None
+        self._others.clear()
         self._forget_sockets()
         if self._lock is not None:
             self._lock.release()
 
-    def child(self, name: str) -> Child:
-        return next(child for child in self.children if child.name == name)
+    def _spawn(self, child: Child, more: Mapping[str, str] | None = None) -> None:
+        child.spawn(env=self._env() | dict(more or {}), cwd=self.home)
 
-    def revive(self, child: Child) -> None:
-        """Start it again if it has died and its pause is over."""
-        if isinstance(child, CodeServer):
-            child.take_over()
-        if not child.due():
-            return
-        if isinstance(child, CodeServer):
-            again = self._new_code_server()
-            again.failures = child.failures
-            self.children[self.children.index(child)] = child = again
-        self._spawn(child)
-
-    def _new_code_server(self) -> CodeServer:
-        self._code_servers += 1
-        return CodeServer(self._sockets, self._code_servers, location=LOCATION)
-
-    def _spawn(self, child: Child) -> None:
-        if child not in self.children:
-            self.children.append(child)
+    def _env(self) -> dict[str, str]:
         env = os.environ | self.settings.to_env() | {"DAGSTER_HOME": str(self.home), "PYTHONUNBUFFERED": "1"}
         env[START_VAR] = self._start
         env.setdefault("DAGSTER_DISABLE_TELEMETRY", "true")
         env.setdefault("MALLOC_ARENA_MAX", "2")  # glibc gives each thread a heap of its own: 10 MB for nothing
-        child.spawn(env=env, cwd=self.home)
+        return env
 
-    def _await_code_server(self) -> None:
+    def _await_code_server(self, code: CodeServers) -> None:
         deadline_s = time.monotonic() + START_TIMEOUT_S
-        [server] = [child for child in self.children if isinstance(child, CodeServer)]
         while time.monotonic() < deadline_s and not self.stopping.is_set():
-            if not server.runs:
+            if not code.current.runs:
                 raise SystemExit("flicker: the code server did not start; its messages are above")
-            if server.take_over():
+            if code.current.take_over():
                 return
             self.stopping.wait(LOOK_S)
         if not self.stopping.is_set():

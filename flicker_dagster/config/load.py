@@ -56,7 +56,11 @@ def load_config(path: str, *, env: Mapping[str, str] | None = None) -> FlickerCo
 
     Unset secrets are no fault here: they break their own source when it runs, and `unset_variables` lists them.
     """
-    text = read_file_text(path)
+    return parse_config(read_file_text(path), path=path, env=env)
+
+
+def parse_config(text: str, *, path: str, env: Mapping[str, str] | None = None) -> FlickerConfig:
+    """The configuration of a text, whose faults are told as those of the file `path`. Raises ConfigError."""
     return _Load(path, text, os.environ if env is None else env).run()
 
 

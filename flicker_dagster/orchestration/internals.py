@@ -17,6 +17,7 @@ import dagster as dg
 def available() -> str | None:
     """None if every internal is where we expect it, else what is missing."""
     try:
+        from dagster._core.definitions.definitions_load_context import DefinitionsLoadContext  # noqa: F401
         from dagster._core.definitions.reconstruct import ReconstructableJob  # noqa: F401
         from dagster._core.errors import DagsterUserCodeProcessError  # noqa: F401
         from dagster._core.origin import JobPythonOrigin  # noqa: F401
@@ -60,6 +61,34 @@ def preload(module: str) -> None:
     from dagster._core.definitions.reconstruct import ReconstructableRepository
 
     ReconstructableRepository(ModuleCodePointer(module, "defs")).get_definition()
+
+
+def initializes() -> bool:
+    """Is a code location being loaded, for the first time or anew? False in a run worker, which loads what there is."""
+    context, types = _load_context()
+    return context is not None and context.load_type == types.INITIALIZATION
+
+
+def hand_over(key: str, value: str) -> None:
+    """Give the runs of the code location that is being loaded a text; they find it with `handed_over`."""
+    context, _ = _load_context()
+    if context is not None:
+        context.add_to_pending_reconstruction_metadata(key, value)
+
+
+def handed_over(key: str) -> str | None:
+    context, types = _load_context()
+    if context is None or context.load_type != types.RECONSTRUCTION:
+        return None
+    found = context.reconstruction_metadata.get(key)
+    return found if isinstance(found, str) else None
+
+
+def _load_context() -> tuple[Any, Any]:
+    """Dagster's own context of loading, or None outside of one; and the kinds of loading."""
+    from dagster._core.definitions.definitions_load_context import DefinitionsLoadContext, DefinitionsLoadType
+
+    return (DefinitionsLoadContext.get() if DefinitionsLoadContext.is_set() else None), DefinitionsLoadType
 
 
 def execute(run: dg.DagsterRun, instance: dg.DagsterInstance) -> Iterator[dg.DagsterEvent]:

@@ -1,9 +1,8 @@
 """The run server: a thread-free process with everything imported, which forks one child per run.
 
 It is started by the warm launcher, serves only the process that started it, and ends with it, however early that goes:
-its runs have DRAIN_S to finish then. It retires (answers `stale`) when the code it has loaded has changed on disk; the
-configuration is read again by `definitions` itself whenever its content has changed, so no run ever sees stale
-definitions.
+its runs have DRAIN_S to finish then. It retires (answers `stale`) when the code it has loaded has changed on disk, or
+another configuration is in force. Which one a run loads does not depend on that: it is the one that asked for it.
 """
 
 from __future__ import annotations
@@ -23,8 +22,10 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from flicker_dagster.orchestration.applied import DIGEST_VAR, AppliedConfig
 from flicker_dagster.orchestration.logs import log_to_console
 from flicker_dagster.orchestration.parent import end_with
+from flicker_dagster.orchestration.settings import Settings
 
 # Nothing heavy is imported here: until `end_with` was called, nothing would end a server whose parent is gone.
 
@@ -40,7 +41,7 @@ MODULE = "flicker_dagster.definitions"
 class RunServer:
     """Accepts requests at a Unix socket, one at a time; each takes milliseconds."""
 
-    def __init__(self, path: str, parent: int) -> None:
+    def __init__(self, path: str, parent: int, loaded: tuple[object, ...]) -> None:
         self.path = path
         self.parent = parent
         self.children: dict[int, dict[str, str]] = {}  # pid → request
@@ -49,7 +50,7 @@ class RunServer:
         self.ending_s: float | None = None  # since when, monotonic
         self.signalled: dict[int, int] = {}  # pid → the last signal that ended its patience
         self.inode = 0
-        self.code = code_fingerprint()
+        self.loaded = loaded
         self.wake_read, self.wake_write = os.pipe()
         os.set_blocking(self.wake_write, False)
         self.listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
@@ -125,7 +126,7 @@ class RunServer:
         if request["do"] == "terminate":
             return {"done": self._terminate(request["run_id"])}
         if request["do"] == "run":
-            if code_fingerprint() != self.code:
+            if fingerprint() != self.loaded:
                 self._retire()
                 return {"stale": True}
             return {"pid": self._fork(request, connection)}
@@ -203,8 +204,14 @@ def report_lost(run_id: str, packed_instance: str, how: str) -> None:
             internals.report_lost_worker(run, instance, how)
 
 
+def fingerprint() -> tuple[str | None, object]:
+    """What a new server would load: a warm one is stale as soon as that differs from what it has loaded."""
+    settings = Settings.from_env()
+    return AppliedConfig(settings.work_dir, settings.config_path).in_force(), code_fingerprint()
+
+
 def code_fingerprint() -> tuple[tuple[str, int, int], ...]:
-    """Path, size and modification time of every file of this package: what a warm process could be stale against."""
+    """Path, size and modification time of every file of this package."""
     package = Path(__file__).resolve().parent.parent
     files = sorted([*package.rglob("*.py"), *package.rglob("*.yaml")])
     return tuple((str(path), (found := path.stat()).st_size, found.st_mtime_ns) for path in files)
@@ -235,10 +242,13 @@ def main() -> None:
     fcntl.flock(lock, fcntl.LOCK_SH)
     from flicker_dagster.orchestration.warm_up import warm_up
 
+    loaded = fingerprint()  # before it is loaded: what changes meanwhile is found at the first run
+    if loaded[0] is not None:
+        os.environ[DIGEST_VAR] = loaded[0]
     warm_up(MODULE)
     gc.collect()
     gc.freeze()  # a collection in a child must not touch, and so copy, the pages it shares with us
-    RunServer(path, parent).serve()
+    RunServer(path, parent, loaded).serve()
 
 
 if __name__ == "__main__":

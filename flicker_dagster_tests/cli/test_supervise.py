@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import subprocess
 import sys
+import tempfile
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
+from typing import cast
 
 import pytest
 
-from flicker_dagster.cli import supervise
+from flicker_dagster.cli import code_server, supervise
 from flicker_dagster.cli.children import Child, processes_with
-from flicker_dagster.cli.code_server import CodeServer
+from flicker_dagster.cli.code_server import CodeServer, CodeServers
 from flicker_dagster.cli.supervise import Supervisor
 from flicker_dagster.orchestration.run_socket import START_VAR
 from flicker_dagster.orchestration.settings import Settings
@@ -41,11 +44,19 @@ def supervisor(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Supe
 
 def spawn(supervisor: Supervisor, name: str, code: str) -> Child:
     child = Child(name, [sys.executable, "-c", code])
-    if name == "code server":
-        child = CodeServer(str(supervisor.home), 1, location="flicker")
-        child.command = [sys.executable, "-c", code]
     supervisor._spawn(child)
+    if name == "code server":
+        supervisor.code = cast(CodeServers, Served(child))
+    else:
+        supervisor._others.append(child)
     return child
+
+
+class Served:
+    """A code server that is a child of the test's making."""
+
+    def __init__(self, child: Child) -> None:
+        self.all = [child]
 
 
 def left(supervisor: Supervisor) -> list[int]:
@@ -100,30 +111,80 @@ time.sleep(600)
     _await(lambda: not Path(f"/proc/{pid}").exists() or ") Z " in Path(f"/proc/{pid}/stat").read_text())
 
 
-def test_a_dead_code_server_is_replaced_by_one_that_takes_its_name_when_it_answers(supervisor: Supervisor) -> None:
-    supervisor._sockets = str(supervisor.home)
+@pytest.fixture
+def code(tmp_path: Path) -> Iterator[CodeServers]:
+    """Code servers that only listen, on a short path."""
     listens = (
         "import socket, sys, time; s = socket.socket(socket.AF_UNIX); s.bind(sys.argv[1]); s.listen(); time.sleep(600)"
     )
-    first = CodeServer(supervisor._sockets, 1, location="flicker")
-    first.command = [sys.executable, "-c", listens, first.bound]
-    supervisor._spawn(first)
+
+    def spawn(child: Child, more: Mapping[str, str]) -> None:
+        assert isinstance(child, CodeServer)
+        code = "raise SystemExit(3)" if child.digest == "bad" else listens
+        child.command = [sys.executable, "-c", code, child.bound]
+        child.spawn(env=os.environ | more, cwd=tmp_path)
+
+    with tempfile.TemporaryDirectory(prefix="f") as sockets:
+        servers = CodeServers(sockets, location="flicker", spawn=spawn)
+        yield servers
+        for server in servers.all:
+            server.kill()
+
+
+def test_a_dead_code_server_is_replaced_by_one_with_the_configuration_in_force(code: CodeServers) -> None:
+    first = code.current
     _await(first.take_over)
     known = Path(first.known)
     assert known.is_socket()
     assert not Path(first.bound).exists()
     first.kill()
-    supervisor.revive(first)
+    code.look(in_force="good")
     first.restart_at_s = time.monotonic()
-    supervisor.revive(first)
-    second = supervisor.child("code server")
-    assert second is not first
-    assert second.failures == 1
-    assert second.runs
+    code.look(in_force="good")
+    assert code.current is not first
+    assert (code.current.failures, code.current.digest) == (1, "good")
+    inode = known.stat().st_ino
+    _await(lambda: code.look(in_force="good") or code.current.answers)
+    assert known.stat().st_ino != inode
 
 
-def _await(condition: object) -> None:
+def test_a_new_one_takes_the_name_when_it_answers_and_the_old_one_lingers(
+    code: CodeServers, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    old = code.current
+    _await(old.take_over)
+    code.load("changed")
+    assert code.current is old
+    _await(lambda: code.look(in_force=None))
+    assert code.current.digest == "changed"
+    assert old.runs
+    assert code.replaced == [old]
+    monkeypatch.setattr(code_server, "LINGER_S", 0)
+    _await(lambda: not code.look(in_force=None) and not code.replaced)
+    assert not old.runs
+
+
+def test_one_that_cannot_load_what_has_changed_leaves_the_old_one_in_place(code: CodeServers) -> None:
+    old = code.current
+    _await(old.take_over)
+    code.load("bad")
+    _await(lambda: not code.look(in_force=None) and code.next is None)
+    assert code.current is old
+    assert old.runs
+
+
+def test_a_change_while_another_is_loaded_takes_its_place(code: CodeServers) -> None:
+    code.load("first")
+    given_up = code.next
+    code.load("second")
+    assert given_up is not None
+    assert not given_up.runs
+    _await(lambda: code.look(in_force=None))
+    assert code.current.digest == "second"
+
+
+def _await(condition: Callable[[], object]) -> None:
     deadline_s = time.monotonic() + 20
-    while not condition():  # type: ignore[operator]
+    while not condition():
         assert time.monotonic() < deadline_s
         time.sleep(0.02)

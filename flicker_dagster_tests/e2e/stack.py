@@ -74,8 +74,7 @@ class Stack:
     def comes_true(self, condition: Callable[[], Any], *, patience_s: float) -> Any:
         deadline_s = time.monotonic() + patience_s
         while time.monotonic() < deadline_s:
-            for child in self.supervisor.children:
-                self.supervisor.revive(child)
+            self.supervisor.look()
             found = condition()
             if found:
                 return found

@@ -132,7 +132,7 @@ def test_another_processs_server_is_never_used(server: tuple[WarmRunLauncher, Ru
 
 
 def test_runs_that_never_end_are_ended_when_their_server_has_waited(monkeypatch: pytest.MonkeyPatch) -> None:
-    served = RunServer("unused", os.getpid())
+    served = RunServer("unused", os.getpid(), ())
     served.children = {pid: {} for pid in (7, 8)}
     sent: list[tuple[int, int]] = []
     now_s = [100.0]
