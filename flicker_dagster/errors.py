@@ -130,3 +130,7 @@ class SourceBusy(StateError):
 
 class StartRefused(FlickerError):
     """Flicker cannot start here now: another one runs on the work directory, or the port is taken."""
+
+
+class ReloadRefused(FlickerError):
+    """The web UI's "reload" changes nothing: the configuration's file has a fault, or is not taken over."""

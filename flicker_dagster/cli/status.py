@@ -13,6 +13,7 @@ from flicker_dagster.config.load import load_config
 from flicker_dagster.config.models import SourceConfig
 from flicker_dagster.errors import FlickerError
 from flicker_dagster.orchestration import names
+from flicker_dagster.orchestration.load_applied import load_or_last_good
 from flicker_dagster.orchestration.sensor import interval_s
 from flicker_dagster.orchestration.settings import Settings
 from flicker_dagster.pipeline.deliver import waiting_events
@@ -20,9 +21,10 @@ from flicker_dagster.pipeline.work import SourceWork
 
 
 def show_status(settings: Settings) -> int:
-    """Print where each source stands; 1 if the state of one cannot be read. Raises ConfigError."""
-    config = load_config(settings.config_path)
-    failed = False
+    """Print where each source stands; 1 if the state of one cannot be read, or if the file has a fault and the last
+    configuration that loaded is in force. Raises ConfigError."""
+    config, fault = load_or_last_good(settings)
+    failed = fault is not None
     rows: list[tuple[object, ...]] = []
     with ExitStack() as stack:
         home = dagster_home(settings)
@@ -35,6 +37,8 @@ def show_status(settings: Settings) -> int:
                 rows.append((source.name, f"cannot be read: {error}"))
     columns = ("source", "position", "lag", "last run", "waiting", "dead letters", "verified windows")
     show_table("Status", columns, rows, empty="no sources")
+    if fault is not None:
+        click.echo(fault)
     if instance is None:
         click.echo("Dagster has not run here yet, so there are no runs to tell of (see --work-dir).")
     return 1 if failed else 0

@@ -8,13 +8,11 @@ force: what the code location loaded last.
 from __future__ import annotations
 
 import hashlib
-import logging
 import os
-import tempfile
 from contextlib import suppress
 from pathlib import Path
 
-log = logging.getLogger("flicker.applied")
+from flicker_dagster.state.files import replace_file
 
 #: Set by the supervisor for a code server: load the text of this digest, not the file.
 DIGEST_VAR = "FLICKER_CONFIG_DIGEST"
@@ -75,14 +73,7 @@ class AppliedConfig:
         return None
 
     def _write(self, name: str, text: str) -> None:
-        handle, new = tempfile.mkstemp(dir=self.directory, prefix=".new-")  # 0600
-        try:
-            with os.fdopen(handle, "wb") as file:
-                file.write(text.encode())
-            os.replace(new, self.directory / name)
-        except BaseException:
-            os.unlink(new)
-            raise
+        replace_file(self.directory / name, text.encode(), durable=False)
 
     def _forget(self) -> None:
         spared = {self.in_force(), self.checked()}

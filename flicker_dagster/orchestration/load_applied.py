@@ -51,14 +51,17 @@ def hand_over(settings: Settings, text: str) -> None:
     internals.hand_over(_key(applied), digest)
 
 
-def last_good(settings: Settings) -> FlickerConfig | None:
-    """The configuration in force, for commands that look at an installation whose file has a fault."""
-    applied = AppliedConfig(settings.work_dir, settings.config_path)
-    text = applied.text(applied.in_force())
+def load_or_last_good(settings: Settings) -> tuple[FlickerConfig, str | None]:
+    """For commands that look at an installation: the file's configuration; where that has a fault, the one in force and
+    the fault in one line. Raises ConfigError where there is none in force either."""
     try:
-        return None if text is None else load_text(settings, text)
-    except ConfigError:
-        return None
+        return load_text(settings, read_file_text(settings.config_path)), None
+    except ConfigError as error:
+        applied = AppliedConfig(settings.work_dir, settings.config_path)
+        text = applied.text(applied.in_force())
+        if text is None:
+            raise
+        return load_text(settings, text), fault_in_one_line(error)
 
 
 def _key(applied: AppliedConfig) -> str:

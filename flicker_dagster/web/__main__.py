@@ -6,16 +6,19 @@
 from __future__ import annotations
 
 import logging
+from functools import partial
 
 import click
 import dagster as dg
 
 from flicker_dagster.orchestration.logs import log_to_console
+from flicker_dagster.orchestration.settings import Settings
 from flicker_dagster.web import dagster_ui
 from flicker_dagster.web.guard import Guard
 from flicker_dagster.web.hosts import Authority, parse_authority
 from flicker_dagster.web.options import web_options
 from flicker_dagster.web.readiness import Readiness
+from flicker_dagster.web.reloading import await_config, is_supervised
 from flicker_dagster.web.server import serve
 
 log = logging.getLogger("flicker.web")
@@ -31,9 +34,10 @@ def main(workspace: str, host: str, port: int, allow_hosts: tuple[Authority, ...
     bound = parse_authority(f"[{host}]" if ":" in host else host)
     if not allow_hosts and not (bound and bound.is_loopback):
         log.info("the web UI answers to localhost only; name the proxy in front of it with --allow-host NAME")
+    reload = partial(await_config, Settings.from_env()) if is_supervised() else None
     with (
         dg.DagsterInstance.get() as instance,
-        dagster_ui.workspace(instance, workspace, read_only=read_only) as opened,
+        dagster_ui.workspace(instance, workspace, read_only=read_only, reload=reload) as opened,
     ):
         readiness = Readiness(lambda: dagster_ui.what_is_missing(opened))
         guard = Guard(dagster_ui.application(opened), ready=readiness.ready, allowed=allow_hosts, read_only=read_only)

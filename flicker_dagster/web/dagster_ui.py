@@ -6,7 +6,7 @@ Built as `dagster-webserver` builds it, without the telemetry and the server aro
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -23,15 +23,34 @@ HEARTBEAT_S = 300
 
 
 @contextmanager
-def workspace(instance: dg.DagsterInstance, path: str, *, read_only: bool) -> Iterator[Any]:
-    """The code locations of a workspace file, kept up to date while this is open."""
+def workspace(
+    instance: dg.DagsterInstance, path: str, *, read_only: bool, reload: Callable[[], None] | None = None
+) -> Iterator[Any]:
+    """The code locations of a workspace file, kept up to date while this is open.
+
+    `reload` stands for Dagster's own way to have a code server reload: what it raises is what the UI shows, and then
+    everything stays as it is.
+    """
     from dagster._core.workspace.context import WorkspaceProcessContext
     from dagster._core.workspace.load_target import WorkspaceFileTarget
     from dagster_webserver.version import __version__
 
+    class Followed(WorkspaceProcessContext):
+        def reload_code_location(self, name: str) -> None:
+            if reload is None:
+                return super().reload_code_location(name)
+            reload()
+            return self.refresh_code_location(name)
+
+        def reload_workspace(self) -> None:
+            if reload is None:
+                return super().reload_workspace()
+            reload()
+            return self.refresh_workspace()
+
     instance.optimize_for_webserver(STATEMENT_TIMEOUT_MS, POOL_RECYCLE_S, POOL_OVERFLOW)
     target = WorkspaceFileTarget([path])
-    with WorkspaceProcessContext(
+    with Followed(
         instance, target, version=__version__, read_only=read_only, code_server_log_level="warning"
     ) as opened:
         yield opened

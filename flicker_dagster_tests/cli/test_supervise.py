@@ -9,7 +9,7 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import cast
 
@@ -21,6 +21,7 @@ from flicker_dagster.cli.code_server import CodeServer, CodeServers
 from flicker_dagster.cli.supervise import Supervisor
 from flicker_dagster.orchestration.run_socket import START_VAR
 from flicker_dagster.orchestration.settings import Settings
+from flicker_dagster_tests.waiting import until
 
 OBEDIENT = "import time; print('up', flush=True); time.sleep(600)"
 DEAF = "import signal; signal.signal(signal.SIGTERM, signal.SIG_IGN); " + OBEDIENT
@@ -68,7 +69,7 @@ def left(supervisor: Supervisor) -> list[int]:
 def test_a_stop_leaves_no_process_whatever_they_do(supervisor: Supervisor, daemon: str, code_server: str) -> None:
     for name, code in {"daemon": daemon, "code server": code_server, "web UI": DEAF}.items():
         spawn(supervisor, name, code)
-    _await(lambda: len(left(supervisor)) == 3 + (daemon is RUNAWAY))
+    until(lambda: len(left(supervisor)) == 3 + (daemon is RUNAWAY), "it has come to that")
     time.sleep(0.1)  # until they have set their handlers: nothing tells from outside
     began_s = time.monotonic()
     supervisor.stop()
@@ -108,7 +109,10 @@ time.sleep(600)
         assert parent.stdout is not None
         pid = int(parent.stdout.readline())
         parent.kill()
-    _await(lambda: not Path(f"/proc/{pid}").exists() or ") Z " in Path(f"/proc/{pid}/stat").read_text())
+    until(
+        lambda: not Path(f"/proc/{pid}").exists() or ") Z " in Path(f"/proc/{pid}/stat").read_text(),
+        "it has come to that",
+    )
 
 
 @pytest.fixture
@@ -133,7 +137,7 @@ def code(tmp_path: Path) -> Iterator[CodeServers]:
 
 def test_a_dead_code_server_is_replaced_by_one_with_the_configuration_in_force(code: CodeServers) -> None:
     first = code.current
-    _await(first.take_over)
+    until(first.take_over, "it has come to that")
     known = Path(first.known)
     assert known.is_socket()
     assert not Path(first.bound).exists()
@@ -144,7 +148,7 @@ def test_a_dead_code_server_is_replaced_by_one_with_the_configuration_in_force(c
     assert code.current is not first
     assert (code.current.failures, code.current.digest) == (1, "good")
     inode = known.stat().st_ino
-    _await(lambda: code.look(in_force="good") or code.current.answers)
+    until(lambda: code.look(in_force="good") or code.current.answers, "it has come to that")
     assert known.stat().st_ino != inode
 
 
@@ -152,23 +156,23 @@ def test_a_new_one_takes_the_name_when_it_answers_and_the_old_one_lingers(
     code: CodeServers, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     old = code.current
-    _await(old.take_over)
+    until(old.take_over, "it has come to that")
     code.load("changed")
     assert code.current is old
-    _await(lambda: code.look(in_force=None))
+    until(lambda: code.look(in_force=None), "it has come to that")
     assert code.current.digest == "changed"
     assert old.runs
     assert code.replaced == [old]
     monkeypatch.setattr(code_server, "LINGER_S", 0)
-    _await(lambda: not code.look(in_force=None) and not code.replaced)
+    until(lambda: not code.look(in_force=None) and not code.replaced, "it has come to that")
     assert not old.runs
 
 
 def test_one_that_cannot_load_what_has_changed_leaves_the_old_one_in_place(code: CodeServers) -> None:
     old = code.current
-    _await(old.take_over)
+    until(old.take_over, "it has come to that")
     code.load("bad")
-    _await(lambda: not code.look(in_force=None) and code.next is None)
+    until(lambda: not code.look(in_force=None) and code.next is None, "it has come to that")
     assert code.current is old
     assert old.runs
 
@@ -179,12 +183,5 @@ def test_a_change_while_another_is_loaded_takes_its_place(code: CodeServers) -> 
     code.load("second")
     assert given_up is not None
     assert not given_up.runs
-    _await(lambda: code.look(in_force=None))
+    until(lambda: code.look(in_force=None), "it has come to that")
     assert code.current.digest == "second"
-
-
-def _await(condition: Callable[[], object]) -> None:
-    deadline_s = time.monotonic() + 20
-    while not condition():
-        assert time.monotonic() < deadline_s
-        time.sleep(0.02)

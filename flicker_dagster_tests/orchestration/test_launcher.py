@@ -98,30 +98,6 @@ def test_a_server_whose_parent_is_not_the_one_it_was_started_for_ends_at_once(tm
     assert list(tmp_path.iterdir()) == []
 
 
-#: Starts a run server as the launcher does and says which process it is; then it lives until it is killed.
-STARTER = """
-import sys, time
-from flicker_dagster.orchestration.launcher import _spawn
-from flicker_dagster.orchestration.run_socket import RunSocket
-print(_spawn(RunSocket(*sys.argv[1:])).pid, flush=True)
-time.sleep(600)
-"""
-
-
-@pytest.mark.parametrize("warm", [False, True], ids=["during its warm-up", "when it serves"])
-def test_a_server_ends_with_the_process_that_started_it(server: tuple[WarmRunLauncher, RunSocket], warm: bool) -> None:
-    _, own = server
-    command = [sys.executable, "-c", STARTER, own.path, own.lock]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as starter:
-        assert starter.stdout is not None
-        pid = int(starter.stdout.readline())
-        if warm:
-            _await(lambda: Path(own.path).exists())
-        starter.kill()
-    _await(lambda: not Path(f"/proc/{pid}").exists() or _is_zombie(pid))
-    assert not Path(own.path).exists()
-
-
 def test_another_processs_server_is_never_used(server: tuple[WarmRunLauncher, RunSocket], tmp_path: Path) -> None:
     _, own = server
     command = [sys.executable, "-c", "import sys; from flicker_dagster.orchestration.run_socket import own_socket\n"]
@@ -144,10 +120,6 @@ def test_runs_that_never_end_are_ended_when_their_server_has_waited(monkeypatch:
         now_s[0] += wait_s
         served._hurry()
     assert sent == [(7, signal.SIGTERM), (8, signal.SIGTERM), (7, signal.SIGKILL), (8, signal.SIGKILL)]
-
-
-def _is_zombie(pid: int) -> bool:
-    return ") Z " in Path(f"/proc/{pid}/stat").read_text()
 
 
 def _await(condition: Callable[[], bool]) -> None:
