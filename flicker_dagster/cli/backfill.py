@@ -44,11 +44,11 @@ def windows_between(source: SourceConfig, from_ms: int, to_ms: int, *, now_ms: i
 
 def launch_backfill(url: str, source: SourceConfig, keys: list[str], *, redeliver: bool) -> str:
     """The id of the launched backfill. Raises FlickerError where the web UI cannot be reached or refuses."""
-    tags = {names.SOURCE_TAG: source.name, names.MODE_TAG: names.BACKFILL}
+    tags = {**names.source_tags(source), names.MODE_TAG: names.BACKFILL}
     if redeliver:
         tags[names.REDELIVER_TAG] = "true"
     params = {
-        "assetSelection": [{"path": [source.asset_name]}],
+        "assetSelection": [{"path": names.asset_path(source)}],
         "partitionNames": keys,
         "tags": [{"key": key, "value": value} for key, value in tags.items()],
     }

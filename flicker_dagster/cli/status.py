@@ -16,6 +16,7 @@ from flicker_dagster.orchestration import names
 from flicker_dagster.orchestration.load_applied import load_or_last_good
 from flicker_dagster.orchestration.sensor import interval_s
 from flicker_dagster.orchestration.settings import Settings
+from flicker_dagster.orchestration.verified import verified_keys
 from flicker_dagster.pipeline.deliver import waiting_events
 from flicker_dagster.pipeline.work import SourceWork
 
@@ -66,25 +67,26 @@ def _status(source: SourceConfig, work: SourceWork, instance: dg.DagsterInstance
         source.name,
         stands or "nothing collected yet",
         lag(stands, work.now_ms()),
-        "" if instance is None else _last_run(source, instance, work.now_ms()),
+        "" if instance is None else _last_run(work, instance),
         waiting_events(work),
         work.dead_letters.count(),
-        "" if instance is None else _verified(source, instance),
+        "" if instance is None else _verified(work, instance),
     )
 
 
-def _last_run(source: SourceConfig, instance: dg.DagsterInstance, now_ms: int) -> str:
-    found = instance.get_run_records(filters=dg.RunsFilter(tags={names.SOURCE_TAG: source.name}), limit=1)
+def _last_run(work: SourceWork, instance: dg.DagsterInstance) -> str:
+    tags = {**names.source_tags(work.source), names.STATE_TAG: work.state_id}
+    found = instance.get_run_records(filters=dg.RunsFilter(tags=tags), limit=1)
     if not found:
         return "none yet"
     run = found[0].dagster_run
-    ago = span(now_ms - int(found[0].update_timestamp.timestamp() * 1000))
+    ago = span(work.now_ms() - int(found[0].update_timestamp.timestamp() * 1000))
     mode = run.tags.get(names.MODE_TAG) or ("backfill" if names.PARTITION_TAG in run.tags else "by hand")
     error = run.tags.get(names.ERROR_TAG)
     why = f": {error}" if error and run.status == dg.DagsterRunStatus.FAILURE else ""
     return f"{mode} {run.status.value.lower()} {ago} ago{why}"
 
 
-def _verified(source: SourceConfig, instance: dg.DagsterInstance) -> str:
-    keys = instance.get_materialized_partitions(dg.AssetKey(source.asset_name))
+def _verified(work: SourceWork, instance: dg.DagsterInstance) -> str:
+    keys = verified_keys(instance, work.source, work.state_id)
     return f"{len(keys)}, newest {max(keys)}" if keys else "none yet"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import os
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -15,6 +16,8 @@ from flicker_dagster.config.explain import Problem, explain, one_of, shown, sugg
 from flicker_dagster.config.file_text import read_file_text
 from flicker_dagster.config.models import (
     CENTURY_MS,
+    LONGEST_NAMESPACE,
+    NAMESPACE_PATTERN,
     RETENTIONS,
     FlickerConfig,
     Overrule,
@@ -30,7 +33,7 @@ from flicker_dagster.config.yaml_lines import Document
 from flicker_dagster.errors import ConfigError
 from flicker_dagster.printable import visible
 
-TOP_LEVEL = ("api_sources", "retry", "destinations", *RETENTIONS)
+TOP_LEVEL = ("api_sources", "namespace", "retry", "destinations", *RETENTIONS)
 ELSEWHERE = {
     "log_files": "this Flicker collects api_sources only; ship files with your log agent",
     "docker_containers": "this Flicker collects api_sources only; ship container logs with your log agent",
@@ -90,11 +93,13 @@ class _Load:
         for key, retention in retentions.items():
             if not isinstance(retention, int) or isinstance(retention, bool) or not 0 <= retention <= CENTURY_MS:
                 self._add(key, f"found {shown(retention)}, expected a whole number of milliseconds")
+        namespace = self._namespace(data)
         if self.problems:
             raise self._error()
         return FlickerConfig(
             path=self.path,
-            sources=[source for source in sources if source is not None],
+            sources=[source.within(namespace) for source in sources if source is not None],
+            namespace=namespace,
             **retentions,
             overruled=self.overruled,
             notes=self.notes,
@@ -124,6 +129,16 @@ class _Load:
             self._add("api_sources", f"found {found}, expected a list with at least one source")
             return []
         return sources
+
+    def _namespace(self, data: dict[Any, Any]) -> str:
+        found = data.get("namespace", "")
+        if found == "" or (
+            isinstance(found, str) and len(found) <= LONGEST_NAMESPACE and re.fullmatch(NAMESPACE_PATTERN, found)
+        ):
+            return found
+        what = f"found {shown(found)}, expected letters, digits and single underscores, such as prod or team_a"
+        self._add("namespace", f"{what}; {LONGEST_NAMESPACE} characters at most, a letter first")
+        return ""
 
     def _retry(self, data: dict[Any, Any]) -> dict[Any, Any]:
         """The retry keys that all sources share; none where they have a fault."""

@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
+from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, TypeAdapter
 
 Template = Annotated[str, Field(description="text; may hold ${VAR}, ${VAR:-default} or ${file:path}")]
 DAY_MS = 86_400_000
@@ -198,6 +198,9 @@ def asset_name(name: str) -> str:
 class SourceConfig(Record):
     """One entry of `api_sources`."""
 
+    #: The configuration's, set by `within`; no key of a source.
+    _namespace: str = PrivateAttr(default="")
+
     name: Annotated[str, Field(min_length=1)]
     endpoint: Template
     vendor: str | None = Field(
@@ -269,6 +272,17 @@ class SourceConfig(Record):
         """The source's name as Dagster spells it: `okta-audit-logs` → `okta_audit_logs`."""
         return asset_name(self.name)
 
+    @property
+    def namespace(self) -> str:
+        """The prefix of everything that Dagster calls this source; empty for none."""
+        return self._namespace
+
+    def within(self, namespace: str) -> SourceConfig:
+        """The same source in a namespace."""
+        placed = self.model_copy()
+        placed._namespace = namespace
+        return placed
+
 
 class Overrule(Record):
     """A key of the user's file that the vendor preset replaced, and why."""
@@ -286,6 +300,10 @@ def nearest_line(lines: dict[str, int], path: str) -> int:
     return lines.get(path, 1)
 
 
+#: A namespace that can be told apart from what follows it in a name of Dagster's, where `__` stands between the two.
+NAMESPACE_PATTERN = r"[A-Za-z][A-Za-z0-9]*(_[A-Za-z0-9]+)*"
+LONGEST_NAMESPACE = 40
+
 #: Top-level keys that say for how long something is kept.
 RETENTIONS = ("ledger_retention_ms", "run_retention_ms", "failed_run_retention_ms")
 
@@ -295,6 +313,7 @@ class FlickerConfig(Record):
 
     path: str
     sources: list[SourceConfig]
+    namespace: str = ""
     ledger_retention_ms: Milliseconds = 35 * DAY_MS
     run_retention_ms: Milliseconds = 7 * DAY_MS
     failed_run_retention_ms: Milliseconds = 30 * DAY_MS

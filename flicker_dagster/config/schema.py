@@ -10,7 +10,15 @@ from typing import Any
 
 from pydantic import TypeAdapter
 
-from flicker_dagster.config.models import RETENTIONS, FlickerConfig, RetryConfig, SourceConfig, destination_adapter
+from flicker_dagster.config.models import (
+    LONGEST_NAMESPACE,
+    NAMESPACE_PATTERN,
+    RETENTIONS,
+    FlickerConfig,
+    RetryConfig,
+    SourceConfig,
+    destination_adapter,
+)
 from flicker_dagster.config.vendors import GENERIC, presets
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
@@ -46,6 +54,13 @@ def json_schema() -> dict[str, Any]:
         "patternProperties": {"^x-": {"description": "your own, such as anchors to share"}},
         "properties": {
             "api_sources": {"type": "array", "minItems": 1, "items": _SOURCE},
+            "namespace": {
+                "type": "string",
+                "pattern": f"^({NAMESPACE_PATTERN})?$",
+                "maxLength": LONGEST_NAMESPACE,
+                "default": "",
+                "description": "prefix of all Dagster names of this configuration",
+            },
             "retry": {**_RETRY, "description": "shared by all sources; a source's own keys lie above"},
             "destinations": {
                 "type": "object",

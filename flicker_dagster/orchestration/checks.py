@@ -11,6 +11,7 @@ from flicker_dagster.config.models import SourceConfig
 from flicker_dagster.orchestration import internals, names
 from flicker_dagster.orchestration.verified import Look
 from flicker_dagster.pipeline.deliver import LiveReport
+from flicker_dagster.pipeline.work import SourceWork
 from flicker_dagster.types import Window
 
 #: Window keys named in the words of a check.
@@ -18,7 +19,7 @@ SHOWN_WINDOWS = 5
 
 
 def check_specs(source: SourceConfig) -> list[dg.AssetCheckSpec]:
-    asset = dg.AssetKey(source.asset_name)
+    asset = dg.AssetKey(names.asset_path(source))
     return [
         dg.AssetCheckSpec(
             names.CHECK_COMPLETE,
@@ -59,7 +60,7 @@ def complete_check(source: SourceConfig, looks: list[Look], *, gaps: list[Window
 
 
 def _complete_key(source: SourceConfig) -> dg.AssetCheckKey:
-    return dg.AssetCheckKey(dg.AssetKey(source.asset_name), names.CHECK_COMPLETE)
+    return dg.AssetCheckKey(dg.AssetKey(names.asset_path(source)), names.CHECK_COMPLETE)
 
 
 def _complete_result(source: SourceConfig, **found: Any) -> dg.AssetCheckResult:
@@ -91,10 +92,11 @@ def gap_check(source: SourceConfig, report: LiveReport) -> dg.AssetCheckResult |
     )
 
 
-def last_finding(instance: dg.DagsterInstance, source: SourceConfig) -> dg.AssetCheckResult:
+def last_finding(instance: dg.DagsterInstance, work: SourceWork) -> dg.AssetCheckResult:
     """What the last sweep found, once more. Dagster shows a check beside the latest materialisation only: a live run
     that left it out would hide the finding behind "skipped" or "not evaluated"."""
-    found = internals.last_evaluation(instance, _complete_key(source))
+    source = work.source
+    found = internals.last_evaluation(instance, _complete_key(source), state_id=work.state_id)
     if found is None:
         return _complete_result(source, passed=True, description="no window has been swept yet")
     return _complete_result(
@@ -102,10 +104,15 @@ def last_finding(instance: dg.DagsterInstance, source: SourceConfig) -> dg.Asset
     )
 
 
+def marked(result: dg.AssetCheckResult, state_id: str) -> dg.AssetCheckResult:
+    """The result with the mark by which `last_finding` knows it again."""
+    return result._replace(metadata={**result.metadata, names.STATE_TAG: dg.MetadataValue.text(state_id)})
+
+
 def delivered_check(source: SourceConfig, dead_letters: int) -> dg.AssetCheckResult:
     words = "no dead letters" if dead_letters == 0 else f"{dead_letters} dead letters; see `flicker dead-letters list`"
     return dg.AssetCheckResult(
-        asset_key=dg.AssetKey(source.asset_name),
+        asset_key=dg.AssetKey(names.asset_path(source)),
         check_name=names.CHECK_DELIVERED,
         passed=dead_letters == 0,
         severity=dg.AssetCheckSeverity.ERROR,

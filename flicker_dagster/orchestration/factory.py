@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import time
 from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
@@ -36,8 +37,14 @@ class SourceDefinitions:
     schedule: dg.ScheduleDefinition
 
 
-def build_definitions(config: FlickerConfig, settings: Settings) -> dg.Definitions:
-    """Every source of a configuration, and the maintenance, as one `Definitions`."""
+def build_definitions(config: FlickerConfig, settings: Settings | None = None) -> dg.Definitions:
+    """Every source of a configuration, and the maintenance, as one `Definitions`; without settings, those of the
+    environment.
+
+    It merges with any others: executors stand on our jobs only, nothing takes a resource's name, and two configurations
+    differ in the names of their sources or in their `namespace`.
+    """
+    settings = settings or dataclasses.replace(Settings.from_env(), config_path=config.path)
     built = [build_source(source, settings) for source in config.sources]
     maintenance, daily = build_maintenance(config, settings)
     return dg.Definitions(
@@ -45,7 +52,6 @@ def build_definitions(config: FlickerConfig, settings: Settings) -> dg.Definitio
         jobs=[*(part.job for part in built), maintenance],
         sensors=[part.sensor for part in built if part.sensor is not None],
         schedules=[*(part.schedule for part in built), daily],
-        executor=dg.in_process_executor,
     )
 
 
@@ -54,9 +60,9 @@ def build_source(source: SourceConfig, settings: Settings) -> SourceDefinitions:
     asset = build_asset(source, settings)
     job = dg.define_asset_job(
         names.job_name(source),
-        selection=dg.AssetSelection.assets(source.asset_name),
+        selection=dg.AssetSelection.assets(dg.AssetKey(names.asset_path(source))),
         executor_def=dg.in_process_executor,
-        tags={names.SOURCE_TAG: source.name},
+        tags=names.source_tags(source),
         description=f"Collects {source.name}: a live poll without a partition, a window with one.",
     )
     sensor = build_live_sensor(source, settings, names.job_name(source)) if source.live else None
@@ -70,8 +76,9 @@ def build_asset(source: SourceConfig, settings: Settings) -> dg.AssetsDefinition
 
     @dg.graph_asset(
         name=source.asset_name,
+        key_prefix=source.namespace or None,
         description=_description(source),
-        group_name=names.GROUP,
+        group_name=names.group_name(source),
         partitions_def=partitions_of(source),
         backfill_policy=dg.BackfillPolicy.multi_run(max_partitions_per_run=WINDOWS_PER_RUN),
         kinds={"api", source.destination.type, *(preset.kinds if preset else [])},
@@ -84,8 +91,8 @@ def build_asset(source: SourceConfig, settings: Settings) -> dg.AssetsDefinition
         result, complete, delivered = deliver.alias("deliver")(fetched=fetch.alias("fetch")())
         return {
             "result": result,
-            f"{source.asset_name}_{names.CHECK_COMPLETE}": complete,
-            f"{source.asset_name}_{names.CHECK_DELIVERED}": delivered,
+            f"{names.graph_name(source)}_{names.CHECK_COMPLETE}": complete,
+            f"{names.graph_name(source)}_{names.CHECK_DELIVERED}": delivered,
         }
 
     return audit_logs.map_asset_specs(lambda spec: dg.apply_freshness_policy(spec, _freshness(source)))

@@ -13,6 +13,7 @@ import msgspec
 from flicker_dagster.config.models import SourceConfig
 from flicker_dagster.orchestration import names
 from flicker_dagster.orchestration.cursor import Outcome
+from flicker_dagster.pipeline.work import SourceWork
 from flicker_dagster.types import Position
 
 #: Enough to count the failures in a row that matter for waiting.
@@ -41,9 +42,9 @@ class LiveOutcome(msgspec.Struct, frozen=True):
     complete: bool
 
 
-def recent_runs(instance: dg.DagsterInstance, source: SourceConfig, mode: str) -> list[RunSeen]:
-    """The newest runs of a source in one mode, newest first."""
-    filters = dg.RunsFilter(tags={names.SOURCE_TAG: source.name, names.MODE_TAG: mode})
+def recent_runs(instance: dg.DagsterInstance, work: SourceWork, mode: str) -> list[RunSeen]:
+    """The newest runs of a source in one mode, newest first; not those of another location's source of that name."""
+    filters = dg.RunsFilter(tags=names.run_tags(work.source, work.state_id, mode))
     return [_seen(record) for record in instance.get_run_records(filters=filters, limit=RECENT_RUNS)]
 
 
@@ -65,7 +66,7 @@ def live_outcome(instance: dg.DagsterInstance, source: SourceConfig, run: RunSee
 def _live_outcome(instance: dg.DagsterInstance, source: SourceConfig, run: RunSeen) -> LiveOutcome | None:
     records = instance.fetch_materializations(
         dg.AssetRecordsFilter(
-            asset_key=dg.AssetKey(source.asset_name),
+            asset_key=dg.AssetKey(names.asset_path(source)),
             after_timestamp=(run.started_s or 0) - 1,
             before_timestamp=(run.ended_s or 0) + timedelta(seconds=1).total_seconds(),
         ),

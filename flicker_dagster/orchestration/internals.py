@@ -1,4 +1,4 @@
-"""The only private Dagster imports of this package, behind names of our own.
+"""The private Dagster imports of this package, behind names of our own (its tables are in `recorded`).
 
 The warm launcher executes a run in a process that Dagster did not start, and Dagster has no public call for that. If
 any of these has moved, `available()` says so and the launcher falls back to Dagster's own.
@@ -12,6 +12,8 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 import dagster as dg
+
+from flicker_dagster.orchestration import names
 
 
 def available() -> str | None:
@@ -170,102 +172,51 @@ def _opened(ref: Any) -> dg.DagsterInstance:
         return _kept_instances[0]
 
 
-def last_evaluation(instance: dg.DagsterInstance, key: dg.AssetCheckKey) -> dg.AssetCheckEvaluation | None:
-    """The newest evaluation of a check; runs that planned one and failed before it do not count."""
+#: Evaluations looked at to find one's own among those of another location with a check of the same key.
+_EVALUATIONS = 50
+
+
+def last_evaluation(
+    instance: dg.DagsterInstance, key: dg.AssetCheckKey, *, state_id: str
+) -> dg.AssetCheckEvaluation | None:
+    """The newest evaluation of a check that bears the mark of a state; runs that planned one and failed before it do not
+    count."""
     from dagster._core.storage.asset_check_execution_record import COMPLETED_ASSET_CHECK_EXECUTION_RECORD_STATUSES
 
-    records = instance.event_log_storage.get_asset_check_execution_history(
-        key, limit=1, status=COMPLETED_ASSET_CHECK_EXECUTION_RECORD_STATUSES
-    )
-    return records[0].evaluation if records else None
+    for limit in (1, _EVALUATIONS):
+        for record in instance.event_log_storage.get_asset_check_execution_history(
+            key, limit=limit, status=COMPLETED_ASSET_CHECK_EXECUTION_RECORD_STATUSES
+        ):
+            found = record.evaluation
+            mark = None if found is None else found.metadata.get(names.STATE_TAG)
+            if mark is not None and mark.value == state_id:
+                return found
+    return None
 
 
 def stored_cursor(context: dg.SensorEvaluationContext) -> str | None:
-    """The sensor's cursor as it is stored at this moment, which an operator may have edited since the tick began."""
-    for state in context.instance.all_instigator_state():
-        if state.instigator_name == context.sensor_name:
-            return getattr(state.instigator_data, "cursor", None)
-    return None
+    """The sensor's cursor as it is stored at this moment, which an operator may have edited since the tick began.
+
+    Other locations have sensors of the same name, and a location that was renamed leaves its rows behind: the one meant
+    is found by location, repository and name together. None where nothing is stored, or nobody says where the sensor is.
+    """
+    from dagster._core.remote_origin import RemoteRepositoryOrigin
+
+    location, repository = context.code_location_origin, context.repository_name
+    if location is None or repository is None:
+        return None
+    origin = RemoteRepositoryOrigin(location, repository).get_instigator_origin(context.sensor_name)
+    state = context.instance.get_instigator_state(origin.get_id(), origin.get_selector().get_id())
+    return None if state is None else getattr(state.instigator_data, "cursor", None)
+
+
+def location_of(run: dg.DagsterRun) -> str | None:
+    """The code location and repository that a run was asked for in, as Dagster spells the two; None for one in process."""
+    origin = run.remote_job_origin
+    return None if origin is None else origin.repository_origin.get_label()
 
 
 def report_lost_worker(run: dg.DagsterRun, instance: dg.DagsterInstance, how: str) -> None:
     """Fail a run whose process ended without finishing it."""
     instance.report_engine_event(f"Run worker ended without finishing the run: {how}", run)
     instance.report_run_failed(run)
-
-
-def asset_events(instance: dg.DagsterInstance) -> AssetEvents:
-    """The rows that Dagster keeps of assets across runs, in SQLite's index or in PostgreSQL."""
-    return AssetEvents(instance)
-
-
-class AssetEvents:
-    """Dagster deletes a run with its materialisations, and has no call that deletes a run and leaves those."""
-
-    def __init__(self, instance: dg.DagsterInstance) -> None:
-        from dagster._core.storage.event_log import schema
-
-        self._instance = instance
-        self._connect: Any = instance.event_log_storage.index_connection  # type: ignore[attr-defined]
-        self._events = schema.SqlEventLogStorageTable
-        self._tags = schema.AssetEventTagsTable
-        self._checks = schema.AssetCheckExecutionsTable
-
-    def forget(self, run_ids: list[str]) -> int:
-        """Delete what these runs recorded, but not the latest materialisation of any asset or partition, nor the latest
-        evaluation of any check. Gives the number of rows deleted."""
-        import sqlalchemy as db
-
-        events, checks = self._events, self._checks
-        with self._connect() as connection:
-            gone = self._ids(connection, db.select(events.c.id).where(events.c.run_id.in_(run_ids)))
-            gone -= self._latest(connection, events, _MATERIALIZED, run_ids)
-            old = self._ids(connection, db.select(checks.c.id).where(checks.c.run_id.in_(run_ids)))
-            old -= self._latest(connection, checks, None, run_ids)
-            for some in _portions(sorted(gone)):
-                connection.execute(self._tags.delete().where(self._tags.c.event_id.in_(some)))
-                connection.execute(events.delete().where(events.c.id.in_(some)))
-            for some in _portions(sorted(old)):
-                connection.execute(checks.delete().where(checks.c.id.in_(some)))
-        return len(gone) + len(old)
-
-    def runs(self) -> set[str]:
-        """Ids of all runs that have left rows."""
-        import sqlalchemy as db
-
-        with self._connect() as connection:
-            return {
-                row[0]
-                for table in (self._events, self._checks)
-                for row in connection.execute(db.select(table.c.run_id).distinct())
-                if row[0]
-            }
-
-    def _latest(self, connection: Any, table: Any, kind: str | None, run_ids: list[str]) -> set[int]:
-        """Of each asset (or check) and partition that these runs touched, the id of the newest row of any run."""
-        import sqlalchemy as db
-
-        own = [table.c.run_id.in_(run_ids)] + ([] if kind is None else [table.c.dagster_event_type == kind])
-        keys = {row[0] for row in connection.execute(db.select(table.c.asset_key).where(*own).distinct())}
-        of = [table.c.asset_key, table.c.partition] + ([table.c.check_name] if kind is None else [])
-        # A planned evaluation is none: every run plans all checks of its asset, and evaluates those it has an answer to.
-        done = table.c.execution_status.in_(_EVALUATED) if kind is None else table.c.dagster_event_type == kind
-        wanted = [table.c.asset_key.in_(keys), done]
-        return self._ids(connection, db.select(db.func.max(table.c.id)).where(*wanted).group_by(*of))
-
-    def _ids(self, connection: Any, query: Any) -> set[int]:
-        return {row[0] for row in connection.execute(query)}
-
-
-def delete_run_row(instance: dg.DagsterInstance, run_id: str) -> None:
-    """Delete a run with its tags, and nothing that it recorded."""
-    instance.run_storage.delete_run(run_id)
-
-
-_MATERIALIZED = "ASSET_MATERIALIZATION"
-_EVALUATED = ("SUCCEEDED", "FAILED")
-
-
-def _portions(ids: list[int], size: int = 500) -> Iterator[list[int]]:
-    for start in range(0, len(ids), size):
-        yield ids[start : start + size]

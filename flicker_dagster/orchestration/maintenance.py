@@ -15,15 +15,13 @@ from flicker_dagster.config.models import FlickerConfig
 from flicker_dagster.errors import FlickerError, SourceBusy
 from flicker_dagster.orchestration import internals, names
 from flicker_dagster.orchestration.run_retention import Ours, remove_old_runs, size_of
-from flicker_dagster.orchestration.settings import Settings
+from flicker_dagster.orchestration.settings import Settings, configured_by_env
 from flicker_dagster.orchestration.verified import due_windows
 from flicker_dagster.pipeline.plan import time_of
 from flicker_dagster.pipeline.windows import DAY_MS, SIZES_MS, shard_of
 from flicker_dagster.pipeline.work import LIVE, SourceWork
 
 log = logging.getLogger("flicker.maintenance")
-
-JOB = "flicker_maintenance"
 
 #: Once a day, but asked about every hour, so that a machine which sleeps at night, or a day that failed, catches up.
 #: Not at the full hour, when sources are swept.
@@ -36,18 +34,23 @@ ABANDONED_S = 2 * 86_400
 
 def build_maintenance(config: FlickerConfig, settings: Settings) -> tuple[dg.JobDefinition, dg.ScheduleDefinition]:
     """The job and its daily schedule, running by default."""
+    name = names.maintenance_name(config.namespace, settings.config_path, configured_by_env=configured_by_env())
 
-    @dg.op(name="maintain", description="Remove old runs, ledger shards and leftovers; see Retention in the README.")
+    @dg.op(
+        name=f"{name}__maintain",
+        description="Remove old runs, ledger shards and leftovers; see Retention in the README.",
+    )
     def maintain_op(context: dg.OpExecutionContext) -> None:
         works = [settings.work(source) for source in config.sources]
-        context.add_output_metadata(maintain(context.instance, config, works, now_s=time.time()))
+        ours = Ours.of(config, settings.layout().state_id(), name, location=internals.location_of(context.run))
+        context.add_output_metadata(maintain(context.instance, config, works, ours, now_s=time.time()))
 
-    @dg.job(name=JOB, executor_def=dg.in_process_executor, description="Keeps the disk bounded; runs daily by itself.")
+    @dg.job(name=name, executor_def=dg.in_process_executor, description="Keeps the disk bounded; runs daily by itself.")
     def maintenance() -> None:
-        maintain_op()
+        maintain_op.alias("maintain")()
 
     @dg.schedule(
-        name=f"{JOB}_daily",
+        name=f"{name}_daily",
         job=maintenance,
         cron_schedule=CRON,
         execution_timezone="UTC",
@@ -56,24 +59,26 @@ def build_maintenance(config: FlickerConfig, settings: Settings) -> tuple[dg.Job
     )
     def daily(context: dg.ScheduleEvaluationContext) -> dg.SkipReason | dg.RunRequest:
         internals.keep_instance(context)
-        return tick(context.instance, now=datetime.now(tz=timezone.utc))
+        return tick(context.instance, name, settings.layout().state_id(), now=datetime.now(tz=timezone.utc))
 
     return maintenance, daily
 
 
-def tick(instance: dg.DagsterInstance, *, now: datetime) -> dg.SkipReason | dg.RunRequest:
-    """Ask for a maintenance if the last one that succeeded is a day old, or say why not."""
-    newest = instance.get_runs(filters=dg.RunsFilter(job_name=JOB), limit=1)
+def tick(instance: dg.DagsterInstance, job: str, state_id: str, *, now: datetime) -> dg.SkipReason | dg.RunRequest:
+    """Ask for a maintenance of this state if the last one that succeeded is a day old, or say why not."""
+    tags = {names.STATE_TAG: state_id}
+    newest = instance.get_runs(filters=dg.RunsFilter(job_name=job, tags=tags), limit=1)
     if newest and not newest[0].is_finished:
         return dg.SkipReason("a maintenance is in flight")
-    done = dg.RunsFilter(job_name=JOB, statuses=[dg.DagsterRunStatus.SUCCESS], updated_after=now - DUE_AFTER)
+    succeeded = [dg.DagsterRunStatus.SUCCESS]
+    done = dg.RunsFilter(job_name=job, tags=tags, statuses=succeeded, updated_after=now - DUE_AFTER)
     if instance.get_runs(filters=done, limit=1):
         return dg.SkipReason("maintained within the last day")
-    return dg.RunRequest()
+    return dg.RunRequest(tags=tags)
 
 
 def maintain(
-    instance: dg.DagsterInstance, config: FlickerConfig, works: list[SourceWork], *, now_s: float
+    instance: dg.DagsterInstance, config: FlickerConfig, works: list[SourceWork], ours: Ours, *, now_s: float
 ) -> dict[str, int]:
     """Remove what the retentions no longer keep; gives what was removed, as metadata of the run.
 
@@ -81,7 +86,7 @@ def maintain(
     """
     removed = remove_old_runs(
         instance,
-        Ours.of(config.sources, JOB),
+        ours,
         now_s=now_s,
         successful_ms=config.run_retention_ms,
         failed_ms=config.failed_run_retention_ms,

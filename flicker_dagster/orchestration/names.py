@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
+import re
+from collections.abc import Mapping
+from pathlib import PurePath
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:  # the supervisor reads names, and stays small
@@ -9,8 +13,12 @@ if TYPE_CHECKING:  # the supervisor reads names, and stays small
 
 LOCATION = "flicker"
 GROUP = "audit_logs"
+MAINTENANCE = "flicker_maintenance"
+LONGEST_STEM = 40
 
 SOURCE_TAG = "flicker/source"
+#: On runs and check evaluations: which state they are about (`StateLayout.state_id`).
+STATE_TAG = "flicker/state"
 MODE_TAG = "flicker/mode"
 REQUEST_TAG = "flicker/request"  # ties a live run to the sensor cursor that asked for it
 REDELIVER_TAG = "flicker/redeliver"
@@ -19,6 +27,9 @@ RESUME_TAG = "flicker/resume_at"
 PAUSE_TAG = "flicker/paused"  # why a run that succeeded asks for a pause
 PRIORITY_TAG = "dagster/priority"
 PARTITION_TAG = "dagster/partition"
+
+#: On materialisations it says the same, and which run made them: of all their tags, Dagster finds them by this one only.
+DATA_VERSION_TAG = "dagster/data_version"
 
 #: Where a start without --track keeps what it forgets in the end.
 UNTRACKED = "untracked-"
@@ -39,17 +50,72 @@ REDELIVERED_KEY = "redelivered"
 CHECK_COMPLETE, CHECK_DELIVERED = "complete", "delivered"
 
 
+def asset_path(source: SourceConfig) -> list[str]:
+    """The parts of the asset's key."""
+    return [source.namespace, source.asset_name] if source.namespace else [source.asset_name]
+
+
+def graph_name(source: SourceConfig) -> str:
+    """The source in names that take letters, digits and underscores only. Dagster names the asset's graph like this."""
+    return prefixed(source.namespace, source.asset_name)
+
+
+def prefixed(namespace: str, name: str) -> str:
+    return f"{namespace}__{name}" if namespace else name
+
+
 def job_name(source: SourceConfig) -> str:
-    return f"{source.asset_name}_job"
+    return f"{graph_name(source)}_job"
 
 
 def sensor_name(source: SourceConfig) -> str:
-    return f"{source.asset_name}_live"
+    return f"{graph_name(source)}_live"
 
 
 def schedule_name(source: SourceConfig) -> str:
-    return f"{source.asset_name}_sweep"
+    return f"{graph_name(source)}_sweep"
 
 
-def pool_name(source: SourceConfig) -> str:
-    return f"flicker_{source.asset_name}"
+def group_name(source: SourceConfig) -> str:
+    return prefixed(source.namespace, GROUP)
+
+
+def pool_name(source: SourceConfig, place: str) -> str:
+    """A run holds its source's pool. `place` tells sources of one name apart that keep their state elsewhere."""
+    return f"flicker_{graph_name(source)}_{place}"
+
+
+def source_tag(namespace: str, name: str) -> str:
+    """What SOURCE_TAG says of a source."""
+    return f"{namespace}/{name}" if namespace else name
+
+
+def source_tags(source: SourceConfig) -> dict[str, str]:
+    return {SOURCE_TAG: source_tag(source.namespace, source.name)}
+
+
+def run_tags(source: SourceConfig, state_id: str, mode: str) -> dict[str, str]:
+    """The tags by which a run of a source is found again. Another location may have a source of the same name on the
+    same instance; its state is another one."""
+    return {**source_tags(source), STATE_TAG: state_id, MODE_TAG: mode}
+
+
+def data_version(state_id: str, run_id: str) -> str:
+    """What a run makes of an asset; another with each run, so that assets downstream see that there is something new."""
+    return f"{state_id}-{run_id}"
+
+
+def is_made_from(state_id: str, tags: Mapping[str, str] | None) -> bool:
+    """Whether a materialisation with these tags is one of a run of this state."""
+    return (tags or {}).get(DATA_VERSION_TAG, "").startswith(data_version(state_id, ""))
+
+
+def maintenance_name(namespace: str, config_path: str, *, configured_by_env: str) -> str:
+    """The maintenance job. Two configurations without a namespace may share a code location, so only the one that the
+    environment names has the plain name; a working directory must not decide it, so paths are compared as they are."""
+    if namespace:
+        return prefixed(namespace, MAINTENANCE)
+    if config_path == configured_by_env:
+        return MAINTENANCE
+    stem = re.sub(r"[^A-Za-z0-9]+", "_", PurePath(config_path).stem)[:LONGEST_STEM]
+    return f"{MAINTENANCE}_{stem}_{hashlib.blake2b(config_path.encode(), digest_size=3).hexdigest()}"

@@ -12,7 +12,7 @@ import dagster as dg
 from flicker_dagster.config.models import SourceConfig
 from flicker_dagster.errors import DeliverError
 from flicker_dagster.orchestration import names
-from flicker_dagster.orchestration.checks import complete_check, delivered_check, gap_check, last_finding
+from flicker_dagster.orchestration.checks import complete_check, delivered_check, gap_check, last_finding, marked
 from flicker_dagster.orchestration.metadata import live_metadata, window_metadata
 from flicker_dagster.orchestration.retries import MAX_ERROR_TAG, as_dagster, retry_policy
 from flicker_dagster.orchestration.settings import Settings
@@ -39,15 +39,16 @@ class FetchConfig(dg.Config):
 
 def build_fetch(source: SourceConfig, settings: Settings) -> dg.OpDefinition:
     @dg.op(
-        name=f"{source.asset_name}__fetch",
+        name=f"{names.graph_name(source)}__fetch",
         description=f"Walk {source.name}'s pages into the spool; ids already delivered are recognised.",
         out=dg.Out(dg.Nothing),
         retry_policy=retry_policy(source.retry),
-        pool=names.pool_name(source),
-        tags={names.SOURCE_TAG: source.name},
+        pool=names.pool_name(source, settings.place()),
+        tags=names.source_tags(source),
     )
     def fetch(context: dg.OpExecutionContext, config: FetchConfig) -> None:
         with as_dagster(context, source), settings.work(source) as work, work.spool.lock(wait_s=LOCK_WAIT_S):
+            _put_mark(context, work)
             try:
                 reports = _fetch(context, work, config)
             except Exception:
@@ -66,7 +67,7 @@ def build_fetch(source: SourceConfig, settings: Settings) -> dg.OpDefinition:
 
 def build_deliver(source: SourceConfig, settings: Settings) -> dg.OpDefinition:
     @dg.op(
-        name=f"{source.asset_name}__deliver",
+        name=f"{names.graph_name(source)}__deliver",
         description=f"Send what waits in the spool to {source.destination.type}; commit when all is acknowledged.",
         ins={"fetched": dg.In(dg.Nothing)},
         out={
@@ -75,8 +76,8 @@ def build_deliver(source: SourceConfig, settings: Settings) -> dg.OpDefinition:
             names.CHECK_DELIVERED: dg.Out(),
         },
         retry_policy=retry_policy(source.retry),
-        pool=names.pool_name(source),
-        tags={names.SOURCE_TAG: source.name},
+        pool=names.pool_name(source, settings.place()),
+        tags=names.source_tags(source),
     )
     def deliver(context: dg.AssetExecutionContext) -> Iterator[dg.Output | dg.AssetCheckResult]:
         op_context = context.op_execution_context
@@ -89,10 +90,13 @@ def build_deliver(source: SourceConfig, settings: Settings) -> dg.OpDefinition:
             else:
                 live = deliver_live(work)
                 context.add_asset_metadata(live_metadata(live, now_ms=work.now_ms()))
-                complete = gap_check(source, live) or last_finding(context.instance, source)
+                complete = gap_check(source, live) or last_finding(context.instance, work)
             dead_letters = work.dead_letters.count()
+            state_id = work.state_id
+        version = dg.DataVersion(names.data_version(state_id, op_context.run_id))
+        op_context.set_data_version(dg.AssetKey(names.asset_path(source)), version)
         yield dg.Output(None, "result")
-        yield complete
+        yield marked(complete, state_id)
         yield delivered_check(source, dead_letters)
 
     return deliver
@@ -107,7 +111,7 @@ def _complete(instance: dg.DagsterInstance, work: SourceWork, reports: list[Wind
         if began_ms is not None and report.window.start_ms >= began_ms
     ]
     if not own:
-        return last_finding(instance, work.source)
+        return last_finding(instance, work)
     recorded = recent_looks(instance, work.source, work)
     return complete_check(work.source, own + recorded, gaps=gaps(instance, work.source, work))
 
@@ -123,6 +127,12 @@ def _fetch(context: dg.OpExecutionContext, work: SourceWork, config: FetchConfig
     else:
         position = starting_position(work)
     return [fetch_live(work, position, redeliver=redeliver)]
+
+
+def _put_mark(context: dg.OpExecutionContext, work: SourceWork) -> None:
+    """A run from the UI carries no tags of ours: maintenance finds it by this one."""
+    if context.run.tags.get(names.STATE_TAG) != work.state_id:
+        context.instance.add_run_tags(context.run_id, {names.STATE_TAG: work.state_id})
 
 
 def _deliver_leftovers(context: dg.OpExecutionContext, work: SourceWork) -> None:

@@ -18,8 +18,9 @@ from pathlib import Path
 import dagster as dg
 import msgspec
 
-from flicker_dagster.config.models import SourceConfig
+from flicker_dagster.config.models import FlickerConfig
 from flicker_dagster.orchestration import internals, names
+from flicker_dagster.orchestration.recorded import Recorded, delete_run_row, history_folder, log_speaks_of
 
 #: Runs whose rows are deleted in one transaction: other processes write in between.
 BATCH = 100
@@ -37,20 +38,39 @@ FINISHED = {
 
 
 class Ours(msgspec.Struct, frozen=True):
-    """The jobs and assets whose runs are ours: other code locations may share the instance, and their runs are theirs."""
+    """What one configuration has made on an instance that it may share with others: other code locations, other
+    configurations on the same state, other teams.
 
-    jobs: set[str]
-    assets: set[dg.AssetKey]
+    `location` is where Dagster says that this configuration's jobs are, None in process. `foreign_assets` and
+    `foreign_sources` (their tags) are those of other configurations that keep their state in the same place.
+    """
+
+    state_id: str
+    jobs: frozenset[str]
+    assets: frozenset[dg.AssetKey]
+    namespace: str = ""
+    location: str | None = None
+    foreign_assets: frozenset[dg.AssetKey] = frozenset()
+    foreign_sources: frozenset[str] = frozenset()
 
     @classmethod
-    def of(cls, sources: list[SourceConfig], *jobs: str) -> Ours:
-        assets = {dg.AssetKey(source.asset_name) for source in sources}
-        return cls({*jobs, *(names.job_name(source) for source in sources)}, assets)
+    def of(cls, config: FlickerConfig, state_id: str, *jobs: str, location: str | None = None) -> Ours:
+        assets = frozenset(dg.AssetKey(names.asset_path(source)) for source in config.sources)
+        own_jobs = frozenset({*jobs, *(names.job_name(source) for source in config.sources)})
+        return cls(state_id, own_jobs, assets, config.namespace, location)
 
     def has(self, run: dg.DagsterRun) -> bool:
-        if names.SOURCE_TAG in run.tags or run.job_name in self.jobs:
+        """A run of ours bears the mark of our state. One that ended before it got it is known by its location. Those of
+        sources that were renamed or removed are ours still, as long as no other configuration has them."""
+        mark = run.tags.get(names.STATE_TAG)
+        if mark != self.state_id and not (mark is None and internals.location_of(run) == self.location):
+            return False
+        if run.job_name in self.jobs or (run.asset_selection and self.assets.issuperset(run.asset_selection)):
             return True
-        return bool(run.asset_selection) and self.assets.issuperset(run.asset_selection or ())
+        source = run.tags.get(names.SOURCE_TAG)
+        if mark is None or source is None or source in self.foreign_sources:
+            return False
+        return source.startswith(names.source_tag(self.namespace, ""))
 
 
 class Removed(msgspec.Struct):
@@ -67,17 +87,18 @@ def remove_old_runs(
 ) -> Removed:
     """Remove finished runs of ours that were last changed longer ago than that, and the leftovers of removed ones."""
     removed = Removed()
-    kept = _still_asked_for(instance, ours.jobs)
+    kept = _still_asked_for(instance, ours)
+    recorded = Recorded(instance, ours.state_id)
     for statuses, age_ms in zip(FINISHED.values(), (successful_ms, failed_ms), strict=True):
         before = datetime.fromtimestamp(now_s - max(age_ms, LEAST_MS) / 1000, tz=timezone.utc)
         old = [run.run_id for run in _runs(instance, ours, statuses, before) if run.run_id not in kept]
         for some in _batches(old):
-            removed.rows += internals.asset_events(instance).forget(some)
-            for run_id in some:
-                internals.delete_run_row(instance, run_id)
+            removed.rows += recorded.forget(some)
+            for run_id in some:  # the run's row last: while it is there, a maintenance that was killed is done again
                 _remove_files(instance, run_id, removed)
+                delete_run_row(instance, run_id)
             removed.runs += len(some)
-    _remove_leftovers(instance, removed, before_s=time.time() - timedelta(days=1).total_seconds())
+    _remove_leftovers(instance, ours, removed, before_s=time.time() - timedelta(days=1).total_seconds())
     _truncate_logs(instance)
     return removed
 
@@ -91,31 +112,31 @@ def _runs(
         cursor = page[-1].run_id
 
 
-def _still_asked_for(instance: dg.DagsterInstance, jobs: set[str]) -> set[str]:
+def _still_asked_for(instance: dg.DagsterInstance, ours: Ours) -> set[str]:
     """The last run and the last successful one of each job and mode: the sensor reads how they ended."""
     kept = set()
-    for job in jobs:
+    for job in ours.jobs:
         for mode in (names.LIVE, names.SWEEP):
             for statuses in ([], FINISHED["successful"]):
-                filters = dg.RunsFilter(job_name=job, tags={names.MODE_TAG: mode}, statuses=statuses)
+                tags = {names.MODE_TAG: mode, names.STATE_TAG: ours.state_id}
+                filters = dg.RunsFilter(job_name=job, tags=tags, statuses=statuses)
                 kept |= {run.run_id for run in instance.get_runs(filters=filters, limit=1)}
     return kept
 
 
-def _remove_leftovers(instance: dg.DagsterInstance, removed: Removed, *, before_s: float) -> None:
-    """Rows and files of runs that are gone: of those deleted by hand in the UI, and of a maintenance that was killed.
-
-    Rows that were the latest when their run went, and have been replaced since, go here as well.
-    """
-    events = internals.asset_events(instance)
-    for some in _batches(_gone(instance, events.runs())):
-        removed.rows += events.forget(some)
-    history = _history(instance)
+def _remove_leftovers(instance: dg.DagsterInstance, ours: Ours, removed: Removed, *, before_s: float) -> None:
+    """Rows and files of ours whose runs are gone: the rows that were the latest when their run went, and have been
+    replaced since, and what is left of runs that were deleted by hand in the UI. What others left is theirs to keep."""
+    recorded = Recorded(instance, ours.state_id)
+    for some in _batches(_gone(instance, recorded.runs(but=ours.foreign_assets))):
+        removed.rows += recorded.forget(some)
+    history = history_folder(instance)
     if history is None:
         return
     files = [path for path in history.glob("*.db") if _is_run_id(path.stem) and path.stat().st_mtime < before_s]
     for run_id in _gone(instance, {path.stem for path in files}):
-        _remove_files(instance, run_id, removed)
+        if log_speaks_of(history / f"{run_id}.db", ours.state_id):
+            _remove_files(instance, run_id, removed)
 
 
 def _gone(instance: dg.DagsterInstance, run_ids: set[str]) -> list[str]:
@@ -127,7 +148,7 @@ def _gone(instance: dg.DagsterInstance, run_ids: set[str]) -> list[str]:
 
 
 def _remove_files(instance: dg.DagsterInstance, run_id: str, removed: Removed) -> None:
-    history = _history(instance)
+    history = history_folder(instance)
     if history is not None:
         for name in (f"{run_id}.db", f"{run_id}.db-wal", f"{run_id}.db-shm"):
             with suppress(FileNotFoundError):
@@ -143,7 +164,7 @@ def _remove_files(instance: dg.DagsterInstance, run_id: str, removed: Removed) -
 
 def _truncate_logs(instance: dg.DagsterInstance) -> None:
     """Fold SQLite's write-ahead logs into their databases; freed pages within those are used again."""
-    history = _history(instance)
+    history = history_folder(instance)
     if history is None:
         return
     root = history.parent.parent
@@ -151,12 +172,6 @@ def _truncate_logs(instance: dg.DagsterInstance) -> None:
         if path.is_file():
             with suppress(sqlite3.OperationalError), closing(sqlite3.connect(path, timeout=5)) as connection:
                 connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")  # a busy one is for tomorrow
-
-
-def _history(instance: dg.DagsterInstance) -> Path | None:
-    """The folder of SQLite's file per run; None with another storage."""
-    path_of = getattr(instance.event_log_storage, "path_for_shard", None)
-    return None if path_of is None else Path(path_of("index")).parent
 
 
 def size_of(folder: Path) -> int:

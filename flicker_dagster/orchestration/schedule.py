@@ -48,7 +48,7 @@ def tick(instance: dg.DagsterInstance, source: SourceConfig, work: SourceWork) -
         return dg.SkipReason("sweep.enabled is false")
     if not source.live:
         begin_without_a_tail(work)  # what the sensor's first tick does for the others
-    runs = recent_runs(instance, source, names.SWEEP)
+    runs = recent_runs(instance, work, names.SWEEP)
     busy = next((run for run in runs if run.in_flight), None)
     if busy is not None:
         return dg.SkipReason(f"run {busy.run_id[:8]} sweeps {busy.partition}")
@@ -67,17 +67,16 @@ def tick(instance: dg.DagsterInstance, source: SourceConfig, work: SourceWork) -
         lost = gaps(instance, source, work)
         words = f"; {len(lost)} window(s) were never verified and are no longer kept by the vendor" if lost else ""
         return dg.SkipReason(f"every settled window is verified{words}")
-    return [_request(source, window) for window in due[: source.sweep.max_windows_per_tick]]
+    return [_request(source, window, work.state_id) for window in due[: source.sweep.max_windows_per_tick]]
 
 
-def _request(source: SourceConfig, window: Window) -> dg.RunRequest:
+def _request(source: SourceConfig, window: Window, state_id: str) -> dg.RunRequest:
     """The run key counts within one tick only: a later tick may ask for the same window again."""
     return dg.RunRequest(
         run_key=window.key,
         partition_key=window.key,
         tags={
-            names.SOURCE_TAG: source.name,
-            names.MODE_TAG: names.SWEEP,
+            **names.run_tags(source, state_id, names.SWEEP),
             names.PRIORITY_TAG: str(names.PRIORITIES[names.SWEEP]),
         },
     )

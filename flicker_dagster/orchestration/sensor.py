@@ -87,7 +87,7 @@ def tick(context: dg.SensorEvaluationContext, source: SourceConfig, work: Source
     before = context.cursor
     cursor = parse_cursor(before) if before else LiveCursor(starting_position(work))
     cursor = heed_rewind(work.rewinds, cursor, saved=bool(before))
-    runs = recent_runs(context.instance, source, names.LIVE)
+    runs = recent_runs(context.instance, work, names.LIVE)
     outcome = _last_outcome(context.instance, source, runs)
     if outcome is not None:
         cursor = fold(cursor, outcome.outcome)
@@ -96,10 +96,10 @@ def tick(context: dg.SensorEvaluationContext, source: SourceConfig, work: Source
         text = cursor.to_text()
         return dg.SensorResult(skip_reason=reason, cursor=text if text != before else None)
     cursor = cursor.asking(uuid.uuid4().hex[:12])
-    return dg.SensorResult(run_requests=[_request(source, cursor)], cursor=cursor.to_text())
+    return dg.SensorResult(run_requests=[_request(source, cursor, work.state_id)], cursor=cursor.to_text())
 
 
-def _request(source: SourceConfig, cursor: LiveCursor) -> dg.RunRequest:
+def _request(source: SourceConfig, cursor: LiveCursor, state_id: str) -> dg.RunRequest:
     """A live run from the cursor. It has no run key: a key once used would block every retry from the same position."""
     config = {
         "last_timestamp": cursor.position.last_timestamp,
@@ -108,10 +108,9 @@ def _request(source: SourceConfig, cursor: LiveCursor) -> dg.RunRequest:
     }
     assert cursor.awaiting is not None
     return dg.RunRequest(
-        run_config={"ops": {source.asset_name: {"ops": {"fetch": {"config": config}}}}},
+        run_config={"ops": {names.graph_name(source): {"ops": {"fetch": {"config": config}}}}},
         tags={
-            names.SOURCE_TAG: source.name,
-            names.MODE_TAG: names.LIVE,
+            **names.run_tags(source, state_id, names.LIVE),
             names.REQUEST_TAG: cursor.awaiting,
             names.PRIORITY_TAG: str(names.PRIORITIES[names.LIVE]),
         },

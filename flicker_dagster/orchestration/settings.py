@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -36,7 +37,7 @@ class Settings:
         env = os.environ if env is None else env
         work_dir = env.get(WORK_VAR) or DEFAULT_DIR
         return cls(
-            config_path=env.get(CONFIG_VAR) or DEFAULT_CONFIG,
+            config_path=configured_by_env(env),
             registry_file=env.get(REGISTRY_VAR) or None,
             state_dir=env.get(STATE_VAR) or work_dir,
             work_dir=work_dir,
@@ -53,6 +54,11 @@ class Settings:
             env[REGISTRY_VAR] = _absolute(self.registry_file)
         return env
 
+    def place(self) -> str:
+        """A few letters that tell where the state lies, for names that are needed before anything is read."""
+        location = _absolute(self.registry_file or self.state_dir)
+        return hashlib.blake2b(location.encode(), digest_size=4).hexdigest()
+
     def layout(self) -> StateLayout:
         from flicker_dagster.state.layout import StateLayout
 
@@ -62,6 +68,11 @@ class Settings:
         from flicker_dagster.pipeline.work import SourceWork
 
         return SourceWork(source, self.layout())
+
+
+def configured_by_env(env: Mapping[str, str] | None = None) -> str:
+    """The path of the configuration that the environment names."""
+    return (os.environ if env is None else env).get(CONFIG_VAR) or DEFAULT_CONFIG
 
 
 def _absolute(location: str) -> str:

@@ -10,6 +10,7 @@ import msgspec
 
 from flicker_dagster.config.models import SourceConfig
 from flicker_dagster.orchestration import names
+from flicker_dagster.orchestration.recorded import Recorded
 from flicker_dagster.pipeline.begin import begun_ms
 from flicker_dagster.pipeline.windows import DAY_MS, SIZES_MS, closed_windows, grid_start_ms
 from flicker_dagster.pipeline.work import SourceWork
@@ -40,8 +41,8 @@ def due_windows(instance: dg.DagsterInstance, source: SourceConfig, work: Source
     one of the ages in `sweep.revisit_ms`. What the vendor no longer keeps is not among them."""
     now_ms = vendor_now_ms(work)
     settled = [window for window in _settled(source, work) if _is_kept(source, work, window)]
-    verified = instance.get_materialized_partitions(dg.AssetKey(source.asset_name))
-    looks = _looks(instance, source, settled[: _looked_again(source)])
+    verified = verified_keys(instance, source, work.state_id)
+    looks = _looks(instance, source, work, settled[: _looked_again(source)])
     verified_ms = {look.key: look.at_ms for look in sorted(looks, key=lambda look: look.at_ms)}
     return [
         window
@@ -51,9 +52,17 @@ def due_windows(instance: dg.DagsterInstance, source: SourceConfig, work: Source
     ]
 
 
+def verified_keys(instance: dg.DagsterInstance, source: SourceConfig, state_id: str) -> set[str]:
+    """The windows that runs of this state have verified. Another location on the instance may have an asset of the same
+    key, and anybody may report a materialisation by hand: what they say is nothing to go by."""
+    asset_key = dg.AssetKey(names.asset_path(source))
+    there = instance.get_materialized_partitions(asset_key)  # not those that were wiped
+    return there & Recorded(instance, state_id).partitions(asset_key)
+
+
 def gaps(instance: dg.DagsterInstance, source: SourceConfig, work: SourceWork) -> list[Window]:
     """Windows since collection began that were never verified and that the vendor no longer keeps."""
-    verified = instance.get_materialized_partitions(dg.AssetKey(source.asset_name))
+    verified = verified_keys(instance, source, work.state_id)
     return [w for w in _settled(source, work) if w.key not in verified and not _is_kept(source, work, w)]
 
 
@@ -62,7 +71,7 @@ def recent_looks(instance: dg.DagsterInstance, source: SourceConfig, work: Sourc
     began_ms = begun_ms(work)
     windows = [w for w in _settled(source, work)[: _looked_again(source)] if began_ms is None or w.start_ms >= began_ms]
     since_ms = vendor_now_ms(work) - LOOKS_COUNT_MS
-    return [look for look in _looks(instance, source, windows) if look.at_ms > since_ms]
+    return [look for look in _looks(instance, source, work, windows) if look.at_ms > since_ms]
 
 
 def vendor_now_ms(work: SourceWork) -> int:
@@ -98,20 +107,22 @@ def _looked_again(source: SourceConfig) -> int:
     return RECENT_WINDOWS + oldest_look_ms // SIZES_MS[source.window.size]
 
 
-def _looks(instance: dg.DagsterInstance, source: SourceConfig, windows: list[Window]) -> list[Look]:
+def _looks(instance: dg.DagsterInstance, source: SourceConfig, work: SourceWork, windows: list[Window]) -> list[Look]:
     """The recorded looks at some windows, newest record first; of each window the last few."""
     if not windows:
         return []
     keys = [window.key for window in windows]
     records = instance.fetch_materializations(
-        dg.AssetRecordsFilter(asset_key=dg.AssetKey(source.asset_name), asset_partitions=keys),
+        dg.AssetRecordsFilter(asset_key=dg.AssetKey(names.asset_path(source)), asset_partitions=keys),
         limit=LOOKS_PER_WINDOW * len(keys),
     ).records
     found = [(record.asset_materialization, record.timestamp) for record in records]
     return [
         look_of(materialization.partition, materialization.metadata, recorded_s=recorded_s)
         for materialization, recorded_s in found
-        if materialization is not None and materialization.partition is not None
+        if materialization is not None
+        and materialization.partition is not None
+        and names.is_made_from(work.state_id, materialization.tags)
     ]
 
 

@@ -52,6 +52,11 @@ class SourceWork:
         return open_destination(self.source, env=self.env)
 
     @cached_property
+    def state_id(self) -> str:
+        """See `StateLayout.state_id`. Raises StateError."""
+        return self.layout.state_id()
+
+    @cached_property
     def registry(self) -> Registry:
         return self.layout.registry()
 

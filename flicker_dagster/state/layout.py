@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import re
+import uuid
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from flicker_dagster.errors import StateError
+from flicker_dagster.errors import StateError, WriteConflict
 from flicker_dagster.state.dead_letters import DeadLetters
 from flicker_dagster.state.ledger import Ledger
 from flicker_dagster.state.position_history import PositionHistory
@@ -15,6 +18,10 @@ from flicker_dagster.state.spool import SourceSpool
 from flicker_dagster.state.stores import LocalStore, Store, open_store, split_s3
 
 DEFAULT_REGISTRY = "registry.json"
+
+#: Where a state's own name is kept.
+_STATE_ID = "state-id"
+_IS_STATE_ID = re.compile("[0-9a-f]{16}")
 
 
 @dataclass(frozen=True)
@@ -44,6 +51,22 @@ class StateLayout:
     def ledger_copies(self) -> Path:
         """Where copies of remote shards lie."""
         return self.work_dir / "cache" / "ledger"
+
+    def state_id(self) -> str:
+        """What this state is called in stores that others use as well: a name that it keeps when it is moved, and that
+        no other state has, wherever that lies. Given once, when first asked for. Raises StateError."""
+        found = self.store.read(_STATE_ID)
+        if found is None:
+            with suppress(WriteConflict):  # another process was faster
+                self.store.write(_STATE_ID, uuid.uuid4().hex[:16].encode(), expected=None)
+            found = self.store.read(_STATE_ID)
+        state_id = "" if found is None else found.data.decode("ascii", "replace").strip()
+        if not _IS_STATE_ID.fullmatch(state_id):
+            raise StateError(
+                f"{self.store.describe(_STATE_ID)} is damaged: it holds no 16 hexadecimal digits. Restore it from a copy, "
+                "or remove it: windows are then verified anew"
+            )
+        return state_id
 
     def registry(self) -> Registry:
         return Registry(self.registry_store, self.registry_key, history=self.history())

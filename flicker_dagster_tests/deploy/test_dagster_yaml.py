@@ -15,7 +15,6 @@ from dagster._core.storage.noop_compute_log_manager import NoOpComputeLogManager
 
 from flicker_dagster.cli.supervise import prepare_home
 from flicker_dagster.orchestration.launcher import WarmRunLauncher
-from flicker_dagster.orchestration.names import SOURCE_TAG
 
 
 @pytest.fixture(scope="module")
@@ -30,12 +29,10 @@ def test_runs_are_forked_by_the_warm_launcher(instance: dg.DagsterInstance) -> N
     assert isinstance(instance.run_launcher, WarmRunLauncher)
 
 
-def test_one_run_at_a_time_per_source_by_tag_and_by_pool(instance: dg.DagsterInstance) -> None:
+def test_one_run_at_a_time_per_source_by_its_pool(instance: dg.DagsterInstance) -> None:
     config = instance.get_concurrency_config()
     assert config.run_queue_config is not None
-    assert config.run_queue_config.tag_concurrency_limits == [
-        {"key": SOURCE_TAG, "value": {"applyLimitPerUniqueValue": True}, "limit": 1}
-    ]
+    assert not config.run_queue_config.tag_concurrency_limits, "a tag's value is no location's own"
     assert config.pool_config.default_pool_limit == 1
     assert config.pool_config.pool_granularity is not None
     assert config.pool_config.pool_granularity.value == "run"

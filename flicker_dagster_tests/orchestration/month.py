@@ -29,7 +29,7 @@ from dagster._core.test_utils import freeze_time
 from flicker_dagster.config.models import FlickerConfig, HttpDestination, SourceConfig, WindowConfig
 from flicker_dagster.orchestration import names
 from flicker_dagster.orchestration.maintenance import maintain
-from flicker_dagster.orchestration.run_retention import size_of
+from flicker_dagster.orchestration.run_retention import Ours, size_of
 from flicker_dagster.pipeline.begin import starting_position
 from flicker_dagster.pipeline.windows import DAY_MS, HOUR_MS, closed_windows, shard_of
 from flicker_dagster.pipeline.work import SourceWork
@@ -82,6 +82,7 @@ class Month:
         self.now_s = datetime.now(tz=timezone.utc).replace(hour=0, minute=0).timestamp() - (DAYS + 1) * 86_400
         (home / "dagster").mkdir()
         self.instance = dg.DagsterInstance.local_temp(str(home / "dagster"))
+        self.ours = Ours.of(self.config, self.work().state_id, names.MAINTENANCE)
         self.swept: list[str] = []
         self.days: list[Day] = []
         starting_position(self.work())
@@ -102,7 +103,7 @@ class Month:
                 self._sweep(fresh[start : start + SWEPT_TOGETHER])
             self._fail()
             self._ticks()
-            removed = maintain(self.instance, self.config, [self.work()], now_s=self.now_s)
+            removed = maintain(self.instance, self.config, [self.work()], self.ours, now_s=self.now_s)
         day = self._measured(removed)
         self.days.append(day)
         return day
@@ -130,9 +131,16 @@ class Month:
             planned = AssetCheckEvaluationPlanned(asset_key=self.asset, check_name=name)
             report(Kind.ASSET_CHECK_EVALUATION_PLANNED, planned)
             found = AssetCheckEvaluation(
-                asset_key=self.asset, check_name=name, passed=True, metadata={}, description="words of a check " * 10
+                asset_key=self.asset,
+                check_name=name,
+                passed=True,
+                metadata=self._mark(),
+                description="words of a check " * 10,
             )
             report(Kind.ASSET_CHECK_EVALUATION, found)
+
+    def _mark(self) -> dict[str, dg.MetadataValue]:
+        return {names.STATE_TAG: dg.MetadataValue.text(self.ours.state_id)}
 
     def _fail(self) -> None:
         with self._run(names.LIVE, ends=Kind.RUN_FAILURE):
@@ -140,13 +148,15 @@ class Month:
 
     def _materialise(self, report: Any, partition: str | None, metadata: dict[str, Any]) -> None:
         report(Kind.ASSET_MATERIALIZATION_PLANNED, AssetMaterializationPlannedData(self.asset, partition=partition))
-        made = dg.AssetMaterialization(self.asset, partition=partition, metadata=metadata)
+        version = names.data_version(self.ours.state_id, str(uuid.uuid4()))
+        tags = {names.DATA_VERSION_TAG: version}
+        made = dg.AssetMaterialization(self.asset, partition=partition, metadata=metadata, tags=tags)
         report(Kind.ASSET_MATERIALIZATION, StepMaterializationData(made))
 
     @contextmanager
     def _run(self, mode: str, *, ends: Kind = Kind.RUN_SUCCESS) -> Iterator[Any]:
         """A run of the source's job as storage sees it; gives the function that records an event of it."""
-        tags = {names.SOURCE_TAG: "plain", names.MODE_TAG: mode}
+        tags = names.run_tags(self.source, self.ours.state_id, mode)
         run = dg.DagsterRun(job_name=names.job_name(self.source), run_id=str(uuid.uuid4()), tags=tags)
         self.instance.add_run(run)
 

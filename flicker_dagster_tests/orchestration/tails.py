@@ -16,8 +16,6 @@ from flicker_dagster.orchestration.settings import Settings
 from flicker_dagster_tests.conformance.harness import Scene, plain_scene
 from flicker_dagster_tests.orchestration.built import job_of
 
-TAGS = {names.SOURCE_TAG: "plain", names.MODE_TAG: names.LIVE}
-
 
 class Tail:
     """`cursor` is what Dagster has stored for the sensor."""
@@ -57,7 +55,8 @@ class Tail:
     def recorded(self, status: dg.DagsterRunStatus, **tags: str) -> dg.DagsterRun:
         """A run that Dagster remembers, without executing anything. Tags are written `flicker__error` and so on."""
         extra = {name.replace("__", "/"): value for name, value in tags.items()}
-        return self.instance.create_run_for_job(job_def=self.job, status=status, tags=TAGS | extra)
+        ours = names.run_tags(self.scene.source, self.scene.work().state_id, names.LIVE)
+        return self.instance.create_run_for_job(job_def=self.job, status=status, tags=ours | extra)
 
     def ended_s(self) -> float:
         """When the newest run ended, by Dagster's clock."""

@@ -85,7 +85,7 @@ def test_a_backfill_reads_a_day_of_hours_per_run() -> None:
 def test_both_ops_share_the_sources_pool_and_its_retries() -> None:
     part = built()
     ops = [node.definition for node in part.asset.node_def.nodes]  # type: ignore[attr-defined]
-    assert {op.pool for op in ops} == {"flicker_test_source"}
+    assert {op.pool for op in ops} == {f"flicker_test_source_{Settings().place()}"}
     assert {op.retry_policy.max_retries for op in ops} == {5}
 
 
@@ -112,9 +112,13 @@ def test_without_live_there_is_no_sensor_and_the_schedule_stays() -> None:
     assert "collected window by window" in (spec(part).description or "")
 
 
-def test_the_documented_configuration_gives_one_asset_sensor_and_schedule_each(tmp_path: Path) -> None:
+def test_the_documented_configuration_gives_one_asset_sensor_and_schedule_each(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FLICKER_CONFIG", str(DOCUMENTED))
     config = load_config(str(DOCUMENTED))
-    definitions = build_definitions(config, Settings(state_dir=str(tmp_path), work_dir=str(tmp_path)))
+    settings = Settings(config_path=str(DOCUMENTED), state_dir=str(tmp_path), work_dir=str(tmp_path))
+    definitions = build_definitions(config, settings)
     assets = [source.asset_name for source in config.sources]
     repository = definitions.get_repository_def()
     assert sorted(key.to_user_string() for key in definitions.resolve_asset_graph().get_all_asset_keys()) == sorted(

@@ -14,7 +14,7 @@ from flicker_dagster.config.load import load_config
 from flicker_dagster.errors import StateError
 from flicker_dagster.orchestration import maintenance, names
 from flicker_dagster.orchestration.factory import build_definitions
-from flicker_dagster.orchestration.maintenance import ABANDONED_S, JOB, remove_copies, remove_untracked
+from flicker_dagster.orchestration.maintenance import ABANDONED_S, remove_copies, remove_untracked
 from flicker_dagster.orchestration.settings import Settings
 from flicker_dagster.orchestration.verified import due_windows
 from flicker_dagster.pipeline.work import SourceWork
@@ -94,14 +94,17 @@ def test_copies_of_a_remote_ledger_go_when_nobody_has_written_them_for_long(tmp_
     assert remove_copies(tmp_path / "nowhere", before_s=1_500) == 0
 
 
-def test_the_job_runs_by_its_own_schedule_and_says_what_it_removed(tmp_path: Path) -> None:
+def test_the_job_runs_by_its_own_schedule_and_says_what_it_removed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     example = Path(__file__).parents[2] / "flicker_dagster" / "cli" / "example.yaml"
+    monkeypatch.setenv("FLICKER_CONFIG", str(example))
     settings = Settings(config_path=str(example), state_dir=str(tmp_path / "s"), work_dir=str(tmp_path / "w"))
     definitions = build_definitions(load_config(str(example)), settings)
-    schedule = definitions.resolve_schedule_def(f"{JOB}_daily")
+    schedule = definitions.resolve_schedule_def(f"{names.MAINTENANCE}_daily")
     assert schedule.default_status == dg.DefaultScheduleStatus.RUNNING
     with dg.DagsterInstance.local_temp(str(tmp_path)) as instance:
-        result = definitions.resolve_job_def(JOB).execute_in_process(instance=instance)
+        result = definitions.resolve_job_def(names.MAINTENANCE).execute_in_process(instance=instance)
         [output] = [event for event in result.all_events if event.is_successful_output]
         assert result.success
         assert output.step_output_data.metadata["runs"].value == 0
@@ -110,14 +113,18 @@ def test_the_job_runs_by_its_own_schedule_and_says_what_it_removed(tmp_path: Pat
 def test_a_missed_maintenance_is_caught_up_within_the_hour_and_one_a_day_is_enough(tmp_path: Path) -> None:
     done_at = datetime.now(tz=timezone.utc)  # the database has its own clock
     with dg.DagsterInstance.local_temp(str(tmp_path)) as instance:
-        assert isinstance(maintenance.tick(instance, now=done_at), dg.RunRequest), "never done"
-        instance.add_run(dg.DagsterRun(job_name=JOB, status=dg.DagsterRunStatus.SUCCESS))
+        assert isinstance(maintenance.tick(instance, names.MAINTENANCE, "a1b2", now=done_at), dg.RunRequest), (
+            "never done"
+        )
+        ours = {names.STATE_TAG: "a1b2"}
+        instance.add_run(dg.DagsterRun(job_name=names.MAINTENANCE, status=dg.DagsterRunStatus.SUCCESS, tags=ours))
         instance.add_run(dg.DagsterRun(job_name="other", status=dg.DagsterRunStatus.SUCCESS))
         for hours, due in ((1, False), (23, False), (24, True), (60, True)):
-            asked = maintenance.tick(instance, now=done_at + timedelta(hours=hours))
+            asked = maintenance.tick(instance, names.MAINTENANCE, "a1b2", now=done_at + timedelta(hours=hours))
             assert isinstance(asked, dg.RunRequest) == due, hours
-        instance.add_run(dg.DagsterRun(job_name=JOB, status=dg.DagsterRunStatus.STARTED))
-        assert isinstance(maintenance.tick(instance, now=done_at + timedelta(hours=60)), dg.SkipReason)
+        instance.add_run(dg.DagsterRun(job_name=names.MAINTENANCE, status=dg.DagsterRunStatus.STARTED, tags=ours))
+        later = done_at + timedelta(hours=60)
+        assert isinstance(maintenance.tick(instance, names.MAINTENANCE, "a1b2", now=later), dg.SkipReason)
 
 
 def test_a_broken_source_keeps_no_other_from_being_maintained(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -133,6 +140,6 @@ def test_a_broken_source_keeps_no_other_from_being_maintained(tmp_path: Path, mo
     monkeypatch.setattr(maintenance, "prune_ledger", prune)
     works = [month.work(), month.work()]
     with pytest.raises(dg.Failure, match="its ledger is damaged") as failed:
-        maintenance.maintain(month.instance, month.config, works, now_s=month.now_s)
+        maintenance.maintain(month.instance, month.config, works, month.ours, now_s=month.now_s)
     assert len(looked_at) == 2
     assert failed.value.metadata["ledger shards"].value == 3

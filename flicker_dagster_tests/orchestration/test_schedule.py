@@ -15,7 +15,6 @@ from flicker_dagster.pipeline.windows import HOUR_MS
 from flicker_dagster_tests.conformance.harness import Clock, Scene, plain_scene
 from flicker_dagster_tests.orchestration.test_late_events import Sweeper
 
-SWEEP = {names.SOURCE_TAG: "plain", names.MODE_TAG: names.SWEEP}
 OUTAGE_HOURS = 200
 
 
@@ -49,6 +48,10 @@ def skipped(sweeper: Sweeper, source: SourceConfig | None = None) -> str:
     return found.skip_message or ""
 
 
+def sweeps(scene: Scene) -> dict[str, str]:
+    return names.run_tags(scene.source, scene.work().state_id, names.SWEEP)
+
+
 def keys_ago(scene: Scene, first: int, last: int) -> list[str]:
     return [scene.key_of(scene.clock.now_ms - hours * HOUR_MS) for hours in range(first, last + 1)]
 
@@ -56,7 +59,7 @@ def keys_ago(scene: Scene, first: int, last: int) -> list[str]:
 def test_after_a_long_outage_a_tick_asks_for_few_windows_the_newest_first(scene: Scene, sweeper: Sweeper) -> None:
     found = requests(sweeper)
     assert [request.partition_key for request in found] == keys_ago(scene, 1, 6)
-    assert found[0].tags == SWEEP | {"dagster/priority": "1"}
+    assert found[0].tags == sweeps(scene) | {"dagster/priority": "1"}
     assert [request.run_key for request in found] == keys_ago(scene, 1, 6), "Dagster wants one for each of several"
 
 
@@ -68,7 +71,7 @@ def test_tick_by_tick_the_whole_outage_is_swept_each_window_once(scene: Scene, s
         assert len(keys) <= 48
         swept += keys
         span = {"dagster/asset_partition_range_start": keys[-1], "dagster/asset_partition_range_end": keys[0]}
-        assert sweeper.job.execute_in_process(instance=sweeper.instance, tags=SWEEP | span).success
+        assert sweeper.job.execute_in_process(instance=sweeper.instance, tags=sweeps(sweeper.scene) | span).success
     assert swept == keys_ago(scene, 1, OUTAGE_HOURS)
     assert skipped(sweeper, source) == "every settled window is verified"
 
@@ -98,7 +101,9 @@ def test_nothing_is_asked_for_before_collection_has_begun(tmp_path: Path) -> Non
 
 def test_a_sweep_in_flight_is_waited_for(sweeper: Sweeper) -> None:
     run = sweeper.instance.create_run_for_job(
-        sweeper.job, status=dg.DagsterRunStatus.STARTED, tags=SWEEP | {names.PARTITION_TAG: "2026-01-01-00:00"}
+        sweeper.job,
+        status=dg.DagsterRunStatus.STARTED,
+        tags=sweeps(sweeper.scene) | {names.PARTITION_TAG: "2026-01-01-00:00"},
     )
     assert skipped(sweeper) == f"run {run.run_id[:8]} sweeps 2026-01-01-00:00"
 
@@ -107,7 +112,9 @@ def test_a_sweep_in_flight_is_waited_for(sweeper: Sweeper) -> None:
 def test_failed_sweeps_are_waited_out(sweeper: Sweeper, failures: int, wait_s: int) -> None:
     for _ in range(failures):
         sweeper.instance.create_run_for_job(
-            sweeper.job, status=dg.DagsterRunStatus.FAILURE, tags=SWEEP | {names.ERROR_TAG: "plain: HTTP 403"}
+            sweeper.job,
+            status=dg.DagsterRunStatus.FAILURE,
+            tags=sweeps(sweeper.scene) | {names.ERROR_TAG: "plain: HTTP 403"},
         )
     ended_s = sweeper.instance.get_run_records(limit=1)[0].update_timestamp.timestamp()
     sweeper.scene.clock.now_s = ended_s + wait_s - 0.1
@@ -119,7 +126,9 @@ def test_failed_sweeps_are_waited_out(sweeper: Sweeper, failures: int, wait_s: i
 def test_a_pause_that_the_vendor_asked_for_is_kept(sweeper: Sweeper) -> None:
     resume_s = sweeper.scene.clock.now_s + 100
     sweeper.instance.create_run_for_job(
-        sweeper.job, status=dg.DagsterRunStatus.FAILURE, tags=SWEEP | {names.RESUME_TAG: f"{resume_s:.3f}"}
+        sweeper.job,
+        status=dg.DagsterRunStatus.FAILURE,
+        tags=sweeps(sweeper.scene) | {names.RESUME_TAG: f"{resume_s:.3f}"},
     )
     assert skipped(sweeper) == "waits as it was asked to: the vendor asked for a pause"
 

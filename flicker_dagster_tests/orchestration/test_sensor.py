@@ -62,6 +62,7 @@ def test_a_request_says_whose_run_it_is_and_has_no_run_key(tail: Tail) -> None:
     assert request.partition_key is None
     assert request.tags == {
         "flicker/source": "plain",
+        "flicker/state": tail.scene.work().state_id,
         "flicker/mode": "live",
         "flicker/request": json.loads(tail.cursor or "")["awaiting"],
         "dagster/priority": "10",
