@@ -7,7 +7,7 @@ import zlib
 import dagster as dg
 
 from flicker_dagster.config.models import SourceConfig
-from flicker_dagster.orchestration import internals, names
+from flicker_dagster.orchestration import bounded, internals, names
 from flicker_dagster.orchestration.history import failures_in_a_row, recent_runs
 from flicker_dagster.orchestration.retries import as_tick
 from flicker_dagster.orchestration.sensor import FAILURE_CAP_S
@@ -37,7 +37,11 @@ def build_sweep_schedule(
     def sweep(context: dg.ScheduleEvaluationContext) -> dg.SkipReason | list[dg.RunRequest]:
         internals.keep_instance(context)
         with as_tick(source.name):
-            return tick(context.instance, source, settings.work(source))
+            try:
+                work = settings.work(source)
+                return bounded.ticks.call(names.schedule_name(source), lambda: tick(context.instance, source, work))
+            except bounded.NotDone as why_not:
+                return dg.SkipReason(str(why_not))
 
     return sweep
 

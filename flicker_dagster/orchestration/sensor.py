@@ -17,7 +17,7 @@ import dagster as dg
 
 from flicker_dagster.config.models import SourceConfig
 from flicker_dagster.errors import CollectError
-from flicker_dagster.orchestration import internals, names
+from flicker_dagster.orchestration import bounded, internals, names
 from flicker_dagster.orchestration.cursor import LiveCursor, fold, parse_cursor
 from flicker_dagster.orchestration.history import (
     LiveOutcome,
@@ -26,20 +26,17 @@ from flicker_dagster.orchestration.history import (
     live_outcome,
     recent_runs,
 )
+from flicker_dagster.orchestration.probing import hurried, probes
 from flicker_dagster.orchestration.retries import as_tick
 from flicker_dagster.orchestration.rewinding import heed_rewind
 from flicker_dagster.orchestration.settings import Settings
 from flicker_dagster.pipeline.begin import starting_position
-from flicker_dagster.pipeline.probe import probe
 from flicker_dagster.pipeline.work import SourceWork
 
 log = logging.getLogger("flicker.sensor")
 
-#: Dagster's sensor daemon loops every five seconds: nothing below is reachable (dagster.md 4.3).
+#: Dagster's sensor daemon loops every five seconds: nothing below is reachable.
 DAGSTER_FLOOR_S = 5
-
-#: A probe's patience: Dagster gives a tick up after 60 s, and a probe reads two pages at most.
-PROBE_CONNECT_MS, PROBE_READ_MS, PROBE_WAIT_MS = 5_000, 10_000, 2_000
 
 #: Longest wait between attempts at a source that keeps failing.
 FAILURE_CAP_S = 15 * 60
@@ -64,7 +61,11 @@ def build_live_sensor(
     def live(context: dg.SensorEvaluationContext) -> dg.SensorResult:
         internals.keep_instance(context)
         with as_tick(source.name):
-            return unless_edited(context, tick(context, source, open_work()))
+            try:
+                result = bounded.ticks.call(context.sensor_name, lambda: tick(context, source, open_work()))
+            except bounded.NotDone as why_not:
+                result = dg.SensorResult(skip_reason=str(why_not))
+            return unless_edited(context, result)
 
     return live
 
@@ -150,21 +151,14 @@ def _quiet(work: SourceWork, cursor: LiveCursor, runs: list[RunSeen], outcome: L
     if outcome.new or not outcome.complete or outcome.outcome.end != cursor.position:
         return None
     try:
-        found = probe(work, cursor.position)
+        found = probes.look(work, cursor.position)
     except CollectError as error:
         return None if not error.retry_after_s else f"probe: {error}"
-    return None if found.found else f"nothing new since {cursor.position.last_timestamp} (probed {found.pages} page(s))"
-
-
-def hurried(source: SourceConfig) -> SourceConfig:
-    """The source with a probe's patience."""
-    limits = source.limits
-    update = {
-        "connect_timeout_ms": min(limits.connect_timeout_ms, PROBE_CONNECT_MS),
-        "read_timeout_ms": min(limits.read_timeout_ms, PROBE_READ_MS),
-        "max_wait_ms": min(limits.max_wait_ms, PROBE_WAIT_MS),
-    }
-    return source.model_copy(update={"limits": limits.model_copy(update=update)})
+    return (
+        None
+        if found is None or found.found
+        else f"nothing new since {cursor.position.last_timestamp} (probed {found.pages} page(s))"
+    )
 
 
 def _kept_work(source: SourceConfig, settings: Settings) -> Callable[[], SourceWork]:
