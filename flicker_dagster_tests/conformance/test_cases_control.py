@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import dagster as dg
 import pytest
@@ -76,6 +77,33 @@ def test_a_web_page_of_somebody_else_commands_nothing(
     asked = Asked()
     assert asked.ask(method, "/graphql", headers, query=query, body=b"{}", socket=socket).status >= 400
     assert asked.inner.reached == []
+
+
+@pytest.mark.parametrize(
+    "cursor",
+    [
+        "http://{other}/next",
+        "HTTP://{other}/next",
+        "//{other}/next",
+        "http://{own}@{other}/next",
+        "http://{other}\\@{own}/next",
+        "http://{own}.evil.example/next",
+    ],
+)
+def test_a_cursor_in_run_config_sends_nothing_to_another_host(tmp_path: Path, cursor: str) -> None:
+    with (
+        plain_scene(tmp_path, start_from="3h") as scene,
+        plain_scene(tmp_path / "b") as other,
+        pytest.MonkeyPatch.context() as m,
+    ):
+        m.setattr(Settings, "work", lambda _settings, _source: scene.work())
+        hosts = {"own": urlsplit(scene.vendor.url).netloc, "other": urlsplit(other.vendor.url).netloc}
+        where = {"last_timestamp": "2026-01-01T00:00:00.000Z", "cursor": cursor.format(**hosts)}
+        config = {"ops": {"plain": {"ops": {"fetch": {"config": where}}}}}
+        with dg.DagsterInstance.ephemeral() as instance:
+            job_of(scene).execute_in_process(instance=instance, run_config=config, raise_on_error=False)
+        assert scene.vendor.requests
+        assert not other.vendor.requests
 
 
 def _ops(job: dg.JobDefinition) -> list[dg.OpDefinition]:
