@@ -30,10 +30,11 @@ class DecodedPage:
 
     `events` are the exact bytes of each event (compacted only if the vendor pretty-prints); they are cut out of the
     answer when first asked for, since most answers of a sweep or an overlap hold nothing new. `digests` are the 16-byte
-    digests of the event ids; `times_ms` each event's time, None where it cannot be read.
+    digests of the event ids; `times_ms` each event's time, None where it cannot be read. `unfit` says by index which events
+    can never be sent on, and why; `untimed_shape` what stood, in an event without a readable time, in place of one.
     """
 
-    __slots__ = ("_cut", "_events", "digests", "size_bytes", "times_ms")
+    __slots__ = ("_cut", "_events", "digests", "size_bytes", "times_ms", "unfit", "untimed_shape")
 
     def __init__(
         self,
@@ -47,6 +48,8 @@ class DecodedPage:
         self.digests = digests
         self.times_ms = times_ms
         self.size_bytes = size_bytes
+        self.unfit: dict[int, str] = {}
+        self.untimed_shape: str | None = None
 
     def __len__(self) -> int:
         return len(self.digests)

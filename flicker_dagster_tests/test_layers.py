@@ -14,7 +14,7 @@ import flicker_dagster
 PACKAGE = Path(flicker_dagster.__file__).parent
 
 #: What each floor may import of the package, besides itself.
-BASE = {"errors", "types", "times", "json_text", "failpoints", "printable"}
+BASE = {"errors", "types", "times", "json_text", "json_paths", "json_scan", "failpoints", "printable"}
 #: What an exchange by HTTP is made of.
 HTTP = {"addresses", "deadlines", "timed_sockets", "answers"}
 ALLOWED = {
@@ -23,6 +23,8 @@ ALLOWED = {
     "times": {"errors"},
     "json_text": set(),
     "printable": set(),
+    "json_paths": set(),
+    "json_scan": {"json_text"},
     "failpoints": {"errors"},
     "config": BASE,
     "addresses": set(),

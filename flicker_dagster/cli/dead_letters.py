@@ -7,14 +7,19 @@ import sys
 import click
 
 from flicker_dagster.cli.selection import LOCK_WAIT_S, one_line, open_work, show_table
-from flicker_dagster.errors import FlickerError
+from flicker_dagster.errors import DestinationUnavailable, FlickerError, StateError
 from flicker_dagster.orchestration.settings import Settings
 from flicker_dagster.pipeline.replay import replay as replay_object
-from flicker_dagster.state.dead_letters import DeadLetters, sources_with_dead_letters
+from flicker_dagster.state.dead_letters import DeadLetters, events_in, sources_with_dead_letters
 from flicker_dagster.times import rfc3339_ms
 from flicker_dagster.types import DeadLetter
 
 SHOWN_REASON_CHARS = 120
+
+KEPT = "the dead letters that the SIEM has not taken are kept"
+
+#: So many objects in a row that were not taken: that is the SIEM, not what is in one of them.
+GIVES_UP_AFTER = 3
 
 
 @click.group("dead-letters")
@@ -30,7 +35,11 @@ def list_command(settings: Settings, source: str | None) -> None:
     rows: list[tuple[object, ...]] = []
     for name, letters in _stores(settings, source):
         for letter_id in letters.list():
-            found = letters.read(letter_id)
+            try:
+                found = letters.read(letter_id)
+            except StateError as error:  # one that is damaged hides no other
+                rows.append((name, letter_id, "", str(error), "", events_in(letter_id)))
+                continue
             first = found[0]
             rows.append((name, letter_id, rfc3339_ms(first.at_ms), _reason(first), first.status, len(found)))
     columns = ("source", "id", "when", "reason", "SIEM answer", "events")
@@ -85,7 +94,7 @@ def drop_command(settings: Settings, source: str | None, ids: tuple[str, ...], y
         chosen = [(letters, i) for _, letters in _stores(settings, source) for i in letters.list()]
     else:
         raise click.UsageError("name a source, or ids with --id; see `flicker dead-letters list`")
-    events = sum(len(letters.read(letter_id)) for letters, letter_id in chosen)
+    events = sum(events_in(letter_id) for _, letter_id in chosen)
     if not events:
         click.echo("no dead letters")
         return
@@ -98,18 +107,25 @@ def drop_command(settings: Settings, source: str | None, ids: tuple[str, ...], y
 
 def _replay(settings: Settings, name: str, letter_ids: list[str]) -> bool:
     """Replay objects of one source; an outage ends it. True if the SIEM took all."""
-    accepted = refused = 0
+    accepted = refused = failed = in_a_row = 0
     try:
         with open_work(settings, name) as work, work.spool.lock(wait_s=LOCK_WAIT_S):
             for letter_id in letter_ids:
-                done = replay_object(work, letter_id)
-                accepted, refused = accepted + done.accepted, refused + done.refused
+                try:
+                    done = replay_object(work, letter_id)
+                except (DestinationUnavailable, StateError) as error:  # one event may be what the SIEM dies of
+                    failed, in_a_row = failed + 1, in_a_row + 1
+                    if in_a_row == GIVES_UP_AFTER:
+                        raise
+                    click.echo(f"{one_line(error, name)} ({KEPT})", err=True)
+                else:
+                    accepted, refused, in_a_row = accepted + done.accepted, refused + done.refused, 0
     except FlickerError as error:
-        click.echo(f"{one_line(error, name)} (the dead letters that the SIEM has not taken are kept)", err=True)
+        click.echo(f"{one_line(error, name)} ({KEPT})", err=True)
         return False
     finally:
         click.echo(f"{name}: {accepted} events accepted and removed, {refused} refused again and kept")
-    return refused == 0
+    return refused == failed == 0
 
 
 def _stores(settings: Settings, source: str | None) -> list[tuple[str, DeadLetters]]:

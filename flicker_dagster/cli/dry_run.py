@@ -4,27 +4,29 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import msgspec
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from flicker_dagster.collect.event_fields import EventFields
 from flicker_dagster.collect.filters import EventFilter
-from flicker_dagster.collect.paths import lookup, split_path
 from flicker_dagster.collect.walk import walk as walk_pages
 from flicker_dagster.config.load import load_config
 from flicker_dagster.config.models import SourceConfig
 from flicker_dagster.errors import FlickerError
 from flicker_dagster.orchestration.settings import Settings
+from flicker_dagster.pipeline.intake import untimed_words
 from flicker_dagster.pipeline.plan import next_slice
 from flicker_dagster.pipeline.windows import DAY_MS
 from flicker_dagster.pipeline.work import SourceWork
+from flicker_dagster.printable import cut, visible
 from flicker_dagster.times import rfc3339_ms, start_from_ms
 from flicker_dagster.types import Position
 
 #: A look, not a collection: enough pages to see the shape of the data.
 MAX_PAGES = 5
 SAMPLE_EVENTS = 2
+SHOWN_ID_CHARS = 200
 
 
 @dataclass(frozen=True)
@@ -37,6 +39,7 @@ class Look:
     last: str = ""
     samples: str = ""
     more: bool = False
+    warnings: str = ""
     error: str | None = None
 
 
@@ -61,7 +64,11 @@ def _rows(look: Look) -> list[tuple[str, Text]]:
         return [*((key, Text(value)) for key, value in asked), ("failed", Text(look.error, "red"))]
     ships = f"{look.events}{'+' if look.more else ''} events"
     found = [("would ship", ships), ("first event", look.first), ("last event", look.last)]
-    return [(key, Text(value, overflow="fold")) for key, value in [*asked, *found, ("sample ids", look.samples)]]
+    told = [("warning", Text(look.warnings, "yellow"))] if look.warnings else []
+    return [
+        *((key, Text(value, overflow="fold")) for key, value in [*asked, *found, ("sample ids", look.samples)]),
+        *told,
+    ]
 
 
 def _look(source: SourceConfig, settings: Settings) -> Look:
@@ -72,11 +79,17 @@ def _look(source: SourceConfig, settings: Settings) -> Look:
             position = _look_from(work)
             since = position.last_timestamp or ""
             events, more, samples = 0, False, []
+            read = untimed = unfit = 0
+            shape = ""
             times_ms: list[int] = []
             event_filter = EventFilter(source)
             piece = next_slice(source, position, None, now_ms=work.now_ms())
             for page in walk_pages(source, work.client, piece.walk):
                 requests += 1
+                read, unfit = read + len(page.decoded), unfit + len(page.decoded.unfit)
+                if page.decoded.untimed_shape is not None:
+                    untimed += page.decoded.times_ms.count(None)
+                    shape = shape or page.decoded.untimed_shape
                 keep = event_filter.mask(page.decoded)
                 kept = [i for i in range(len(page.decoded)) if keep is None or keep[i]]
                 events += len(kept)
@@ -86,17 +99,22 @@ def _look(source: SourceConfig, settings: Settings) -> Look:
                 if requests >= MAX_PAGES:
                     break
             first, last = (rfc3339_ms(min(times_ms)), rfc3339_ms(max(times_ms))) if times_ms else ("", "")
-            return Look(source.name, since, requests, events, first, last, "\n".join(samples), more)
+            warnings = [untimed_words(source, untimed, read, shape)] if untimed else []
+            if unfit:
+                warnings.append(f"{unfit} events cannot be sent on and would be kept as dead letters")
+            return Look(
+                source.name, since, requests, events, first, last, "\n".join(samples), more, "\n".join(warnings)
+            )
     except FlickerError as error:
         return Look(source.name, since, requests, error=str(error))
 
 
 def _id_of(source: SourceConfig, event: bytes) -> str:
     """An event's id as the vendor spells it, the parts of a composite one joined by slashes."""
-    row = msgspec.json.decode(event)
-    paths = [source.id_field] if isinstance(source.id_field, str) else source.id_field or []
-    parts = [lookup(row, split_path(path)) for path in paths]
-    return "/".join(map(str, parts)) if parts and None not in parts else "(none: known by its content)"
+    parts, _ = EventFields(source).ids_and_times(event)
+    if not parts or None in parts:
+        return "(none: known by its content)"
+    return cut(visible("/".join(map(str, parts))), SHOWN_ID_CHARS)
 
 
 def _look_from(work: SourceWork) -> Position:

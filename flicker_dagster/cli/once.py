@@ -66,4 +66,11 @@ def _poll(source: SourceConfig, settings: Settings) -> Polled:
         return Polled(source.name, error=message)
     drained = report.drained
     waits = fetched.stopped if fetched.resume_at_ms else None
-    return Polled(source.name, report.tally.seen, report.tally.new, drained.delivered, drained.dead, error=waits)
+    return Polled(
+        source.name,
+        report.tally.seen,
+        report.tally.new,
+        drained.delivered,
+        drained.dead + report.tally.set_aside,
+        error=waits,
+    )

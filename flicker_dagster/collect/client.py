@@ -29,19 +29,30 @@ MAX_REDIRECTS = 3
 SHOWN_BODY_CHARS = 300
 
 ADVICE = {
+    202: "the vendor has accepted the request and has no answer yet: this API has to be asked in another way",
+    206: "the vendor says that its answer is incomplete, so nothing of it is taken for an answer: ask for smaller pages "
+    "(pagination.page_size) or spans (slice_ms), and see that headers asks for no Range",
     401: "the token is wrong, expired or revoked: check the credentials of this source",
     403: "the token may not read this: check its permissions and scopes",
     404: "nothing is there: check endpoint, organisation name and whether the plan includes the audit log",
 }
 
+NO_LISTING = (
+    "only 200, and 204 for nothing, are answers to a listing: check the endpoint against the vendor's documentation"
+)
+
 
 class Answer(msgspec.Struct):
-    """A successful answer. `links` are the raw `Link` header lines, repeated headers apart."""
+    """A successful answer. `links` are the raw `Link` header lines, repeated headers apart.
+
+    `no_content` is a 204: the vendor says in so many words that there is nothing.
+    """
 
     headers: Mapping[str, str]
     body: bytes
     links: list[str]
     vendor_now_ms: int | None
+    no_content: bool = False
 
 
 class VendorClient:
@@ -88,10 +99,11 @@ class VendorClient:
         status, headers, body = self._exchange(url)
         vendor_now_ms = parse_http_date_ms(headers.get("Date"))
         self._quota.note(headers, vendor_now_ms=vendor_now_ms)
-        if status != 200:
+        if status not in (200, 204):
             self._refuse(status, headers, body, url, vendor_now_ms, with_cursor=with_cursor)
         # A Date header is cut to the second: an event of that second is not from the future.
-        return Answer(headers, body, headers.getlist("Link"), None if vendor_now_ms is None else vendor_now_ms + 999)
+        known_now_ms = None if vendor_now_ms is None else vendor_now_ms + 999
+        return Answer(headers, body, headers.getlist("Link"), known_now_ms, no_content=status == 204)
 
     def now_ms(self) -> int:
         return int(self._clock() * 1000)
@@ -163,6 +175,10 @@ class VendorClient:
     ) -> NoReturn:
         now_ms = vendor_now_ms or int(self._clock() * 1000)
         wait_s = wait_asked_for_s(status, headers, self.source.rate_limit, now_ms=now_ms)
+        if status < 300:  # its body may hold events, which belong in no message
+            raise VendorRefused(
+                self._say(url, f"HTTP {status} with {len(body)} bytes. {ADVICE.get(status, NO_LISTING)}")
+            )
         said = self.masker.mask(body[:SHOWN_BODY_CHARS].decode("utf-8", "replace")).strip()
         if wait_s is not None:
             raise RateLimited(

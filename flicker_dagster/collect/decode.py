@@ -2,109 +2,143 @@
 
 from __future__ import annotations
 
-import re
-from typing import Any
+from typing import Any, NoReturn
 
 import msgspec
 
+from flicker_dagster.collect.answer_errors import SHOWN_NAMES, Mask, shown, shown_name, told_at, told_errors
+from flicker_dagster.collect.careful import CarefulAnswer, Standing, count_items
+from flicker_dagster.collect.event_fields import EventFields, shape_of
 from flicker_dagster.collect.identity import (
     ContentDigests,
     digest_of_parts,
     digest_of_value,
     digests_of_texts,
 )
-from flicker_dagster.collect.paths import Reader, lookup, split_path
+from flicker_dagster.collect.paths import Reader
 from flicker_dagster.config.models import SourceConfig
 from flicker_dagster.errors import BadAnswer
-from flicker_dagster.json_text import read_json, without_lone_surrogates
+from flicker_dagster.json_scan import TooMany, names
 from flicker_dagster.times import parse_time_ms, times_of_texts
 from flicker_dagster.types import DecodedPage
 
-Scalar = str | int | float | bool
-SHOWN_CHARS = 200
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"
-
-#: A string, or white space outside of one.
-_STRING_OR_SPACE = re.compile(rb'("(?:[^"\\]|\\.)*")|[ \t\r\n]+', re.DOTALL)
-
-#: A member's name in JSON text.
-_NAME = re.compile(rb'"([^"\\]+)"\s*:')
 
 
 class PageDecoder:
-    """Decodes the answers of one walk of one source."""
+    """Decodes the answers of one walk of one source. `mask` takes the source's secrets out of what the vendor says."""
 
-    def __init__(self, source: SourceConfig) -> None:
+    def __init__(self, source: SourceConfig, *, mask: Mask = str) -> None:
         self.source = source
-        self._ids = [split_path(path) for path in _as_list(source.id_field)]
-        self._times = [split_path(path) for path in _as_list(source.timestamp_field)]
+        self._mask = mask
+        self._event = EventFields(source)
         self._content = ContentDigests(distinct=source.equal_rows == "distinct")
-        wanted: dict[tuple[str, ...], Any] = dict.fromkeys([*self._ids, *self._times], Scalar)
-        self._event = Reader(wanted, "Event")
-        root, fields = split_path(source.results_field), _paging_fields(source)
+        self._paging = _paging_fields(source)
         # An answer is read once for ids, times and paging fields, and for its events only if one of them is new.
-        self._rows = _AnswerReader(root, fields, self._event.type)
-        self._raw = _AnswerReader(root, fields, msgspec.Raw)
+        self._rows = _AnswerReader(source.results_field, self._paging, self._event.reader.type)
+        self._raw = _AnswerReader(source.results_field, self._paging, msgspec.Raw)
 
-    def decode(self, body: bytes) -> tuple[DecodedPage, dict[str, Any]]:
-        """The page and its paging fields by configured path. Raises BadAnswer for anything but the promised shape."""
+    def decode(self, body: bytes, *, no_content: bool = False) -> tuple[DecodedPage, dict[str, Any]]:
+        """The page and its paging fields by configured path. Raises BadAnswer for anything but the promised shape.
+
+        `no_content` is for an answer that says in so many words that there is nothing (HTTP 204).
+        """
         size_bytes = len(body)
         body = body.removeprefix(BYTE_ORDER_MARK).strip()
+        if no_content or (self.source.results_optional and body in (b"", b"null")):
+            return DecodedPage(list, [], [], size_bytes), dict.fromkeys(self._paging)
         try:
-            page, fields = self._page(body, size_bytes)
-        except (msgspec.DecodeError, ValueError, RecursionError) as error:  # UnicodeDecodeError is a ValueError
-            raise BadAnswer(f"{self._what_is_wrong(body)} ({error}); it began: {_begin(body)}") from None
-        failed = fields.get(self.source.error_field) if self.source.error_field else None
-        if failed:
-            raise BadAnswer(f"the answer reports an error in {self.source.error_field}: {str(failed)[:SHOWN_CHARS]!r}")
+            self._refuse_too_many(body)
+            page, fields, standing = self._page(body, size_bytes)
+        except TooMany:
+            raise BadAnswer(
+                f"the answer holds more events than limits.page_events ({self.source.limits.page_events}), so it is not "
+                "read: ask for smaller pages (pagination.page_size) or spans (slice_ms), or raise limits.page_events "
+                "where the memory allows it"
+            ) from None
+        except (msgspec.DecodeError, ValueError) as error:
+            self._refuse_unreadable(body, size_bytes, error)
+        self._refuse_if_error(body, standing, fields)
         return page, fields
 
-    def _page(self, body: bytes, size_bytes: int) -> tuple[DecodedPage, dict[str, Any]]:
+    def _page(self, body: bytes, size_bytes: int) -> tuple[DecodedPage, dict[str, Any], Standing]:
         try:
-            text = _compact(body)
-            rows, fields = self._answer(self._rows, text)
-        except (msgspec.DecodeError, UnicodeDecodeError):
-            events, fields = self._events_of(body)
-            return DecodedPage(lambda: events, *self._slowly(events), size_bytes), fields
-        page = DecodedPage(lambda: self._answer(self._raw, text)[0], [], [], size_bytes)
+            text = msgspec.json.format(body, indent=-1) if b"\n" in body else body
+            rows, fields, standing = self._rows.read(text)
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+            return self._careful_page(body, size_bytes)
+        page = DecodedPage(lambda: self._raw.read(text)[0] or [], [], [], size_bytes)
         if rows:
             page.digests = self._digests(rows, page)
-            page.times_ms = self._best_times([self._event.column(parts, rows) for parts in self._times], len(rows))
-        return page, fields
+            columns = [self._event.reader.column(path, rows) for path in self._event.time_paths]
+            page.times_ms = self._best_times(columns, len(rows))
+            if None in page.times_ms:
+                untimed = page.times_ms.index(None)
+                page.untimed_shape = shape_of([column[untimed] for column in columns])
+        return page, fields, standing
 
-    def _events_of(self, body: bytes) -> tuple[list[bytes | msgspec.Raw], dict[str, Any]]:
-        """Events and paging fields where something is not as it should be. One lone surrogate, which no strict decoder
-        reads, must not cost the whole page."""
-        try:
-            return self._answer(self._raw, _compact(body))
-        except msgspec.DecodeError:
-            repaired = without_lone_surrogates(body)
-            if repaired == body:
-                raise
-        if b"\n" in body:
-            body = _compact_text(body)
-            repaired = without_lone_surrogates(body)
-        events, fields = self._answer(self._raw, repaired)
-        return _same_slices(events, repaired, body), fields
+    def _careful_page(self, body: bytes, size_bytes: int) -> tuple[DecodedPage, dict[str, Any], Standing]:
+        """Some field holds what a strict decoder refuses (an object, 1e400, bad UTF-8, half an emoji), or an event is no
+        JSON at all: each is looked at by itself, and costs no other."""
+        answer = CarefulAnswer(body, self.source, self._paging)
+        page = DecodedPage(lambda: answer.events, [], [], size_bytes)
+        page.unfit = answer.unfit
+        for index, event in enumerate(answer.events):
+            ids, times = ((), [None]) if index in answer.damaged else self._event.ids_and_times(bytes(event))
+            page.digests.append(self._single(ids[0], event) if len(ids) == 1 else self._composite(ids, event))
+            time_ms = self._event.best_time_ms(times)
+            page.times_ms.append(time_ms)
+            if time_ms is None and index not in answer.damaged and page.untimed_shape is None:
+                page.untimed_shape = shape_of(times)
+        return page, answer.fields, answer.standing
 
-    def _answer(self, reader: _AnswerReader, text: bytes) -> tuple[list[Any], dict[str, Any]]:
-        """The items and paging fields of an answer. Raises msgspec.DecodeError for anything but the promised shape."""
-        items, fields, there = reader.read(text)
-        if items is None and not self.source.results_optional and not there:
-            # A wrong path, or an error in a 200, must not pass for a quiet vendor: sweeps would certify its windows.
-            raise msgspec.DecodeError(
-                f"results_field {self.source.results_field!r} is not in it; set results_optional if the vendor leaves it "
-                "out where there are no events"
-            )
-        return items or [], fields
+    def _refuse_too_many(self, body: bytes) -> None:
+        """Decoding takes memory for each event. More than there are opening braces there cannot be (what is no object is
+        counted by the careful reading), and only where these are many they are worth an exact count."""
+        most = self.source.limits.page_events
+        if len(body) > 2 * most and body.count(b"{") > most:
+            count_items(body, self.source.results_field, most=most)
+
+    def _refuse_unreadable(self, body: bytes, size_bytes: int, error: Exception) -> NoReturn:
+        """Raise BadAnswer for an answer of another shape: with the error that it speaks of, where it does."""
+        field = self.source.error_field
+        told = told_at(body, field, self._mask) if field else None
+        if told is not None:
+            raise BadAnswer(f"the answer reports an error in {field}: {told}")
+        errors, words = told_errors(body, self._mask)
+        if errors:
+            raise BadAnswer(f"the answer reports an error ({', '.join([*errors, *words])}); {error}")
+        raise BadAnswer(f"{_what_is_wrong(body)} ({error}); it has {_described(body, size_bytes)}")
+
+    def _refuse_if_error(self, body: bytes, standing: Standing, fields: dict[str, Any]) -> None:
+        """Raise BadAnswer where the answer speaks of an error, which must not be told as its effect: a missing
+        results_field. Nor may a wrong path or an error in a 200 pass for a quiet vendor: sweeps would certify its
+        windows."""
+        field = self.source.error_field
+        if field and fields[field]:
+            raise BadAnswer(f"the answer reports an error in {field}: {shown(fields[field], self._mask)}")
+        if standing == "list":
+            return
+        errors, words = told_errors(body, self._mask)
+        missing = f"results_field {self.source.results_field!r} is not in it"
+        if errors:
+            raise BadAnswer(f"the answer reports an error ({', '.join([*errors, *words])}), and {missing}")
+        if standing == "null" or self.source.results_optional:
+            return
+        advice = "set results_optional if the vendor leaves it out where there are no events"
+        if words:
+            advice = f"it says {', '.join(words)}"
+        raise BadAnswer(
+            f"the answer is not the JSON that was expected ({missing}; {advice}); it has {_described(body, len(body))}"
+        )
 
     def _digests(self, rows: list, page: DecodedPage) -> list[bytes]:
-        if len(self._ids) == 1:
-            ids = self._event.column(self._ids[0], rows)
+        columns = [self._event.reader.column(path, rows) for path in self._event.id_paths]
+        if len(columns) == 1:
+            ids = columns[0]
             if set(map(type, ids)) == {str} and "" not in ids:
                 return digests_of_texts(ids)
             return [self._single(i, event) for i, event in zip(ids, page.events)]
-        columns = [self._event.column(parts, rows) for parts in self._ids]
         return (
             [self._composite(parts, event) for parts, event in zip(zip(*columns), page.events)]
             if columns
@@ -118,19 +152,6 @@ class PageDecoder:
     def _composite(self, parts: tuple[Any, ...], event: Any) -> bytes:
         """An id with a part missing identifies nothing: the content does."""
         return self._content.digest(bytes(event)) if not parts or None in parts else digest_of_parts(parts)
-
-    def _slowly(self, events: list) -> tuple[list[bytes], list[int | None]]:
-        """Some field holds what a strict decoder refuses (an object, 1e400, bad UTF-8): look at each event by itself."""
-        digests: list[bytes] = []
-        times_ms: list[int | None] = []
-        for event in events:
-            row = read_json(bytes(event))
-            ids = tuple(lookup(row, parts) for parts in self._ids)
-            digests.append(self._single(ids[0], event) if len(ids) == 1 else self._composite(ids, event))
-            values = (lookup(row, parts) for parts in self._times)
-            found = (parse_time_ms(value, self.source.timestamp_format) for value in values)
-            times_ms.append(next((ms for ms in found if ms is not None), None))
-        return digests, times_ms
 
     def _best_times(self, columns: list[list[Any]], count: int) -> list[int | None]:
         fmt = self.source.timestamp_format
@@ -147,76 +168,50 @@ class PageDecoder:
             )
         return times_ms
 
-    def _what_is_wrong(self, body: bytes) -> str:
-        if body[:1] == b"<":
-            return "the answer is HTML, not JSON: a login page, a proxy or a wrong endpoint"
-        if not body:
-            return "the answer is empty"
-        return "the answer is not the JSON that was expected"
-
 
 class _AnswerReader:
     """Reads the items of an answer, of one type, and its paging fields."""
 
-    def __init__(self, root: tuple[str, ...], fields: list[str], item: Any) -> None:
+    def __init__(self, root: str, fields: list[str], item: Any) -> None:
         self._root = root
-        self._fields = {path: split_path(path) for path in fields}
+        self._fields = fields
         self._array = msgspec.json.Decoder(list[item])
         self._envelope: Reader | None = None
         if root:
-            self._envelope = Reader({**dict.fromkeys(self._fields.values(), Any), root: list[item]}, "Envelope")
+            self._envelope = Reader({**dict.fromkeys(fields, Any), root: list[item]}, "Envelope")
             self._decoder = msgspec.json.Decoder(self._envelope.type)
 
-    def read(self, text: bytes) -> tuple[list[Any] | None, dict[str, Any], bool]:
-        """Items, fields by path, and whether anything stands where the items should."""
-        if text.startswith(b"["):
-            if self._root:
-                raise msgspec.DecodeError(f"expected an object with {'.'.join(self._root)!r}, found an array")
-            return self._array.decode(text), {}, True
+    def read(self, text: bytes) -> tuple[list[Any] | None, dict[str, Any], Standing]:
+        """Items, fields by path, and what stands where the items should. Raises msgspec.DecodeError for anything but the
+        promised shape."""
         if self._envelope is None:
-            raise msgspec.DecodeError("expected an array of events at the root; set results_field if they lie deeper")
+            return self._array.decode(text), dict.fromkeys(self._fields), "list"
         answer = self._decoder.decode(text)
-        getters = self._envelope.getters
-        fields = {path: getters[parts](answer) for path, parts in self._fields.items()}
-        items = getters[self._root](answer)
-        return items, fields, items is not None or self._envelope.holds(self._root, answer)
+        fields = {path: self._envelope.get(path, answer) for path in self._fields}
+        items = self._envelope.get(self._root, answer)
+        if items is not None:
+            return items, fields, "list"
+        return None, fields, "null" if self._envelope.holds(self._root, answer) else "absent"
 
 
-def _compact(body: bytes) -> bytes:
-    """Pretty-printed JSON on one line; numbers, escapes and duplicate keys untouched. Other JSON as it is."""
-    return msgspec.json.format(body, indent=-1) if b"\n" in body else body
+def _what_is_wrong(body: bytes) -> str:
+    if body[:1] == b"<":
+        return "the answer is HTML, not JSON: a login page, a proxy or a wrong endpoint"
+    if not body:
+        return "the answer is empty"
+    return "the answer is not the JSON that was expected"
 
 
-def _compact_text(body: bytes) -> bytes:
-    """The same for JSON that a strict decoder refuses."""
-    return _STRING_OR_SPACE.sub(lambda found: found[1] or b"", body)
-
-
-def _same_slices(events: list, of: bytes, body: bytes) -> list[bytes | msgspec.Raw]:
-    """The slices of `body` that lie where the events lie in `of`; both are equally long."""
-    slices: list[bytes | msgspec.Raw] = []
-    at = 0
-    for event in map(bytes, events):
-        at = of.index(event, at)
-        slices.append(body[at : at + len(event)])
-        at += len(event)
-    return slices
+def _described(body: bytes, size_bytes: int) -> str:
+    """An answer, for a message: its size and names. Its values may be events, which belong in no log."""
+    what = f"{size_bytes} bytes"
+    found = [
+        shown_name(name) for name in names(body[body.find(b"{") :] if body[:1] == b"[" else body, most=SHOWN_NAMES)
+    ]
+    return f"{what} with the names {', '.join(found)}" if found else what
 
 
 def _paging_fields(source: SourceConfig) -> list[str]:
     paging = source.pagination
     paths = [paging.next_cursor_field, paging.next_page_field, paging.has_more_field, paging.next_url_field]
     return [path for path in dict.fromkeys([*paths, source.error_field]) if path]
-
-
-def _as_list(value: str | list[str] | None) -> list[str]:
-    return [value] if isinstance(value, str) else list(value or [])
-
-
-def _begin(body: bytes) -> str:
-    """How an answer began, for a message. Of JSON only the names: its values may be events, which belong in no log."""
-    shown = body[:SHOWN_CHARS]
-    if shown[:1] in (b"{", b"["):
-        names = [name.decode("utf-8", "replace") for name in dict.fromkeys(_NAME.findall(shown))]
-        return f"{shown[:1].decode()}… with the names {names}"
-    return repr(shown.decode("utf-8", "replace"))

@@ -7,13 +7,19 @@ from __future__ import annotations
 
 import json
 from collections import Counter
+from contextlib import suppress
 from hashlib import blake2b
 from typing import Any
 
+from flicker_dagster.json_scan import levels
 from flicker_dagster.json_text import as_text
 
 DIGEST_BYTES = 16
 
+#: Taking an event apart goes down level by level on the interpreter's stack, and takes many times its size. Both bounds are
+#: far from what the stack and memory allow, so that an event has the same digest wherever it is met.
+CANONICAL_LEVELS = 100
+CANONICAL_BYTES = 8 << 20
 
 _EMPTY = blake2b(digest_size=DIGEST_BYTES)
 
@@ -55,13 +61,21 @@ class ContentDigests:
         self._seen: Counter[bytes] | None = Counter() if distinct else None
 
     def digest(self, event: bytes) -> bytes:
-        canonical = json.dumps(_canonical(event), ensure_ascii=True).encode()
+        digest = blake2b(_canonical_text(event), digest_size=DIGEST_BYTES).digest()
         if self._seen is None:
-            return blake2b(b"\x02" + canonical, digest_size=DIGEST_BYTES).digest()
-        digest = blake2b(b"\x02" + canonical, digest_size=DIGEST_BYTES).digest()
+            return digest
         self._seen[digest] += 1
         nth = self._seen[digest]
         return digest if nth == 1 else blake2b(digest + str(nth).encode(), digest_size=DIGEST_BYTES).digest()
+
+
+def _canonical_text(event: bytes) -> bytes:
+    """What is hashed of an event. One that is no JSON, or too large or too deep to be taken apart, is known by its bytes."""
+    too_deep = event.count(b"{") + event.count(b"[") > CANONICAL_LEVELS and levels(event) > CANONICAL_LEVELS
+    if not too_deep and len(event) <= CANONICAL_BYTES:
+        with suppress(ValueError):
+            return b"\x02" + json.dumps(_canonical(event), ensure_ascii=True).encode()
+    return b"\x03" + event
 
 
 def _canonical(event: bytes) -> Any:
@@ -71,4 +85,5 @@ def _canonical(event: bytes) -> Any:
         object_pairs_hook=lambda pairs: ["object", *sorted(pairs, key=lambda pair: pair[0])],
         parse_float=lambda text: ["number", text],
         parse_int=lambda text: ["number", text],
+        strict=False,
     )

@@ -1,8 +1,7 @@
-"""Dotted paths into JSON, and the msgspec types that decode nothing but what lies at the end of them."""
+"""The msgspec types that decode nothing but what lies at the end of configured paths."""
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Sequence
 from operator import attrgetter
 from typing import Any
@@ -11,63 +10,58 @@ import msgspec
 from msgspec import UNSET, UnsetType
 
 from flicker_dagster.errors import FlickerError
-
-_DOT = re.compile(r"(?<!\\)\.")
-
-
-def split_path(path: str) -> tuple[str, ...]:
-    r"""`a.b` → ("a", "b"); `\.` is a dot that belongs to the key. An empty path is the root."""
-    return tuple(part.replace("\\.", ".") for part in _DOT.split(path)) if path else ()
-
-
-def lookup(value: Any, parts: tuple[str, ...]) -> Any:
-    """What lies at a path in decoded JSON, or None where the path leads nowhere."""
-    for part in parts:
-        if not isinstance(value, dict):
-            return None
-        value = value.get(part)
-    return value
+from flicker_dagster.json_paths import Parts, readings
 
 
 class Reader:
-    """A struct type for a set of paths, and a getter for each of them.
+    """A struct type for a set of configured paths, and what lies at each of them in a decoded struct.
 
-    `leaves` maps a path to the type wanted at its end. Raises FlickerError where one path ends inside another.
+    `leaves` maps a path to the type wanted at its end. A path with dots is read in every way it can be meant (`readings`).
+    Raises FlickerError where one path ends inside another.
     """
 
-    def __init__(self, leaves: dict[tuple[str, ...], Any], name: str) -> None:
+    def __init__(self, leaves: dict[str, Any], name: str) -> None:
         tree: dict[str, Any] = {}
-        for parts, leaf in leaves.items():
-            node = tree
-            for part in parts[:-1]:
-                node = node.setdefault(part, {})
-                if not isinstance(node, dict):
-                    raise FlickerError(f"field {'.'.join(parts)!r} lies inside another configured field")
-            if parts[-1] in node:
-                raise FlickerError(f"field {'.'.join(parts)!r} is configured as a value and as its container")
-            node[parts[-1]] = leaf
-        self._names: dict[tuple[str, ...], list[str]] = {}
+        ways = {path: readings(path) for path in leaves}
+        for path, leaf in leaves.items():
+            _plant(tree, ways[path][-1], leaf)
+        for path, leaf in leaves.items():  # a literal reading gives way to what another path needs
+            ways[path] = [parts for parts in ways[path][:-1] if _planted(tree, parts, leaf)] + ways[path][-1:]
+        self._names: dict[Parts, list[str]] = {}
         self.type = self._struct(tree, name, ())
-        self.getters = {parts: _getter(self._names[parts]) for parts in leaves}
-        self._quick = {parts: attrgetter(".".join(self._names[parts])) for parts in leaves}
+        self._getters = {path: [_getter(self._names[parts]) for parts in each] for path, each in ways.items()}
+        self._quick = {
+            path: [attrgetter(".".join(self._names[parts])) for parts in each] for path, each in ways.items()
+        }
+        self._ways = ways
 
-    def column(self, parts: tuple[str, ...], rows: Sequence[Any]) -> list[Any]:
+    def get(self, path: str, value: Any) -> Any:
+        """What lies at a path of one decoded struct; None where it is absent or null."""
+        return next((found for get in self._getters[path] if (found := get(value)) is not None), None)
+
+    def column(self, path: str, rows: Sequence[Any]) -> list[Any]:
         """The values at a path of many decoded structs; None where it is absent or null. A loop in C where it can be."""
-        try:
-            values = list(map(self._quick[parts], rows))
-        except AttributeError:  # what should hold the value is null or absent in some row
-            return [self.getters[parts](row) for row in rows]
-        return [None if value is UNSET else value for value in values] if UNSET in values else values
+        column: list[Any] | None = None
+        for quick, get in zip(self._quick[path], self._getters[path]):
+            try:
+                values = list(map(quick, rows))
+            except AttributeError:  # what should hold the value is null or absent in some row
+                values = [get(row) for row in rows]
+            else:
+                absent = values.count(UNSET)
+                if absent == len(values):
+                    continue
+                values = [None if value is UNSET else value for value in values] if absent else values
+            column = values if column is None else [old if old is not None else new for old, new in zip(column, values)]
+            if None not in column:
+                break
+        return [None] * len(rows) if column is None else column
 
-    def holds(self, parts: tuple[str, ...], value: Any) -> bool:
+    def holds(self, path: str, value: Any) -> bool:
         """Is there anything at a path of a decoded struct, if only null?"""
-        for name in self._names[parts]:
-            if value is None or value is UNSET:
-                return False
-            value = getattr(value, name)
-        return value is not UNSET
+        return any(_holds(self._names[parts], value) for parts in self._ways[path])
 
-    def _struct(self, tree: dict[str, Any], name: str, above: tuple[str, ...]) -> type[msgspec.Struct]:
+    def _struct(self, tree: dict[str, Any], name: str, above: Parts) -> type[msgspec.Struct]:
         fields, rename = [], {}
         for number, (key, leaf) in enumerate(tree.items()):
             field = f"f{number}"
@@ -77,6 +71,38 @@ class Reader:
             inner = self._struct(leaf, f"{name}_{number}", parts) if isinstance(leaf, dict) else leaf
             fields.append((field, inner | None | UnsetType if inner is not Any else Any, UNSET))
         return msgspec.defstruct(name, fields, rename=rename, gc=False)
+
+
+def _plant(tree: dict[str, Any], parts: Parts, leaf: Any) -> None:
+    node = tree
+    for part in parts[:-1]:
+        node = node.setdefault(part, {})
+        if not isinstance(node, dict):
+            raise FlickerError(f"field {'.'.join(parts)!r} lies inside another configured field")
+    if parts[-1] in node:
+        raise FlickerError(f"field {'.'.join(parts)!r} is configured as a value and as its container")
+    node[parts[-1]] = leaf
+
+
+def _planted(tree: dict[str, Any], parts: Parts, leaf: Any) -> bool:
+    """Add a reading of a path where nothing is in its way."""
+    node: Any = tree
+    for part in parts:
+        if not isinstance(node, dict):
+            return False
+        node = node.get(part, {})
+    if node != {}:
+        return False
+    _plant(tree, parts, leaf)
+    return True
+
+
+def _holds(names: list[str], value: Any) -> bool:
+    for name in names:
+        if value is None or value is UNSET:
+            return False
+        value = getattr(value, name)
+    return value is not UNSET
 
 
 def _getter(names: list[str]) -> Callable[[Any], Any]:

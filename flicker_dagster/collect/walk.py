@@ -30,7 +30,7 @@ def walk(source: SourceConfig, client: VendorClient, state: WalkState) -> Iterat
     A kept cursor that the vendor refuses raises CursorRejected at the first page: start again by time. Other failures
     are CollectErrors; an error while finding the next page is one of them and never the end of the data.
     """
-    decoder = PageDecoder(source)
+    decoder = PageDecoder(source, mask=client.masker.mask)
     guard = _Guard(source)
     query = {name: resolve(template, env=client.env) for name, template in source.query_params.items()}
     kept = state.cursor is not None
@@ -41,7 +41,7 @@ def walk(source: SourceConfig, client: VendorClient, state: WalkState) -> Iterat
         answer = client.get(url, with_cursor=kept)
         kept = False
         try:
-            decoded, fields = decoder.decode(answer.body)
+            decoded, fields = decoder.decode(answer.body, no_content=answer.no_content)
         except BadAnswer as error:
             raise BadAnswer(f"{source.name}: {client.masker.mask(f'GET {url}: {error}')}") from None
         seen = Seen(rows=len(decoded), links=answer.links, fields=fields, url=url)

@@ -9,6 +9,7 @@ from datetime import datetime
 from flicker_dagster.config.endpoints import endpoint_fault
 from flicker_dagster.config.explain import Problem, suggestion
 from flicker_dagster.config.models import Destination, HttpDestination, SourceConfig, Tls, asset_name
+from flicker_dagster.config.patterns import BadPattern, compiled
 from flicker_dagster.config.secrets import references
 from flicker_dagster.errors import FlickerError
 from flicker_dagster.times import NAMED_FORMATS, parse_time_ms, start_from_ms
@@ -166,8 +167,8 @@ def _patterns(source: SourceConfig) -> list[tuple[str, str]]:
     for key in ("match_on", "exclude_on"):
         for index, each in enumerate(getattr(source, key)):
             try:
-                each.compiled()
-            except re.error as error:
+                compiled(each.pattern)
+            except BadPattern as error:
                 where = f"{key}[{index}].pattern" if each.field is not None else f"{key}[{index}]"
                 found.append((where, f"found {each.pattern!r}, expected a regular expression ({error})"))
     return found

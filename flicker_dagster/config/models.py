@@ -71,9 +71,6 @@ class FieldFilter(Record):
     field: FieldPath | None = None
     pattern: str
 
-    def compiled(self) -> re.Pattern[str]:
-        return re.compile(self.pattern)
-
 
 class RetryConfig(Record):
     max_retries: Annotated[int, Field(ge=0, le=100)] = 5
@@ -112,6 +109,9 @@ class RateLimit(Record):
 
 class Limits(Record):
     page_bytes: Count = Field(default=64 * 1024 * 1024, description="largest answer accepted")
+    page_events: Count = Field(
+        default=500_000, description="most events of one answer; bounds the memory that decoding one takes"
+    )
     connect_timeout_ms: TimeoutMs = 10_000
     read_timeout_ms: TimeoutMs = Field(default=60_000, description="longest time without a byte of an answer")
     total_timeout_ms: TimeoutMs | None = Field(

@@ -25,8 +25,8 @@ class Destination(Protocol):
         """The body of a batch; frozen in the spool from then on."""
         ...
 
-    def split(self, body: bytes) -> list[bytes]:
-        """The records of a body."""
+    def split(self, body: bytes, count: int | None = None) -> list[bytes]:
+        """The records of a body, `count` of them where that is known."""
         ...
 
     def join(self, records: Sequence[bytes]) -> bytes: ...

@@ -221,7 +221,7 @@ class _Courier:
 
     def _in_parts(self, batch: Batch, outcome: Split | Rejected) -> Ack:
         """Halve until every record is taken or known to be guilty. The guilty are kept before the journal says so."""
-        records = self._destination.split(igzip.decompress(batch.body))
+        records = self._destination.split(igzip.decompress(batch.body), batch.count)
         joined = b"".join(batch.digests.values())
         parts = _Parts(self, batch)
         parts.resolve(batch.batch_id, list(enumerate(records)), outcome)

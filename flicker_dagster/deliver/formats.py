@@ -11,6 +11,8 @@ from typing import Protocol
 
 import msgspec
 
+from flicker_dagster.json_paths import lookup_any, readings
+from flicker_dagster.json_scan import items, members, value_at
 from flicker_dagster.json_text import read_json
 from flicker_dagster.times import rfc3339_ms
 
@@ -32,8 +34,8 @@ class Format(Protocol):
 
     def join(self, records: Sequence[Buffer]) -> bytes: ...
 
-    def split(self, body: bytes) -> list[bytes]:
-        """The records of a body: the inverse of `join`."""
+    def split(self, body: bytes, count: int | None = None) -> list[bytes]:
+        """The records of a body: the inverse of `join`. `count` says how many there are; a lone one may be anything."""
         ...
 
     def event_of(self, record: bytes) -> bytes:
@@ -57,8 +59,13 @@ class JsonArray:
         # The brackets go to the outer records, so that a body of megabytes is put together once and not copied again.
         return b",".join((b"[" + bytes(records[0]), *records[1:-1], bytes(records[-1]) + b"]"))
 
-    def split(self, body: bytes) -> list[bytes]:
-        return [bytes(record) for record in _records.decode(body)]
+    def split(self, body: bytes, count: int | None = None) -> list[bytes]:
+        if count == 1:
+            return [body[1:-1]]
+        try:
+            return [bytes(record) for record in _records.decode(body)]
+        except (msgspec.DecodeError, RecursionError):  # what collecting takes, no strict decoder need read
+            return [body[start:end] for start, end, _ in items(body, 0, b"", most=len(body))[0]]
 
     def event_of(self, record: bytes) -> bytes:
         return record
@@ -72,8 +79,8 @@ class NdJson(JsonArray):
     def join(self, records: Sequence[Buffer]) -> bytes:
         return b"\n".join((*records, b""))
 
-    def split(self, body: bytes) -> list[bytes]:
-        return body.split(b"\n")[:-1]
+    def split(self, body: bytes, count: int | None = None) -> list[bytes]:
+        return [body[:-1]] if count == 1 else body.split(b"\n")[:-1]
 
 
 class Envelope(JsonArray):
@@ -84,7 +91,7 @@ class Envelope(JsonArray):
 
     def __init__(self, source_name: str, message_field: str | None) -> None:
         self._source = json.dumps(source_name).encode()
-        self._message = None if message_field is None else message_field.split(".")
+        self._message = None if message_field is None else readings(message_field)
 
     def records(
         self, events: Sequence[Buffer], digests: Sequence[bytes], times_ms: Sequence[int | None], *, now_ms: int
@@ -95,7 +102,8 @@ class Envelope(JsonArray):
         ]
 
     def event_of(self, record: bytes) -> bytes:
-        return bytes(msgspec.json.decode(record, type=_Enveloped).event)
+        start = next(start for name, start, _ in members(record) if name == "event")  # the last member of its record
+        return record[start:-1]
 
     def _wrap(self, event: bytes, digest: bytes, time_ms: int) -> bytes:
         message = self._message_of(event)
@@ -110,14 +118,10 @@ class Envelope(JsonArray):
     def _message_of(self, event: bytes) -> object:
         if self._message is None:
             return None
-        value = read_json(event)
-        for part in self._message:
-            value = value.get(part) if isinstance(value, dict) else None
-        return value
-
-
-class _Enveloped(msgspec.Struct):
-    event: msgspec.Raw
+        try:
+            return lookup_any(read_json(event), self._message)
+        except (ValueError, RecursionError):
+            return next((found for parts in self._message if (found := value_at(event, parts)) is not None), None)
 
 
 def format_of(name: str, *, source_name: str, message_field: str | None) -> Format:

@@ -60,8 +60,8 @@ class HttpSender:
         now_ms = int(self._clock() * 1000)
         return self._format.join(self._format.records(events, digests, times_ms, now_ms=now_ms))
 
-    def split(self, body: bytes) -> list[bytes]:
-        return self._format.split(body)
+    def split(self, body: bytes, count: int | None = None) -> list[bytes]:
+        return self._format.split(body, count)
 
     def join(self, records: Sequence[bytes]) -> bytes:
         return self._format.join(records)

@@ -19,7 +19,9 @@ def live_metadata(report: LiveReport, *, now_ms: int) -> dict[str, dg.MetadataVa
     end = _position(report.end)
     if report.redeliver and not report.complete:
         end["redeliver"] = True
-    metadata = _counts(report.tally) | _lateness(report.tally) | _drained(report.drained) | _shared(report)
+    metadata = (
+        _counts(report.tally) | _lateness(report.tally) | _drained(report.drained, report.tally) | _shared(report)
+    )
     metadata |= {
         "dagster/row_count": dg.MetadataValue.int(report.drained.delivered),
         names.FROM_KEY: dg.MetadataValue.json(_position(report.start)),
@@ -41,7 +43,7 @@ def window_metadata(report: WindowReport) -> dict[str, dg.MetadataValue]:
     return (
         _counts(report.tally)
         | (again if report.redeliver else _lateness(report.tally))
-        | _drained(report.drained)
+        | _drained(report.drained, report.tally)
         | _shared(report)
         | {
             "dagster/partition_row_count": dg.MetadataValue.int(report.tally.seen),
@@ -65,6 +67,8 @@ def _counts(tally: Tally) -> dict[str, dg.MetadataValue]:
         "pages": dg.MetadataValue.int(tally.pages),
         "bytes": dg.MetadataValue.int(tally.bytes),
     }
+    if tally.untimed:
+        metadata["in place of a time"] = dg.MetadataValue.text(tally.untimed_shape)
     if tally.gap_ms:
         metadata["gap s"] = dg.MetadataValue.float(tally.gap_ms / 1000)
     if tally.first_ms is not None and tally.last_ms is not None:
@@ -91,13 +95,13 @@ def _shared(report: LiveReport | WindowReport) -> dict[str, dg.MetadataValue]:
     return {"events sent by another Flicker too": dg.MetadataValue.int(report.sent_by_another)}
 
 
-def _drained(drained: DrainReport) -> dict[str, dg.MetadataValue]:
+def _drained(drained: DrainReport, tally: Tally) -> dict[str, dg.MetadataValue]:
     answers = ", ".join(f"{status} × {count}" for status, count in sorted(drained.statuses.items()))
     return {
         "batches": dg.MetadataValue.int(drained.batches),
         "events delivered": dg.MetadataValue.int(drained.delivered),
         "events the SIEM had already": dg.MetadataValue.int(drained.duplicate),
-        "events dead-lettered": dg.MetadataValue.int(drained.dead),
+        "events dead-lettered": dg.MetadataValue.int(drained.dead + tally.set_aside),
         "SIEM answers": dg.MetadataValue.text(answers or "nothing to send"),
     }
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from functools import partial
 
 import msgspec
 
@@ -17,6 +18,7 @@ from flicker_dagster.pipeline.plan import (
     window_slice,
 )
 from flicker_dagster.pipeline.reading import FetchReport, Reading
+from flicker_dagster.pipeline.set_aside import set_aside
 from flicker_dagster.pipeline.tally import Tally
 from flicker_dagster.pipeline.work import SourceWork
 from flicker_dagster.state.spool import UnitState
@@ -116,10 +118,12 @@ def _intake(
     batcher = work.new_batcher()
     waiting = [work.spool.unit(name).digests() for name in work.spool.units()]
     return Intake(
+        work.source,
         known=Known(work.ledger, waiting, redeliver_until_ms=redeliver_until_ms),
         batcher=batcher,
         event_filter=EventFilter(work.source),
         tally=tally,
+        set_aside=partial(set_aside, work),
         position_ms=position_ms,
         window=window,
     )

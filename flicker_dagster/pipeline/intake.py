@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+import logging
+from collections.abc import Callable
 from typing import TypeVar
 
+from flicker_dagster.collect.event_fields import as_list
 from flicker_dagster.collect.filters import EventFilter
+from flicker_dagster.config.models import SourceConfig
 from flicker_dagster.deliver.batching import Batcher
+from flicker_dagster.pipeline.set_aside import Unfit
 from flicker_dagster.pipeline.tally import Tally
 from flicker_dagster.pipeline.windows import HOUR_MS, shard_of
 from flicker_dagster.state.digests import DigestShards
 from flicker_dagster.state.ledger import Ledger
 from flicker_dagster.types import Batch, DecodedPage, Window, timed_of
+
+log = logging.getLogger("flicker.fetch")
 
 T = TypeVar("T")
 
@@ -64,25 +71,31 @@ class Intake:
     """Takes pages, gives batches of new events. Counts everything it sees in `tally`.
 
     `position_ms` is where collection stood: a new event from before it is counted as late. With `window`, only what
-    lies inside it is counted as the window's; strays from an inclusive edge are still delivered if new.
+    lies inside it is counted as the window's; strays from an inclusive edge are still delivered if new. `set_aside` keeps
+    events of a shard that can never be sent on.
     """
 
     def __init__(
         self,
+        source: SourceConfig,
         *,
         known: Known,
         batcher: Batcher,
         event_filter: EventFilter,
         tally: Tally,
+        set_aside: Callable[[str, list[Unfit]], None],
         position_ms: int | None = None,
         window: Window | None = None,
     ) -> None:
         self._known = known
+        self._set_aside = set_aside
+        self._told_untimed = False
         self._batcher = batcher
         self._filter = event_filter
         self.tally = tally
         self._position_ms = position_ms
         self._window = window
+        self._source = source
 
     def take(self, page: DecodedPage, *, now_ms: int) -> list[Batch]:
         """Batches that became full with this page. Events that cannot be dated are filed under no hour and delivered."""
@@ -92,6 +105,8 @@ class Intake:
             self._count_window(page.digests, page.times_ms)
         else:
             self.tally.seen += len(page)
+        if page.untimed_shape is not None:
+            self._count_untimed(page)
         keep = self._filter.mask(page)
         kept = None if keep is None else [i for i, keeps in enumerate(keep) if keeps]
         if kept is not None:
@@ -111,14 +126,45 @@ class Intake:
         if len(new) != len(digests):
             indices = new if indices is None else _at(new, indices)
             digests, times_ms = _at(new, digests), _at(new, times_ms)
-        timed = timed_of(times_ms)
         self._known.take(shard, digests)
-        self.tally.new += len(new)
-        self.tally.untimed += len(new) - len(timed)
+        if page.unfit:
+            indices, digests, times_ms = self._without_unfit(shard, page, indices, digests, times_ms)
+        timed = timed_of(times_ms)
+        self.tally.new += len(digests)
         if timed:
             self._count_times(timed, min(timed), max(timed), now_ms)
         average_bytes = page.size_bytes // len(page)
         return self._batcher.add(_at(indices, page.events), digests, shard, times_ms, average_bytes=average_bytes)
+
+    def _without_unfit(
+        self,
+        shard: str,
+        page: DecodedPage,
+        indices: list[int] | None,
+        digests: list[bytes],
+        times_ms: list[int | None],
+    ) -> tuple[list[int], list[bytes], list[int | None]]:
+        """What can be sent on of new events; the others are set aside."""
+        places = list(range(len(page))) if indices is None else indices
+        unfit = [
+            Unfit(bytes(page.events[place]), digest, ms, page.unfit[place])
+            for place, digest, ms in zip(places, digests, times_ms)
+            if place in page.unfit
+        ]
+        if unfit:
+            self._set_aside(shard, unfit)
+            self.tally.set_aside += len(unfit)
+        fit = [i for i, place in enumerate(places) if place not in page.unfit]
+        return _at(fit, places), _at(fit, digests), _at(fit, times_ms)
+
+    def _count_untimed(self, page: DecodedPage) -> None:
+        """Without a time nobody knows which window an event belongs to: said once, and counted, new or known."""
+        count = page.times_ms.count(None)
+        self.tally.untimed += count
+        self.tally.untimed_shape = self.tally.untimed_shape or page.untimed_shape or ""
+        if not self._told_untimed:
+            self._told_untimed = True
+            log.warning("%s", untimed_words(self._source, count, len(page), page.untimed_shape or ""))
 
     def _count_times(self, timed: list[int], first_ms: int, last_ms: int, now_ms: int) -> None:
         self.tally.add_times(first_ms, last_ms)
@@ -146,6 +192,16 @@ class Intake:
     def holds_events(self) -> bool:
         """Events wait in memory for their batch to fill: a resume point must not lie behind them."""
         return self._batcher.pending_events > 0
+
+
+def untimed_words(source: SourceConfig, count: int, of: int, shape: str) -> str:
+    """That events have no time that can be read, and what to do."""
+    field = " or ".join(as_list(source.timestamp_field))
+    return (
+        f"{source.name}: {count} of {of} events have no time that can be read: timestamp_field {field!r} holds {shape} "
+        f"(timestamp_format {source.timestamp_format}). They are delivered, but no window can be verified by them, and the "
+        "position does not follow them; correct timestamp_field or timestamp_format"
+    )
 
 
 def _at(indices: list[int] | None, column: list[T]) -> list[T]:

@@ -10,13 +10,13 @@ from collections.abc import Iterator
 
 import msgspec
 
-from flicker_dagster.collect.paths import lookup, split_path
-from flicker_dagster.config.models import SourceConfig
+from flicker_dagster.collect.event_fields import EventFields
 from flicker_dagster.deliver.drain import drain
 from flicker_dagster.failpoints import reach
+from flicker_dagster.json_scan import MOST_LEVELS, is_one_value, levels
+from flicker_dagster.pipeline.set_aside import NEVER_SENT
 from flicker_dagster.pipeline.windows import shard_of
 from flicker_dagster.pipeline.work import SourceWork
-from flicker_dagster.times import parse_time_ms
 from flicker_dagster.types import Ack, Batch, DeadLetter
 
 
@@ -33,7 +33,13 @@ def replay(work: SourceWork, letter_id: str) -> Replayed:
     The caller holds the source's lock. Raises DeliverError where the SIEM takes nothing at the moment, with all that it
     has not acknowledged kept; StateError where the object is not there.
     """
-    letters = work.dead_letters.read(letter_id)
+    found = work.dead_letters.read(letter_id)
+    odd = [letter for letter in found if not _goes_with_others(letter.event)]
+    # Those that may spoil a request they share come last, each in a request of its own.
+    letters = [letter for letter in found if letter not in odd] + [
+        letter for letter in odd if _can_be_sent(work, letter)
+    ]
+    unsendable = [letter for letter in odd if not _can_be_sent(work, letter)]
     unit = _Again(work, letters)
     refused = _Refused()
     try:
@@ -46,17 +52,24 @@ def replay(work: SourceWork, letter_id: str) -> Replayed:
             clock=work.clock,
         )
     finally:
-        kept = _kept(letters, unit.answered, refused.letters)
-        _settle(work, letter_id, letters, kept)
-    return Replayed(accepted=len(letters) - len(kept), refused=len(kept))
+        kept = _kept(letters, unit.answered, refused.letters) + unsendable
+        _settle(work, letter_id, found, kept)
+    return Replayed(accepted=len(found) - len(kept), refused=len(kept))
 
 
-def event_time_ms(source: SourceConfig, event: bytes) -> int | None:
+def _goes_with_others(event: bytes) -> bool:
+    """Can the event be told from others in a request, and is it one that no parser on the way dies of?"""
+    return is_one_value(event) and levels(event) <= MOST_LEVELS and b"\n" not in event
+
+
+def _can_be_sent(work: SourceWork, letter: DeadLetter) -> bool:
+    """An event with a line break in it would be two where each line is one."""
+    return work.source.destination.format != "ndjson" or b"\n" not in letter.event
+
+
+def _time_ms(fields: EventFields, letter: DeadLetter) -> int | None:
     """An event's time as collecting read it, or None: it says under which hour the ledger files the id."""
-    paths = [source.timestamp_field] if isinstance(source.timestamp_field, str) else source.timestamp_field
-    row = msgspec.json.decode(event)
-    found = (parse_time_ms(lookup(row, split_path(path)), source.timestamp_format) for path in paths)
-    return next((ms for ms in found if ms is not None), None)
+    return letter.event_time_ms if letter.status == NEVER_SENT else fields.time_ms(letter.event)
 
 
 def _kept(letters: list[DeadLetter], answered: int, refused: list[DeadLetter]) -> list[DeadLetter]:
@@ -75,10 +88,11 @@ def _settle(work: SourceWork, letter_id: str, letters: list[DeadLetter], kept: l
     if len(kept) == len(letters):
         return
     staying = {letter.digest for letter in kept}
+    fields = EventFields(work.source)
     accepted: dict[str, bytes] = {}
     for letter in letters:
         if letter.digest not in staying:
-            shard = shard_of(event_time_ms(work.source, letter.event))
+            shard = shard_of(_time_ms(fields, letter))
             accepted[shard] = accepted.get(shard, b"") + bytes.fromhex(letter.digest)
     reach("replay.before_ledger")
     work.ledger.add(accepted)
@@ -122,7 +136,10 @@ class _Refused:
 def _batches(work: SourceWork, letters: list[DeadLetter]) -> list[Batch]:
     batcher = work.new_batcher()
     batches: list[Batch] = []
+    fields = EventFields(work.source)
     for letter in letters:
-        time_ms = event_time_ms(work.source, letter.event)
+        if not _goes_with_others(letter.event):
+            batches += batcher.flush()
+        time_ms = _time_ms(fields, letter)
         batches += batcher.add([letter.event], [bytes.fromhex(letter.digest)], shard_of(time_ms), [time_ms])
     return batches + batcher.flush()

@@ -32,7 +32,8 @@ class Lateness(msgspec.Struct):
 
 
 class Tally(msgspec.Struct):
-    """Counters of a walk. `seen = new + known + filtered`; `late` is the part of `new` from behind the position."""
+    """Counters of a walk. `seen = new + known + filtered + set_aside`; `late` is the part of `new` from behind the position,
+    `untimed` the part of `seen` without a time that can be read (in a window: of all that was read)."""
 
     pages: int = 0
     bytes: int = 0
@@ -41,7 +42,9 @@ class Tally(msgspec.Struct):
     known: int = 0
     late: int = 0
     filtered: int = 0
+    set_aside: int = 0  # dead letters that were never sent
     untimed: int = 0
+    untimed_shape: str = ""  # what stands in one of them where the time should
     future: int = 0
     cursor_resets: int = 0
     first_ms: int | None = None  # time of the oldest new event
@@ -69,8 +72,8 @@ class Tally(msgspec.Struct):
         delivered from there: it stays found, and is not counted as known when it is met again."""
         return Tally(
             new=self.new,
-            known=-self.new,
-            untimed=self.untimed,
+            known=-self.new - self.set_aside,
+            set_aside=self.set_aside,
             first_ms=self.first_ms,
             last_ms=self.last_ms,
             early=self.early,

@@ -58,7 +58,7 @@ class DeadLetters:
 
     def count(self) -> int:
         """How many events are kept; reads names only. Raises StateError."""
-        return sum(_count(letter_id) for letter_id in self._ids())
+        return sum(events_in(letter_id) for letter_id in self._ids())
 
     def read(self, letter_id: str) -> list[DeadLetter]:
         """The events of one object. Raises StateError if it is not there or damaged."""
@@ -110,7 +110,8 @@ def _name(letters: list[DeadLetter]) -> str:
     return f"{file_safe(letters[0].batch_id)}-{ids}-{len(letters)}.jsonl"
 
 
-def _count(letter_id: str) -> int:
+def events_in(letter_id: str) -> int:
+    """How many events an object holds, by its name."""
     count = letter_id.removesuffix(".jsonl").rpartition("-")[2]
     return int(count) if count.isdigit() else 1
 

@@ -125,7 +125,8 @@ def test_a_body_that_claims_to_be_packed_and_is_not_is_asked_for_again() -> None
         (429, RateLimited, True),
         (500, VendorUnavailable, True),
         (503, VendorUnavailable, True),
-        (204, VendorRefused, False),
+        (202, VendorRefused, False),
+        (206, VendorRefused, False),
     ],
 )
 def test_a_refusal_is_of_the_kind_that_fits(status: int, kind: type[CollectError], retryable: bool) -> None:

@@ -1,0 +1,352 @@
+"""Where things lie in JSON text that no strict decoder reads: found without recursion, in time linear in the text.
+
+Only the structure is looked at: brackets, commas, colons, and where strings end. What stands inside of strings and between
+commas may be anything (raw control characters, bytes that are no UTF-8, bad escapes, NaN), at any depth.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from flicker_dagster.json_text import as_text, read_json
+
+#: Deeper ones are not sent on: parsers on the way refuse them or die of them.
+MOST_LEVELS = 1_000
+
+_SPACE = re.compile(rb"[ \t\r\n]*")
+_BETWEEN_ITEMS = re.compile(rb"[ \t\r\n,]*")
+
+#: A number, a word, or what a vendor writes in their place.
+_BARE = re.compile(rb'[^\x00-\x20,\[\]{}":]+')
+
+#: Members of an object without anything nested or escaped in them. The number bounds what `re` keeps of a match.
+_FLAT = re.compile(
+    rb'(?:[ \t\r\n]*"[^"\\]*"[ \t\r\n]*:[ \t\r\n]*(?:"[^"\\]*"|[^\x00-\x20,\[\]{}":]+)[ \t\r\n]*,(?=[ \t\r\n]*")){1,200}'
+)
+
+#: The end of an object where another may begin, or the list may end.
+_BOUNDARY = re.compile(rb"\}[ \t\r\n]*(?:,[ \t\r\n]*\{|\])")
+
+_STRING_OR_SPACE = re.compile(rb'("[^"\\]*(?:\\.[^"\\]*)*")|[ \t\r\n]+', re.DOTALL)
+_SCALAR = re.compile(rb'("[^"\\]*(?:\\.[^"\\]*)*")[ \t\r\n]*(:?)|([^\x00-\x20,\[\]{}":]+)', re.DOTALL)
+
+_QUOTE, _BACKSLASH, _COMMA, _COLON = b'"\\,:'
+_OBJECT, _ARRAY = b"{["
+_CLOSING = 2  # from an opening bracket to its closing one
+_BLANK = 0x20
+_END = 0  # what stands behind the text; nothing else in here looks for a zero byte
+
+#: The search for the ends of damaged items may read the text so many times, each attempt counting for so much at least.
+_MOST_READINGS = 1
+_ATTEMPT_BYTES = 256
+
+
+class Damaged(ValueError):
+    """Text that is not structured as JSON. `at` is where that shows."""
+
+    def __init__(self, at: int) -> None:
+        super().__init__(f"byte {at}")
+        self.at = at
+
+
+class TooMany(ValueError):
+    """A list with more items than asked for."""
+
+
+def end_of_value(text: bytes, at: int = 0) -> tuple[int, int]:
+    """Where the value at `at` ends, and how deeply it is nested (0 for a scalar). Raises Damaged."""
+    return _scan(text, _space(text, at), bytearray(), inside=False)
+
+
+def levels(text: bytes) -> int:
+    """How deeply a value is nested; 0 for a scalar, and for what is not structured as JSON."""
+    try:
+        return end_of_value(text)[1]
+    except Damaged:
+        return 0
+
+
+def is_one_value(text: bytes) -> bool:
+    """Is this one value and nothing else, so that it can be told from its neighbours in a list?"""
+    try:
+        return _space(text, end_of_value(text)[0]) == len(text)
+    except Damaged:
+        return False
+
+
+def find(text: bytes, parts: tuple[str, ...]) -> tuple[int, int] | None:
+    """Start and end of what lies at a path, or None. Of equal keys the last one counts, as with every decoder.
+
+    Raises Damaged where the text is damaged before the value; a value that is damaged itself ends with the text.
+    """
+    at, end = _space(text, 0), len(text)
+    for part in parts:
+        found: tuple[int, int] | None = None
+        try:
+            for key, start, stop in members(text, at):
+                if key == part:
+                    found = start, stop
+        except Damaged:
+            if found is None:
+                raise
+        if found is None:
+            return None
+        at, end = found
+    return at, end
+
+
+def value_at(text: bytes, parts: tuple[str, ...]) -> object:
+    """What lies at a path: read as well as it can be; None where nothing lies there."""
+    try:
+        found = find(text, parts)
+    except Damaged:
+        return None
+    return None if found is None else read_value(text[found[0] : found[1]])
+
+
+def read_value(text: bytes) -> object:
+    """A value, or its text where nobody can read it."""
+    try:
+        return read_json(text)
+    except (ValueError, RecursionError):
+        return as_text(text)
+
+
+def names(text: bytes, *, most: int) -> list[str]:
+    """The names in an object, `most` of them at most, as far as it can be read; none for anything but an object."""
+    found: list[str] = []
+    try:
+        for key, _, _ in members(text):
+            found.append(key)
+            if len(found) == most:
+                break
+    except Damaged:
+        pass
+    return found
+
+
+def items(text: bytes, at: int, around: bytes, *, most: int) -> tuple[list[tuple[int, int, str | None]], int]:
+    """Start and end of each item of the list that opens at `at`, with what is wrong with it; and where the list ends.
+
+    `around` are the containers (`{` or `[` each) that are open around the list, and must be closed behind it, to the very
+    end of the text. What is no JSON is one item, from where it begins to where something follows that is. Raises Damaged
+    where the list's end cannot be told (text that was cut off), TooMany beyond `most` items.
+    """
+    found: list[tuple[int, int, str | None]] = []
+    search = _Search(text, around)
+    at += 1
+    damaged: int | None = None  # the index of the last damaged item
+    while True:
+        if len(found) > most:
+            raise TooMany(f"more than {most}")
+        at = start = _BETWEEN_ITEMS.match(text, at).end()  # type: ignore[union-attr]
+        try:
+            if text[at : at + 1] == b"]":
+                if search.closes(at + 1):
+                    return found, at + 1
+                if damaged is None:
+                    raise Damaged(at)
+                # A list inside of the damaged item was taken for the list itself: the item goes on.
+                start = found[damaged][0]
+                wrong = found[damaged][2]
+                del found[damaged:]
+            else:
+                at, depth = end_of_value(text, at)
+                if _byte(text, _space(text, at)) not in b",]{":
+                    raise Damaged(at)
+                found.append((start, at, _too_deep(depth) if depth > MOST_LEVELS else None))
+                continue
+        except Damaged as error:
+            if start == len(text) or text[start : start + 1] == b"]":
+                raise
+            wrong = f"it is not JSON (at its byte {error.at - start})"
+            at = start
+        damaged = len(found)
+        at = search.next_boundary(at)
+        found.append((start, at, wrong))
+
+
+def _too_deep(depth: int) -> str:
+    return f"it is nested {depth} levels deep, and {MOST_LEVELS} are the most that is sent on"
+
+
+def compact(text: bytes) -> bytes:
+    """JSON text without white space outside of strings."""
+    return _STRING_OR_SPACE.sub(lambda match: match[1] or b"", text)
+
+
+def scalars(text: bytes) -> Iterator[object]:
+    """Every scalar of JSON text but the keys, read as well as it can be."""
+    for match in _SCALAR.finditer(text):
+        if not match[2]:
+            yield read_value(match[1] or match[3])
+
+
+class _Search:
+    """Finds where a damaged item ends. What it may read in all is bounded."""
+
+    def __init__(self, text: bytes, around: bytes) -> None:
+        self._text = text
+        self._around = around
+        self._left = _MOST_READINGS * max(len(text), 1_000 * _ATTEMPT_BYTES)
+
+    def closes(self, at: int) -> bool:
+        """Does everything around the list end properly behind it, and the text with it?"""
+        if not self._around:
+            return at == len(self._text)
+        try:
+            end, _ = _scan(self._text, at, bytearray(self._around), inside=True)
+        except Damaged as error:
+            self._spend(error.at - at)
+            return False
+        self._spend(end - at)
+        return end == len(self._text)
+
+    def next_boundary(self, at: int) -> int:
+        """Where an object ends behind which a sound item follows, or the end of the list. Raises Damaged."""
+        text = self._text
+        boundary = _BOUNDARY.search(text, at)
+        while boundary is not None:
+            behind = boundary.end()
+            if text[behind - 1] != _OBJECT:
+                if self.closes(behind):
+                    return boundary.start() + 1
+            elif self._sound(behind - 1):
+                return boundary.start() + 1
+            boundary = _BOUNDARY.search(text, boundary.start() + 1)
+        raise Damaged(len(text))
+
+    def _sound(self, at: int) -> bool:
+        try:
+            end, _ = end_of_value(self._text, at)
+        except Damaged as error:
+            self._spend(error.at - at)
+            return False
+        self._spend(end - at)
+        return _byte(self._text, _space(self._text, end)) in b",]"
+
+    def _spend(self, count: int) -> None:
+        self._left -= max(count, _ATTEMPT_BYTES)
+        if self._left < 0:
+            raise Damaged(len(self._text))
+
+
+def members(text: bytes, at: int = 0) -> Iterator[tuple[str, int, int]]:
+    """Key, start and end of each member of the object at `at`; none for anything else. Raises Damaged, after a member
+    whose value is damaged."""
+    at = _space(text, at)
+    if text[at : at + 1] != b"{":
+        return
+    at = _space(text, at + 1)
+    while text[at : at + 1] != b"}":
+        start = at
+        at = _end_of_string(text, at)
+        key = str(read_value(text[start:at])) if b"\\" in text[start:at] else as_text(text[start + 1 : at - 1])
+        at = start = _behind_colon(text, at)
+        try:
+            at, _ = end_of_value(text, start)
+        except Damaged:
+            yield key, start, len(text)
+            raise
+        yield key, start, at
+        at = _space(text, at)
+        if text[at : at + 1] == b",":
+            at = _space(text, at + 1)
+        elif text[at : at + 1] != b"}":
+            raise Damaged(at)
+
+
+def _scan(text: bytes, at: int, stack: bytearray, *, inside: bool) -> tuple[int, int]:
+    """Where everything on the stack and the value at `at` have ended, and the greatest depth. With `inside` there is no
+    value at `at`: one has just ended there."""
+    deepest = len(stack)
+    try:
+        while True:
+            if not inside:  # a value begins
+                byte = text[at]
+                if byte == _QUOTE:
+                    at = _end_of_string(text, at)
+                elif byte in (_OBJECT, _ARRAY):
+                    stack.append(byte)
+                    at += 1
+                    if text[at] <= _BLANK:
+                        at = _space(text, at)
+                    if text[at] != byte + _CLOSING:  # a member or an item begins
+                        if byte == _OBJECT:
+                            at = _to_value(text, at)
+                        continue
+                    deepest = max(deepest, len(stack))
+                    stack.pop()
+                    at += 1
+                else:
+                    bare = _BARE.match(text, at)
+                    if bare is None:
+                        raise Damaged(at)
+                    at = bare.end()
+            inside = False
+            while stack:  # a value has ended
+                byte = text[at]
+                if byte <= _BLANK:
+                    at = _space(text, at)
+                    byte = text[at]
+                opened = stack[-1]
+                if byte == opened + _CLOSING:
+                    if len(stack) > deepest:
+                        deepest = len(stack)
+                    stack.pop()
+                    at += 1
+                elif byte == _COMMA:
+                    at = _space(text, at + 1)
+                    if text[at] == opened + _CLOSING:
+                        continue  # a comma too many does no harm
+                    if opened == _OBJECT:
+                        at = _to_value(text, at)
+                    break
+                else:
+                    raise Damaged(at)
+            else:
+                return at, deepest
+    except IndexError:  # the text ends too early
+        raise Damaged(len(text)) from None
+
+
+def _to_value(text: bytes, at: int) -> int:
+    """From a member's beginning to its value, past plain members before it. Raises Damaged."""
+    flat = _FLAT.match(text, at)
+    while flat is not None:
+        at = flat.end()
+        flat = _FLAT.match(text, at)
+    return _behind_colon(text, _end_of_string(text, _space(text, at)))
+
+
+def _behind_colon(text: bytes, at: int) -> int:
+    at = _space(text, at)
+    if text[at : at + 1] != b":":
+        raise Damaged(at)
+    return _space(text, at + 1)
+
+
+def _end_of_string(text: bytes, at: int) -> int:
+    """Behind the string's closing quote. Raises Damaged where there is none."""
+    if text[at : at + 1] != b'"':
+        raise Damaged(at)
+    start = at + 1
+    while True:
+        quote = text.find(b'"', start)
+        if quote < 0:
+            raise Damaged(len(text))
+        before = quote
+        while before > start and text[before - 1] == _BACKSLASH:
+            before -= 1
+        if (quote - before) % 2 == 0:
+            return quote + 1
+        start = quote + 1
+
+
+def _byte(text: bytes, at: int) -> int:
+    return text[at] if at < len(text) else _END
+
+
+def _space(text: bytes, at: int) -> int:
+    return _SPACE.match(text, at).end()  # type: ignore[union-attr]
