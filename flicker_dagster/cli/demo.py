@@ -11,6 +11,8 @@ import signal
 import tempfile
 import threading
 import time
+import urllib.error
+import urllib.request
 from importlib import resources
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -18,13 +20,17 @@ from urllib.parse import urlsplit
 import yaml
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from flicker_dagster.cli.supervise import Supervisor
+from flicker_dagster.config.models import asset_name
+from flicker_dagster.orchestration.logs import LEVEL_VAR, log_to_console
 from flicker_dagster.orchestration.settings import Settings
 from flicker_dagster.simulator.world import Row, World
 
 #: Which simulated vendor stands for which source of the documented configuration.
 VENDORS = {"okta-audit-logs": "okta", "github-audit-log": "github", "salesforce-audit": "salesforce"}
+NAMES = {vendor: name for name, vendor in VENDORS.items()}
 TOKENS = {
     "OKTA_API_TOKEN": "demo-okta-token",
     "GITHUB_TOKEN": "demo-github-token",
@@ -36,39 +42,66 @@ HISTORY_S = 6 * 3600
 START_FROM = "7h"
 SETTLE_S = 90
 REPORT_EVERY_S = 10
+UI_PATIENCE_S = 60
+UI_ASK_S = 2.0
 
-console = Console(stderr=True)
+INTERRUPTED = 130  # as a shell has it
+
+console = Console(stderr=True, highlight=False, soft_wrap=True)
+
+
+class Asked:
+    """What Ctrl-C (or SIGTERM) has asked for: first to end, then not to wait for anything any more."""
+
+    def __init__(self, supervisor: Supervisor) -> None:
+        self.to_end = threading.Event()
+        self.at_once = threading.Event()
+        self.starting = True
+        self._supervisor = supervisor
+        for signum in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(signum, self._note)
+
+    def _note(self, *_: object) -> None:
+        if self.to_end.is_set():
+            self.at_once.set()
+            self._supervisor.hurry.set()
+        self.to_end.set()
+        if self.starting:
+            self._supervisor.stopping.set()
 
 
 def run_demo(*, duration_s: int | None, ui_port: int, page_port: int, rate: float) -> int:
-    """0 if nothing was missing or twice in the end."""
-    stop = threading.Event()
-    for signum in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(signum, lambda *_: stop.set())
+    """0 if nothing was missing or twice in the end, 1 otherwise, 130 if it was ended before it had begun."""
+    os.environ.setdefault(LEVEL_VAR, "warning")  # the demo tells by itself what is polled and shipped
+    log_to_console()
+    assets = {vendor: asset_name(name) for vendor, name in NAMES.items()}
+    began_s = time.monotonic()
     with (
         tempfile.TemporaryDirectory(prefix="flicker-demo-") as home,
-        World(rate=rate, history_s=HISTORY_S, page_port=page_port) as world,
+        World(
+            rate=rate, history_s=HISTORY_S, page_port=page_port, names=NAMES, assets=assets, ui_port=ui_port
+        ) as world,
     ):
         config = Path(home, "config.yaml")
         config.write_text(demo_config(world))
         os.environ.update(TOKENS, SIEM_ENDPOINT=world.siem.url)
         supervisor = Supervisor(Settings(str(config), state_dir=home, work_dir=home), port=ui_port)
-        console.print("[bold]Flicker demo[/]: starting code server, daemon and web UI (about 15 s) …")
+        asked = Asked(supervisor)
         try:
-            supervisor.start()
-            console.print(
-                f"  Dagster UI   [link]http://127.0.0.1:{ui_port}[/link]   (assets, runs, sensors, backfills)"
-            )
-            console.print(f"  Live page    [link]{world.page.url}[/link]   (emitted / in the SIEM / missing / twice)")
-            console.print(
-                "  Ctrl-C ends the demo." if duration_s is None else f"  Ends by itself after {duration_s} s."
-            )
-            _watch(world, supervisor, stop, duration_s)
-            world.stop_emitting()
-            rows = _settle(world, supervisor)
+            _start(world, supervisor, asked, began_s)
+            if not asked.to_end.is_set():
+                console.print("Ctrl-C ends it." if duration_s is None else f"It ends by itself after {duration_s} s.")
+                _watch(world, supervisor, asked, duration_s)
+            started = not asked.starting
+            if started:
+                world.stop_emitting()
+                _settle(world, supervisor, asked)
         finally:
-            console.print("Stopping: runs in flight finish first …")
+            console.print("Stopping …")
             supervisor.stop()
+        if not started:
+            console.print("Ended before it had begun.")
+            return INTERRUPTED
         rows = world.compare()
     _print_summary(rows)
     return 0 if all(row.missing == 0 and row.twice == 0 and row.emitted for row in rows) else 1
@@ -90,7 +123,41 @@ def demo_config(world: World) -> str:
     return yaml.safe_dump(config, sort_keys=False)
 
 
-def _watch(world: World, supervisor: Supervisor, stop: threading.Event, duration_s: int | None) -> None:
+def _start(world: World, supervisor: Supervisor, asked: Asked, began_s: float) -> None:
+    """Start Flicker beside the world, saying how far it is. Returns early when asked to end."""
+
+    def say(text: str) -> None:
+        console.print(f"{time.monotonic() - began_s:5.0f} s  {text}")
+
+    console.print("[bold]Flicker demo[/]: simulated Okta, GitHub and Salesforce, a SIEM, and Flicker in between")
+    say(f"live page   {world.page.url}   emitted, in the SIEM, missing, twice")
+    say("starting code server, daemon and web UI, which takes some seconds …")
+    supervisor.start()
+    if asked.to_end.is_set():
+        return
+    asked.starting = False
+    url = f"http://127.0.0.1:{supervisor.ui_port}"
+    deadline_s = time.monotonic() + UI_PATIENCE_S
+    shown = False
+
+    def answers() -> bool:
+        nonlocal shown
+        shown = _answers(url)
+        return shown or asked.to_end.is_set() or time.monotonic() > deadline_s
+
+    supervisor.watch(until=answers)
+    say(f"Dagster UI  {url}   assets, runs, sensors, backfills{'' if shown else ' (it is still loading)'}")
+
+
+def _answers(url: str) -> bool:
+    try:
+        with urllib.request.urlopen(f"{url}/server_info", timeout=UI_ASK_S) as answer:
+            return answer.status == 200
+    except (urllib.error.URLError, OSError):
+        return False
+
+
+def _watch(world: World, supervisor: Supervisor, asked: Asked, duration_s: int | None) -> None:
     began_s = time.monotonic()
     last_report_s = began_s
 
@@ -99,31 +166,43 @@ def _watch(world: World, supervisor: Supervisor, stop: threading.Event, duration
         now_s = time.monotonic()
         if now_s - last_report_s >= REPORT_EVERY_S:
             last_report_s = now_s
-            console.print(f"  {now_s - began_s:4.0f} s  " + "   ".join(_short(row) for row in world.compare()))
-        return stop.is_set() or (duration_s is not None and now_s - began_s >= duration_s)
+            console.print(f"{now_s - began_s:5.0f} s  {_progress(world.compare())}")
+        return asked.to_end.is_set() or (duration_s is not None and now_s - began_s >= duration_s)
 
     supervisor.watch(until=over)
 
 
-def _settle(world: World, supervisor: Supervisor) -> list[Row]:
+def _settle(world: World, supervisor: Supervisor, asked: Asked) -> None:
     """Wait, bounded, until what was emitted last has had its poll."""
-    console.print("No more events are emitted; the last polls run …")
+    console.print("No more events are emitted; the last polls run (Ctrl-C: do not wait for them) …")
     deadline_s = time.monotonic() + SETTLE_S
 
     def settled() -> bool:
-        return all(row.missing == 0 for row in world.compare()) or time.monotonic() > deadline_s
+        everything = all(row.missing == 0 for row in world.compare())
+        return everything or asked.at_once.is_set() or time.monotonic() > deadline_s
 
     supervisor.watch(until=settled)
-    return world.compare()
 
 
-def _short(row: Row) -> str:
-    return f"{row.source}: {row.emitted} emitted, {row.in_siem} in the SIEM, {row.twice} twice"
+def _progress(rows: list[Row]) -> str:
+    parts = [f"{row.source} {row.emitted - row.missing:,} of {row.emitted:,}" for row in rows]
+    return f"in the SIEM: {', '.join(parts)}; twice {sum(row.twice for row in rows)}"
 
 
 def _print_summary(rows: list[Row]) -> None:
-    table = Table("source", "emitted", "in the SIEM", "missing", "twice", title="Flicker demo")
+    table = Table(title="Flicker demo")
+    table.add_column("source", overflow="fold")
+    for column in ("emitted", "in the SIEM", "missing", "twice"):
+        table.add_column(column, justify="right")
     for row in rows:
         style = "green" if row.missing == 0 and row.twice == 0 else "red"
-        table.add_row(row.source, str(row.emitted), str(row.in_siem), str(row.missing), str(row.twice), style=style)
+        figures = (row.emitted, row.in_siem, row.missing, row.twice)
+        table.add_row(Text(NAMES[row.source]), *(f"{figure:,}" for figure in figures), style=style)
     Console().print(table)
+    missing, twice = sum(row.missing for row in rows), sum(row.twice for row in rows)
+    if missing or twice:
+        Console().print(f"{missing:,} missing, {twice:,} twice.")
+    elif all(row.emitted for row in rows):
+        Console().print("Every event that was emitted is in the SIEM, once.")
+    else:
+        Console().print("A vendor emitted nothing.")

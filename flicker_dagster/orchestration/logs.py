@@ -15,10 +15,13 @@ def log_to_console() -> None:
     """Attach one handler to the `flicker` logger; calling it again changes nothing. `FLICKER_LOG=debug` says more."""
     logger = logging.getLogger(ROOT)
     logger.setLevel(level())
-    if any(getattr(handler, "flicker_console", False) for handler in logger.handlers):
-        return
+    for handler in logger.handlers:
+        if getattr(handler, "flicker_console", False):
+            handler.setLevel(level())
+            return
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(logging.Formatter(FORMAT, datefmt="%Y-%m-%dT%H:%M:%S%z"))
+    handler.setLevel(level())  # in a run Dagster sets the logger's own, for the run's page
     handler.flicker_console = True  # type: ignore[attr-defined]
     logger.addHandler(handler)
     logger.propagate = False

@@ -86,8 +86,8 @@ def simulate(
             page_port=page_port,
             names={name: _source_name(name) for name in vendors},
         )
-    except OSError as error:  # a port that is taken, a journal that cannot be written
-        raise FlickerError(f"the simulator cannot start: {error.strerror or error}; see --port and --journal") from None
+    except OSError as error:
+        raise FlickerError(f"the journal {journal} cannot be written: {error.strerror or error}") from None
     with world:
         for planned in fault:
             for server in [*world.vendors.values(), siem]:

@@ -14,6 +14,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
+from flicker_dagster.errors import FlickerError
 from flicker_dagster.simulator.faults import Fault
 
 
@@ -51,12 +52,16 @@ Handle = Callable[[Request], Response]
 
 
 class Server:
-    """Serves a handler on a port of its own in threads, until closed."""
+    """Serves a handler on a port of its own in threads, until closed. Raises FlickerError where the port cannot be had."""
 
     def __init__(
         self, handle: Handle, *, host: str = "127.0.0.1", port: int = 0, clock: Callable[[], float] = time.time
     ) -> None:
-        self._http = _Http((host, port), _handler(handle, clock))
+        try:
+            self._http = _Http((host, port), _handler(handle, clock))
+        except (OSError, OverflowError) as error:
+            why = getattr(error, "strerror", None) or error
+            raise FlickerError(f"cannot serve on {host}:{port}: {why}; choose another port") from None
         self.host, self.port = host, self._http.server_address[1]
         self._thread = threading.Thread(target=self._http.serve_forever, args=(0.1,), daemon=True)
         self._thread.start()

@@ -22,7 +22,7 @@ from flicker_dagster.simulator.vendor import Vendor
 DIALECTS: dict[str, type[Vendor]] = {"okta": Okta, "github": GitHub, "salesforce": Salesforce}
 
 #: Events younger than this are on their way and not yet missing.
-IN_FLIGHT_S = 20.0
+IN_FLIGHT_S = 30.0
 
 #: For so long after its begin the events from before it are still being caught up with.
 CATCH_UP_S = 180.0
