@@ -6,6 +6,8 @@ Messages are shown to users as they stand. They never hold a resolved secret: wh
 
 from __future__ import annotations
 
+from flicker_dagster.printable import visible
+
 
 class FlickerError(Exception):
     """Root of all errors of this package."""
@@ -23,8 +25,8 @@ class ConfigError(FlickerError):
     """The configuration cannot be used. `problems` holds one printable line per fault, in file order."""
 
     def __init__(self, problems: list[str]) -> None:
-        super().__init__("\n".join(problems))
-        self.problems = problems
+        self.problems = [visible(problem) for problem in problems]
+        super().__init__("\n".join(self.problems))
 
 
 class SecretUnset(FlickerError):
@@ -107,6 +109,10 @@ class DestinationBlocked(DeliverError):
 
 class StateError(FlickerError):
     """Positions, ledger, spool or dead letters cannot be read or written."""
+
+
+class LocationError(StateError):
+    """What was given as a place for state cannot be one: a mistake of the command line or the environment."""
 
 
 class RegistryUnreadable(StateError):

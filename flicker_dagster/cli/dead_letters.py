@@ -6,6 +6,7 @@ import sys
 
 import click
 
+from flicker_dagster.cli.command import FlickerGroup
 from flicker_dagster.cli.selection import LOCK_WAIT_S, one_line, open_work, show_table
 from flicker_dagster.errors import DestinationUnavailable, FlickerError, StateError
 from flicker_dagster.orchestration.settings import Settings
@@ -22,7 +23,7 @@ KEPT = "the dead letters that the SIEM has not taken are kept"
 GIVES_UP_AFTER = 3
 
 
-@click.group("dead-letters")
+@click.group("dead-letters", cls=FlickerGroup)
 def dead_letters() -> None:
     """Events that the SIEM refused for good, kept byte for byte."""
 

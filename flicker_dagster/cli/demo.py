@@ -83,7 +83,7 @@ def run_demo(*, duration_s: int | None, ui_port: int, page_port: int, rate: floa
         ) as world,
     ):
         config = Path(home, "config.yaml")
-        config.write_text(demo_config(world))
+        config.write_text(demo_config(world), encoding="utf-8")
         os.environ.update(TOKENS, SIEM_ENDPOINT=world.siem.url)
         supervisor = Supervisor(Settings(str(config), state_dir=home, work_dir=home), port=ui_port)
         asked = Asked(supervisor)
@@ -109,7 +109,7 @@ def run_demo(*, duration_s: int | None, ui_port: int, page_port: int, rate: floa
 
 def demo_config(world: World) -> str:
     """The documented configuration with other addresses, short intervals and a start in the past; nothing else."""
-    text = (resources.files("flicker_dagster.cli") / "example.yaml").read_text()
+    text = (resources.files("flicker_dagster.cli") / "example.yaml").read_text(encoding="utf-8")
     config = yaml.safe_load(text)
     for source in config["api_sources"]:
         vendor = VENDORS[source["name"]]

@@ -6,37 +6,38 @@ import logging
 import os
 import sys
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from flicker_dagster import __version__
-from flicker_dagster.errors import ConfigError, FlickerError
+from flicker_dagster.cli.command import FlickerGroup
+from flicker_dagster.cli.options import PORT, RATE, Moment, WebAddress, given, take_settings
+from flicker_dagster.errors import StateError
 from flicker_dagster.orchestration import names
 from flicker_dagster.orchestration.logs import log_to_console
-from flicker_dagster.orchestration.settings import DEFAULT_CONFIG, DEFAULT_DIR, Settings
+from flicker_dagster.orchestration.settings import REGISTRY_VAR, Settings
 from flicker_dagster.state.private import UMASK
 from flicker_dagster.web.hosts import Authority
 from flicker_dagster.web.options import WebOptions, web_options
 
-EXIT_FAILED, EXIT_USAGE = 1, 2
-
 log = logging.getLogger("flicker.cli")
 
+#: More lines than these would hide what else is told at a start.
+MOST_UNSET_TOLD = 50
 
-@click.group(invoke_without_command=True, context_settings={"help_option_names": ["-h", "--help"]})
-@click.version_option(__version__, prog_name="flicker")
-@click.option("-c", "--config", default=DEFAULT_CONFIG, show_default=True, help="The configuration file.")
-@click.option("--track", is_flag=True, help="Keep positions, ledger and runs between starts.")
-@click.option("--registry-file", metavar="PATH|s3://…", help="Where positions are mirrored. Needs --track.")
-@click.option("--state-dir", metavar="DIR|s3://…", help="Ledger and dead letters; default beside the registry.")
-@click.option(
-    "--work-dir",
-    default=DEFAULT_DIR,
-    show_default=True,
-    envvar="FLICKER_WORK_DIR",
-    help="Local directory for the spool and Dagster's own storage; may be lost without losing an event.",
+if TYPE_CHECKING:  # `flicker health` and its like load no configuration
+    from flicker_dagster.config.models import FlickerConfig
+
+
+@click.group(
+    "flicker", cls=FlickerGroup, invoke_without_command=True, context_settings={"help_option_names": ["-h", "--help"]}
 )
+@click.version_option(__version__, prog_name="flicker")
+@click.option("--track", is_flag=True, help="Keep positions, ledger and runs between starts.")
 @click.option("--validate", is_flag=True, help="Check the configuration and say what the presets changed; exit 0 or 2.")
 @click.option("--dry-run", is_flag=True, help="Look once at each source and show what would be shipped. Ships nothing.")
 @click.option("--once", is_flag=True, help="Poll every source once, deliver, and tell by the exit code.")
@@ -45,11 +46,7 @@ log = logging.getLogger("flicker.cli")
 @click.pass_context
 def cli(
     context: click.Context,
-    config: str,
     track: bool,
-    registry_file: str | None,
-    state_dir: str | None,
-    work_dir: str,
     validate: bool,
     dry_run: bool,
     once: bool,
@@ -67,31 +64,54 @@ def cli(
     flicker -c config.yaml --track           run: code server, Dagster daemon, web UI
     """
     log_to_console()
-    if registry_file and not (track or context.invoked_subcommand):
-        raise click.UsageError("--registry-file keeps positions; add --track (without it nothing is kept)")
-    settings = Settings(
-        config_path=config, registry_file=registry_file, state_dir=state_dir or work_dir, work_dir=work_dir
-    )
-    context.obj = settings
+    settings: Settings = context.obj
     if context.invoked_subcommand is not None:
         return
     web = WebOptions(host, port, allow_hosts, read_only=read_only)
     if validate:
         from flicker_dagster.cli.validate import validate_config
 
-        sys.exit(validate_config(config))
-    if not Path(config).is_file():
-        raise click.UsageError(f"no configuration at {config!r}; name it with -c, or see `flicker demo`")
+        sys.exit(validate_config(settings.config_path))
+    if REGISTRY_VAR in given(context) and not track:
+        raise click.UsageError("--registry-file keeps positions; add --track (without it nothing is kept)")
+    if not os.path.lexists(settings.config_path):
+        raise click.UsageError(f"no configuration at {settings.config_path!r}; name it with -c, or see `flicker demo`")
     if track:
         sys.exit(_work(settings, kept=True, dry_run=dry_run, once=once, web=None if no_ui else web))
-    Path(work_dir).mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=names.UNTRACKED, dir=work_dir) as forgotten:
+    with _forgotten(settings.work_dir) as forgotten:
         click.echo("Without --track nothing is kept: a new start begins again from start_from.", err=True)
-        passing = Settings(config_path=config, state_dir=forgotten, work_dir=forgotten)
+        passing = Settings(config_path=settings.config_path, state_dir=forgotten, work_dir=forgotten)
         sys.exit(_work(passing, kept=False, dry_run=dry_run, once=once, web=None if no_ui else web))
 
 
+@contextmanager
+def _forgotten(work_dir: str) -> Iterator[str]:
+    """A directory for one start. Raises StateError."""
+    try:
+        Path(work_dir).mkdir(parents=True, exist_ok=True)
+        folder = tempfile.TemporaryDirectory(prefix=names.UNTRACKED, dir=work_dir)
+    except OSError as error:
+        raise StateError(f"cannot write to --work-dir {work_dir}: {error.strerror}; name another directory") from None
+    with folder as name:
+        yield name
+
+
+def _tell_unset(settings: Settings) -> FlickerConfig:
+    """Load the configuration and warn of what its sources will miss; the others go on. Raises ConfigError."""
+    from flicker_dagster.config.load import load_config
+    from flicker_dagster.config.secrets import unset_variables
+
+    config = load_config(settings.config_path)
+    lines = unset_variables(config, os.environ)
+    for line in lines[:MOST_UNSET_TOLD]:
+        log.warning("%s", line)
+    if len(lines) > MOST_UNSET_TOLD:
+        log.warning("%d more are unset; `flicker --validate` names them all", len(lines) - MOST_UNSET_TOLD)
+    return config
+
+
 def _work(settings: Settings, *, kept: bool, dry_run: bool, once: bool, web: WebOptions | None) -> int:
+    config = _tell_unset(settings)
     if dry_run:
         from flicker_dagster.cli.dry_run import dry_run_all
 
@@ -101,9 +121,7 @@ def _work(settings: Settings, *, kept: bool, dry_run: bool, once: bool, web: Web
 
         return poll_once(settings)
     from flicker_dagster.cli.supervise import become_supervisor, run_foreground
-    from flicker_dagster.config.load import load_config
 
-    config = load_config(settings.config_path)
     log.info("%d API sources in %s", len(config.sources), settings.config_path)
     host, port = (web.host, web.port) if web else ("", None)
     if web is not None:
@@ -125,9 +143,15 @@ def schema() -> None:
 
 @cli.command()
 @click.option("--duration", type=click.IntRange(min=10), help="End by itself after so many seconds, with a summary.")
-@click.option("--port", default=3000, show_default=True, help="Port of the Dagster web UI.")
-@click.option("--page-port", default=3001, show_default=True, help="Port of the live page.")
-@click.option("--rate", default=2.0, show_default=True, help="Events per second at each simulated vendor.")
+@click.option("--port", default=3000, show_default=True, type=PORT, help="Port of the Dagster web UI.")
+@click.option("--page-port", default=3001, show_default=True, type=PORT, help="Port of the live page.")
+@click.option(
+    "--rate",
+    default=2.0,
+    show_default=True,
+    type=RATE,
+    help="Events per second at each simulated vendor.",
+)
 def demo(duration: int | None, port: int, page_port: int, rate: float) -> None:
     """Simulated vendors, a SIEM and Flicker on the documented configuration; no account needed."""
     from flicker_dagster.cli.demo import run_demo
@@ -164,11 +188,16 @@ def sources(settings: Settings) -> None:
 
 @cli.command()
 @click.argument("source")
-@click.argument("start", metavar="FROM")
-@click.argument("end", metavar="TO")
+@click.argument("start", metavar="FROM", type=Moment())
+@click.argument("end", metavar="TO", type=Moment())
 @click.option("--redeliver", is_flag=True, help="Ship everything in these windows again, not only what is missing.")
 @click.option(
-    "--url", default="http://127.0.0.1:3000", show_default=True, envvar="FLICKER_URL", help="Flicker's web UI."
+    "--url",
+    default="http://127.0.0.1:3000",
+    show_default=True,
+    envvar="FLICKER_URL",
+    type=WebAddress(),
+    help="Flicker's web UI.",
 )
 @click.pass_obj
 def backfill(settings: Settings, source: str, start: str, end: str, redeliver: bool, url: str) -> None:
@@ -194,19 +223,13 @@ def _add_groups() -> None:
 
     for group in (dead_letters, position, simulate):
         cli.add_command(group)
+    take_settings(cli, but=("demo", "schema", "simulate"))
 
 
 _add_groups()
 
 
 def main() -> None:
-    """Entry point: every expected error is one clear message, never a traceback."""
+    """Entry point; `FlickerGroup` ends the process."""
     os.umask(UMASK)
-    try:
-        cli(standalone_mode=True)
-    except ConfigError as error:
-        click.echo("\n".join(error.problems), err=True)
-        sys.exit(EXIT_USAGE)
-    except FlickerError as error:
-        click.echo(f"flicker: {error}", err=True)
-        sys.exit(EXIT_FAILED)
+    cli(prog_name="flicker")

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import click
 
+from flicker_dagster.cli.command import FlickerGroup
+from flicker_dagster.cli.options import Moment, Span
 from flicker_dagster.cli.selection import lag, open_work, show_table, sources_named
 from flicker_dagster.orchestration.settings import Settings
 from flicker_dagster.pipeline.rewind import (
@@ -24,7 +26,7 @@ redeliver_option = click.option(
 )
 
 
-@click.group()
+@click.group(cls=FlickerGroup)
 def position() -> None:
     """Where live collection of each source stands; earlier positions; moving it."""
 
@@ -53,8 +55,13 @@ def show_command(settings: Settings, source: str | None) -> None:
 
 @position.command("set")
 @click.argument("source")
-@click.argument("time", required=False)
-@click.option("--from-history", type=int, metavar="N", help="An earlier position by its number in `position show`.")
+@click.argument("time", required=False, type=Moment())
+@click.option(
+    "--from-history",
+    type=click.IntRange(min=1),
+    metavar="N",
+    help="An earlier position by its number in `position show`.",
+)
 @redeliver_option
 @click.pass_obj
 def set_command(settings: Settings, source: str, time: str | None, from_history: int | None, redeliver: bool) -> None:
@@ -70,7 +77,7 @@ def set_command(settings: Settings, source: str, time: str | None, from_history:
 
 
 @position.command("rewind")
-@click.argument("age")
+@click.argument("age", type=Span())
 @click.argument("source")
 @redeliver_option
 @click.pass_obj

@@ -31,7 +31,6 @@ from flicker_dagster.config.shape import places
 from flicker_dagster.config.vendors import GENERIC, Preset, lay_beneath, presets, recognise
 from flicker_dagster.config.yaml_lines import Document
 from flicker_dagster.errors import ConfigError
-from flicker_dagster.printable import visible
 
 TOP_LEVEL = ("api_sources", "namespace", "retry", "destinations", *RETENTIONS)
 ELSEWHERE = {
@@ -258,7 +257,7 @@ class _Load:
         lines = [f"{self.path}:{problem.line}: {_told(problem)}" for problem in told[:MOST_PROBLEMS_TOLD]]
         if len(told) > MOST_PROBLEMS_TOLD:
             lines.append(f"{self.path}:{told[-1].line}: and {len(told) - MOST_PROBLEMS_TOLD} more, down to this line")
-        return ConfigError([visible(line) for line in lines])
+        return ConfigError(lines)
 
 
 def _told(problem: Problem) -> str:

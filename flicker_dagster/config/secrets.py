@@ -91,15 +91,17 @@ def without_references(template: str, *, instead: str) -> str:
 
 
 def unset_variables(config: FlickerConfig, env: Mapping[str, str]) -> list[str]:
-    """One line for every reference that has no value here, with its file and line."""
+    """One line for every reference that has no value here: file, line, source, key and variable."""
     lines: list[str] = []
     for number, source in enumerate(config.sources):
-        for path, template in templates_of(source, f"api_sources[{number}]"):
+        place = f"api_sources[{number}]"
+        for path, template in templates_of(source, place):
             for reference in references(template):
                 try:
                     reference.value(env)
                 except SecretUnset as error:
-                    lines.append(f"{config.path}:{config.line_of(path)}: {path}: {error}")
+                    key = path.removeprefix(f"{place}.")
+                    lines.append(f"{config.path}:{config.line_of(path)}: {source.name}: {key}: {error}")
     return lines
 
 

@@ -41,7 +41,7 @@ def presets() -> dict[str, Preset]:
     found: dict[str, Preset] = {}
     for file in (resources.files("flicker_dagster.config") / "presets").iterdir():
         if file.name.endswith(".yaml"):
-            preset = msgspec.convert(yaml.safe_load(file.read_text()), Preset)
+            preset = msgspec.convert(yaml.safe_load(file.read_text(encoding="utf-8")), Preset)
             found[preset.vendor] = preset
     return found
 

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
+
+from flicker_dagster.errors import LocationError
+from flicker_dagster.state.locations import checked_location, checked_registry, is_s3
 
 if TYPE_CHECKING:  # the supervisor reads settings, and stays small
     from flicker_dagster.config.models import SourceConfig
@@ -17,6 +21,14 @@ CONFIG_VAR = "FLICKER_CONFIG"
 REGISTRY_VAR = "FLICKER_REGISTRY_FILE"
 STATE_VAR = "FLICKER_STATE_DIR"
 WORK_VAR = "FLICKER_WORK_DIR"
+
+#: Each with the option of `flicker` that says the same.
+VARIABLES = {
+    CONFIG_VAR: "--config",
+    REGISTRY_VAR: "--registry-file",
+    STATE_VAR: "--state-dir",
+    WORK_VAR: "--work-dir",
+}
 
 DEFAULT_CONFIG = "config.yaml"
 DEFAULT_DIR = ".flicker"
@@ -33,13 +45,16 @@ class Settings:
     work_dir: str = DEFAULT_DIR
 
     @classmethod
-    def from_env(cls, env: Mapping[str, str] | None = None) -> Settings:
+    def from_env(cls, env: Mapping[str, str] | None = None, *, given: Mapping[str, str] | None = None) -> Settings:
+        """The settings of the environment, those that a command line gave by their variables' names above them. Raises
+        LocationError naming the option and its variable."""
         env = os.environ if env is None else env
-        work_dir = env.get(WORK_VAR) or DEFAULT_DIR
+        said = {var: env[var] for var in VARIABLES if env.get(var)} | dict(given or {})
+        work_dir = _checked(WORK_VAR, said, partial(checked_location, local_only=True)) or DEFAULT_DIR
         return cls(
-            config_path=configured_by_env(env),
-            registry_file=env.get(REGISTRY_VAR) or None,
-            state_dir=env.get(STATE_VAR) or work_dir,
+            config_path=configured_by_env(said),
+            registry_file=_checked(REGISTRY_VAR, said, checked_registry),
+            state_dir=_checked(STATE_VAR, said, checked_location) or work_dir,
             work_dir=work_dir,
         )
 
@@ -72,8 +87,17 @@ class Settings:
 
 def configured_by_env(env: Mapping[str, str] | None = None) -> str:
     """The path of the configuration that the environment names."""
-    return (os.environ if env is None else env).get(CONFIG_VAR) or DEFAULT_CONFIG
+    return os.path.expanduser((os.environ if env is None else env).get(CONFIG_VAR) or DEFAULT_CONFIG)
+
+
+def _checked(variable: str, said: Mapping[str, str], check: Callable[[str], str]) -> str | None:
+    if variable not in said:
+        return None
+    try:
+        return check(said[variable])
+    except LocationError as error:
+        raise LocationError(f"{VARIABLES[variable]} ({variable}): {error}") from None
 
 
 def _absolute(location: str) -> str:
-    return location if location.startswith("s3://") else os.path.abspath(location)
+    return location if is_s3(location) else os.path.abspath(location)

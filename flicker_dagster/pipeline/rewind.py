@@ -13,7 +13,8 @@ from flicker_dagster.state.rewinds import Rewind
 from flicker_dagster.times import rfc3339_ms, start_from_ms
 from flicker_dagster.types import Position
 
-_AGE = re.compile(r"\d+[smhdw]")
+#: What `position rewind` takes.
+SPAN = re.compile(r"\d{1,15}[smhdw]")
 
 
 def order_position(work: SourceWork, position: Position, *, redeliver: bool) -> Rewind:
@@ -47,7 +48,7 @@ def position_of(text: str, *, now_ms: int) -> Position:
 
 def position_before(work: SourceWork, age: str) -> Position:
     """The position `age` (such as `2h`) before the one where the source stands, in the registry. Raises FlickerError."""
-    if not _AGE.fullmatch(age):
+    if not SPAN.fullmatch(age):
         raise FlickerError(f"{age!r} is no span of time; expected one such as 30m, 2h or 7d")
     return Position(rfc3339_ms(start_from_ms(age, position_ms(work.source, stands(work)))), None)
 

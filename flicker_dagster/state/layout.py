@@ -11,11 +11,12 @@ from pathlib import Path
 from flicker_dagster.errors import StateError, WriteConflict
 from flicker_dagster.state.dead_letters import DeadLetters
 from flicker_dagster.state.ledger import Ledger
+from flicker_dagster.state.locations import checked_registry, is_s3, split_s3
 from flicker_dagster.state.position_history import PositionHistory
 from flicker_dagster.state.registry import Registry
 from flicker_dagster.state.rewinds import Rewinds
 from flicker_dagster.state.spool import SourceSpool
-from flicker_dagster.state.stores import LocalStore, Store, open_store, split_s3
+from flicker_dagster.state.stores import LocalStore, Store, open_store
 
 DEFAULT_REGISTRY = "registry.json"
 
@@ -39,7 +40,7 @@ class StateLayout:
 
         Without a registry file everything lies in `state_dir`. With one, the rest lies beside it, below its name
         without `.json`: `s3://logs/flicker.json` puts the ledger below `s3://logs/flicker/`. Nothing is read or
-        created yet. Raises StateError for an address that cannot be one.
+        created yet. Raises LocationError for an address that cannot be one.
         """
         if registry_file is None:
             store = open_store(state_dir)
@@ -90,14 +91,11 @@ class StateLayout:
 
 def _split(registry_file: str) -> tuple[Store, str, str]:
     """The registry's store and key, and where the rest of the state lies."""
-    if registry_file.startswith("s3://"):
-        bucket, key = split_s3(registry_file)
-        if not key:
-            raise StateError(f"{registry_file} names a bucket and no object; write s3://{bucket}/flicker-registry.json")
+    location = checked_registry(registry_file)
+    if is_s3(location):
+        bucket, key = split_s3(location)
         return open_store(f"s3://{bucket}"), key, f"s3://{bucket}/{_stem(key)}"
-    path = Path(registry_file).expanduser()
-    if not path.name or registry_file.endswith("/"):
-        raise StateError(f"{registry_file} is a directory; --registry-file takes the path of a JSON file")
+    path = Path(location)
     return LocalStore(path.parent), path.name, str(path.with_name(_stem(path.name)))
 
 

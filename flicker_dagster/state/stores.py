@@ -12,6 +12,7 @@ from typing import Final, Literal, NamedTuple, Protocol
 from flicker_dagster.errors import StateError, WriteConflict
 from flicker_dagster.failpoints import reach
 from flicker_dagster.state.files import FULL_ERRNOS, exclusive, replace_file, sync_directory
+from flicker_dagster.state.locations import checked_location, is_s3, split_s3
 
 
 class Stored(NamedTuple):
@@ -134,22 +135,15 @@ class LocalStore:
 
 
 def open_store(location: str | Path) -> Store:
-    """The store at a directory or at `s3://bucket/prefix`. Nothing is read, created or connected yet."""
+    """The store at a directory or at `s3://bucket/prefix`. Nothing is read, created or connected yet. Raises
+    LocationError for what is neither."""
     text = str(location)
-    if not text.startswith("s3://"):
-        return LocalStore(location)
+    if not is_s3(text):
+        return LocalStore(location if isinstance(location, Path) else checked_location(text))
     from flicker_dagster.state.s3 import S3Store
 
     bucket, prefix = split_s3(text)
     return S3Store(bucket, prefix)
-
-
-def split_s3(url: str) -> tuple[str, str]:
-    """`s3://bucket/some/key` as bucket and key. Raises StateError without a bucket."""
-    bucket, _, key = url.removeprefix("s3://").partition("/")
-    if not bucket:
-        raise StateError(f"{url} names no bucket; write s3://bucket/key")
-    return bucket, key.strip("/")
 
 
 def _version(stat: os.stat_result) -> str:

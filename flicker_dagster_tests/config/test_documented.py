@@ -94,10 +94,12 @@ def test_salesforce_gets_the_query_that_its_comment_describes(documented: Flicke
 
 
 def test_each_unset_variable_is_told_with_its_place(documented: FlickerConfig) -> None:
-    first = f"{DOCUMENTED}:9: api_sources[0].headers.Authorization: "
+    first = f"{DOCUMENTED}:9: okta-audit-logs: headers.Authorization: "
     lines = unset_variables(documented, SIEM)
     assert lines[0] == first + "${OKTA_API_TOKEN} is not set; set the environment variable OKTA_API_TOKEN"
-    assert [line.split(": ")[1] for line in lines] == [f"api_sources[{n}].headers.Authorization" for n in range(3)]
+    assert [line.split(": ")[1:3] for line in lines] == [
+        [name, "headers.Authorization"] for name in ("okta-audit-logs", "github-audit-log", "salesforce-audit")
+    ]
     assert len(unset_variables(documented, {})) == 9
     assert unset_variables(documented, TOKENS | SIEM) == []
 
@@ -117,7 +119,7 @@ def test_a_named_destination_is_shared(tmp_path: Path) -> None:
 def test_what_a_named_destination_lacks_is_told_where_it_is_defined(tmp_path: Path) -> None:
     text = HEAD + "    destination: siem\ndestinations:\n  siem:\n    type: http\n    endpoint: ${SIEM}/in\n"
     (line,) = unset_variables(load(tmp_path, text), {})
-    assert line.startswith(f"{tmp_path}/config.yaml:10: api_sources[0].destination.endpoint: ${{SIEM}} is not set")
+    assert line.startswith(f"{tmp_path}/config.yaml:10: one: destination.endpoint: ${{SIEM}} is not set")
 
 
 def test_the_shared_retry_lies_beneath_that_of_a_source(tmp_path: Path) -> None:
