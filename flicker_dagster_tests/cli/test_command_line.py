@@ -176,7 +176,7 @@ def test_whoever_reads_the_output_it_ends_in_peace(script: str, said: str) -> No
 
 
 def test_a_terminal_that_knows_ascii_only_is_no_reason_to_fail(tmp_path: Path) -> None:
-    (tmp_path / "config.yaml").write_text(SOURCE.replace("name: one", "name: ü…"), encoding="utf-8")
+    (tmp_path / "config.yaml").write_text(SOURCE.replace("name: one", "name: ü…1"), encoding="utf-8")
     done = _shell(
         f"$F sources -c {tmp_path}/config.yaml --work-dir {tmp_path}",
         LC_ALL="C", PYTHONUTF8="0", PYTHONIOENCODING="ascii", PYTHONCOERCECLOCALE="0",
