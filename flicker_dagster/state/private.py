@@ -17,11 +17,11 @@ _OTHERS = 0o077
 def tighten(folder: str | os.PathLike[str]) -> None:
     """Close a folder of ours to others, with all that an earlier version left below it, and say so.
 
-    Costs one look where the folder is closed already. It is closed first, and marked by nothing else: files below it
-    are then out of reach, whatever interrupts the rest.
+    Costs one look where the folder is closed already. It is closed first: files below it are then out of reach,
+    whatever interrupts the rest. Links below it are not followed.
     """
     try:
-        found = os.lstat(folder)
+        found = os.stat(folder)
         if not stat.S_ISDIR(found.st_mode) or not found.st_mode & _OTHERS:
             return
         os.chmod(folder, stat.S_IMODE(found.st_mode) & ~_OTHERS)

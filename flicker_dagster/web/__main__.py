@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import logging
+import os
 from functools import partial
 
 import click
@@ -25,12 +26,21 @@ log = logging.getLogger("flicker.web")
 
 
 @click.command()
-@click.option("-w", "--workspace", default="workspace.yaml", show_default=True, help="Which code locations to show.")
+@click.option(
+    "-w",
+    "--workspace",
+    type=click.Path(exists=True, dir_okay=False),
+    default="workspace.yaml",
+    show_default=True,
+    help="Which code locations to show.",
+)
 @web_options
 def main(workspace: str, host: str, port: int, allow_hosts: tuple[Authority, ...], read_only: bool) -> None:
     """Dagster's web UI behind Flicker's guard. The instance is that of DAGSTER_HOME."""
     logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(name)s %(levelname)s %(message)s")
     log_to_console()
+    if not os.environ.get("DAGSTER_HOME"):
+        raise click.UsageError("DAGSTER_HOME is not set; it names the directory of the Dagster instance to show")
     bound = parse_authority(f"[{host}]" if ":" in host else host)
     if not allow_hosts and not (bound and bound.is_loopback):
         log.info("the web UI answers to localhost only; name the proxy in front of it with --allow-host NAME")

@@ -16,7 +16,8 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 HEADERS_S = 10.0
 HEADERS_BYTES = 64 * 1024
 KEEP_ALIVE_S = 5
-CONNECTIONS = 400
+#: Beyond the first number requests are answered 503, beyond the second connections are closed: files are few (1024).
+CONNECTIONS, MOST_CONNECTIONS = 300, 450
 SOCKET_MESSAGE_BYTES = 1024 * 1024
 CLOSING_S = 5
 
@@ -28,6 +29,8 @@ class BoundedProtocol(H11Protocol):
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
+        if len(self.connections) > MOST_CONNECTIONS:
+            transport.abort()
         self._watch()
 
     def data_received(self, data: bytes) -> None:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import logging
 import os
 import stat
 from pathlib import Path
 
 import pytest
 
+from flicker_dagster.state import private
 from flicker_dagster.state.files import make_directory, replace_file
 from flicker_dagster.state.private import tighten
 
@@ -31,19 +31,15 @@ def wide(tmp_path: Path) -> Path:
     return home
 
 
-def test_what_was_left_open_is_closed_and_told_once(
-    wide: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(logging.getLogger("flicker"), "propagate", True)
-    caplog.set_level(logging.INFO, "flicker")
+def test_what_was_left_open_is_closed_and_told_once(wide: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    told: list[str] = []
+    monkeypatch.setattr(private.log, "info", lambda line, *of: told.append(line % of))
     for _ in range(2):
         tighten(wide)
     assert {mode(wide), mode(wide / "history")} == {0o700}
     assert {mode(wide / "dagster.yaml"), mode(wide / "history" / "runs.db")} == {0o600}
     assert mode(wide.parent / "theirs") == 0o664
-    assert [record.getMessage() for record in caplog.records] == [
-        f"{wide} was open to others and is closed to them now, with 3 files and directories in it"
-    ]
+    assert told == [f"{wide} was open to others and is closed to them now, with 3 files and directories in it"]
 
 
 def test_what_is_not_there_or_no_directory_is_left_alone(wide: Path) -> None:

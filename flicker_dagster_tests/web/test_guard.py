@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import json
-import logging
 
 import pytest
 
+from flicker_dagster.web import complaints
 from flicker_dagster.web import guard as module
 from flicker_dagster_tests.web.asgi import LOCAL, Asked
 
@@ -325,14 +325,14 @@ def test_every_answer_carries_the_headers_that_keep_other_sites_out() -> None:
 
 
 def test_refusals_of_a_kind_are_one_log_line_now_and_then_with_foreign_text_shown(
-    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(logging.getLogger("flicker"), "propagate", True)
+    lines: list[str] = []
+    monkeypatch.setattr(complaints.log, "warning", lambda line, *of: lines.append(line % of))
     asked = Asked()
     for _ in range(50):
         asked.ask("GET", "/\x1b[2J\nERROR forged", [host(LOCAL), EVIL])
     asked.ask(headers=[host("evil.example")])
-    lines = [record.getMessage() for record in caplog.records if record.name == "flicker.web"]
     assert len(lines) == 2
     assert "http://evil.example" in lines[0]
     assert not any(ord(char) < 32 for line in lines for char in line)

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import click
 import pytest
 from click.testing import CliRunner
 
 from flicker_dagster.cli.main import cli
+from flicker_dagster.web.__main__ import main as serve
 from flicker_dagster.web.hosts import Authority, parse_allowed
 from flicker_dagster.web.options import WebOptions, web_options
 
@@ -64,3 +67,14 @@ def test_what_is_no_host_is_one_line_and_exit_2(name: str) -> None:
     assert done.exit_code == 2
     assert "--allow-host" in done.output
     assert "Traceback" not in done.output
+
+
+def test_what_the_web_process_needs_is_asked_for_in_one_line(tmp_path: Path) -> None:
+    (tmp_path / "workspace.yaml").write_text("load_from: []\n")
+    for arguments, env, words in (
+        (["-w", str(tmp_path / "none.yaml")], {"DAGSTER_HOME": str(tmp_path)}, "does not exist"),
+        (["-w", str(tmp_path / "workspace.yaml")], {"DAGSTER_HOME": ""}, "DAGSTER_HOME is not set"),
+    ):
+        done = CliRunner().invoke(serve, arguments, env=env)
+        assert done.exit_code == 2
+        assert words in done.output

@@ -98,6 +98,23 @@ def test_what_is_ambiguous_on_the_wire_is_refused(head: bytes) -> None:
     assert answer.startswith(b"HTTP/1.1 400"), answer
 
 
+def test_connections_without_end_leave_files_for_the_rest(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(server, "MOST_CONNECTIONS", 3)
+
+    async def many(port: int) -> list[bool]:
+        opened = [await asyncio.open_connection("127.0.0.1", port) for _ in range(6)]
+        ended = []
+        for reader, _ in opened[3:]:
+            with suppress(ConnectionError):
+                assert await asyncio.wait_for(reader.read(), 20) == b""
+            ended.append(True)
+        for _, writer in opened:
+            writer.close()
+        return ended
+
+    assert with_server(many) == [True] * 3
+
+
 def test_a_probe_needs_no_more_than_a_request_and_learns_nothing_of_the_server() -> None:
     closing = HELLO.replace(b"Host: x\r\n", b"Host: 10.0.0.9:3000\r\nConnection: close\r\n")
     answer = with_server(lambda port: sent(port, closing))
