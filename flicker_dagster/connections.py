@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import os
+import re
 import ssl
 import sys
 from collections.abc import Iterator, Mapping
@@ -92,6 +93,24 @@ class Connections:
 
     def close(self) -> None:
         self._manager.clear()
+
+
+def reason_of(error: BaseException) -> str:
+    """Why there was no answer, and what to look at, without the library's own names for it."""
+    said = _POOL.sub("", str(error))
+    if isinstance(error, urllib3.exceptions.NameResolutionError):
+        return f"{said}: the host's name is not known to DNS; check the address"
+    if isinstance(error, urllib3.exceptions.ConnectTimeoutError):
+        return f"{said}; check the address, and firewalls between"
+    if isinstance(error, urllib3.exceptions.NewConnectionError):
+        return f"{said}; check the address, and that something listens there"
+    if isinstance(error, urllib3.exceptions.SSLError):
+        return f"TLS failed: {said}; check the address and tls"
+    return f"{type(error).__name__}: {said}"
+
+
+#: How urllib3 begins its messages.
+_POOL = re.compile(r"^<?(urllib3\.\S+ )?HTTPS?Connection(Pool)?[^>:]*?(port=\d+\)|at 0x[0-9a-f]+>): ")
 
 
 def basic_authorization(username: str, password: str) -> str:

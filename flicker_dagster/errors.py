@@ -32,6 +32,10 @@ class ConfigError(FlickerError):
 class SecretUnset(FlickerError):
     """A `${VAR}` or `${file:…}` that a source needs has no value. Breaks that source only."""
 
+    def __init__(self, message: str, *, reference: str | None = None) -> None:
+        super().__init__(message)
+        self.reference = reference
+
 
 # -- collecting --------------------------------------------------------------------------------------------------
 

@@ -13,6 +13,7 @@ from flicker_dagster.collect.filters import EventFilter
 from flicker_dagster.collect.walk import walk as walk_pages
 from flicker_dagster.config.load import load_config
 from flicker_dagster.config.models import SourceConfig
+from flicker_dagster.config.written import told
 from flicker_dagster.errors import FlickerError
 from flicker_dagster.orchestration.settings import Settings
 from flicker_dagster.pipeline.intake import untimed_words
@@ -106,7 +107,7 @@ def _look(source: SourceConfig, settings: Settings) -> Look:
                 source.name, since, requests, events, first, last, "\n".join(samples), more, "\n".join(warnings)
             )
     except FlickerError as error:
-        return Look(source.name, since, requests, error=str(error))
+        return Look(source.name, since, requests, error=told(error, source))
 
 
 def _id_of(source: SourceConfig, event: bytes) -> str:

@@ -12,6 +12,7 @@ from rich.text import Text
 
 from flicker_dagster.config.load import load_config
 from flicker_dagster.config.models import SourceConfig
+from flicker_dagster.config.written import told
 from flicker_dagster.errors import FlickerError
 from flicker_dagster.orchestration.settings import Settings
 from flicker_dagster.pipeline.begin import starting_position
@@ -61,9 +62,9 @@ def _poll(source: SourceConfig, settings: Settings) -> Polled:
             if rewind is not None:
                 finish_rewind(work, rewind, report)
     except FlickerError as error:
-        message = str(error)
-        log.error("%s", message if message.startswith(f"{source.name}: ") else f"{source.name}: {message}")
-        return Polled(source.name, error=message)
+        message = told(error, source)
+        log.error("%s", message)
+        return Polled(source.name, error=message.removeprefix(f"{source.name}: "))
     drained = report.drained
     waits = fetched.stopped if fetched.resume_at_ms else None
     return Polled(

@@ -19,7 +19,8 @@ from flicker_dagster.collect.quota import Quota, wait_asked_for_s
 from flicker_dagster.config.masking import Masker
 from flicker_dagster.config.models import SourceConfig
 from flicker_dagster.config.secrets import resolve
-from flicker_dagster.connections import USER_AGENT, Connections, basic_authorization
+from flicker_dagster.config.written import vendor_credentials
+from flicker_dagster.connections import USER_AGENT, Connections, basic_authorization, reason_of
 from flicker_dagster.deadlines import Deadline
 from flicker_dagster.errors import BadAnswer, CursorRejected, RateLimited, VendorRefused, VendorUnavailable
 from flicker_dagster.times import parse_http_date_ms
@@ -194,6 +195,8 @@ class VendorClient:
         if with_cursor and status in self.source.pagination.cursor_expired_status:
             raise CursorRejected(self._say(url, f"the kept cursor is no longer accepted (HTTP {status}: {said})"))
         advice = ADVICE.get(status, "check the configuration of this source against the vendor's documentation")
+        if status in (401, 403):
+            advice += f": {vendor_credentials(self.source)}"
         raise VendorRefused(self._say(url, f"HTTP {status}: {said}. {advice}"))
 
     # -- what a request is made of
@@ -235,4 +238,4 @@ class VendorClient:
 
     def _reason(self, error: BaseException) -> str:
         """The innermost cause in the library's words, without URLs that may hold secrets."""
-        return self.masker.mask(f"{type(error).__name__}: {error}")[:SHOWN_BODY_CHARS]
+        return self.masker.mask(reason_of(error))[:SHOWN_BODY_CHARS]

@@ -97,13 +97,22 @@ class _Load:
             raise self._error()
         return FlickerConfig(
             path=self.path,
-            sources=[source.within(namespace) for source in sources if source is not None],
+            sources=[
+                source.within(namespace).written(self.path, self._lines_within(path))
+                for path, source in zip(raws, sources)
+                if source is not None
+            ],
             namespace=namespace,
             **retentions,
             overruled=self.overruled,
             notes=self.notes,
             lines=self.document.lines,
         )
+
+    def _lines_within(self, path: str) -> dict[str, int]:
+        """The lines of a source's paths, as seen from the source."""
+        within = {at[len(path) + 1 :]: line for at, line in self.document.lines.items() if at.startswith(f"{path}.")}
+        return within | {"": self._line(path)}
 
     # -- parts of the file
 

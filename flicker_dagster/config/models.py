@@ -200,6 +200,8 @@ class SourceConfig(Record):
 
     #: The configuration's, set by `within`; no key of a source.
     _namespace: str = PrivateAttr(default="")
+    #: File, and line of each of its paths there; set by `written`.
+    _written: tuple[str, dict[str, int]] = PrivateAttr(default_factory=lambda: ("", {}))
 
     name: Annotated[str, Field(min_length=1)]
     endpoint: Template
@@ -276,6 +278,17 @@ class SourceConfig(Record):
     def namespace(self) -> str:
         """The prefix of everything that Dagster calls this source; empty for none."""
         return self._namespace
+
+    def written(self, file: str, lines: dict[str, int]) -> SourceConfig:
+        """The same source, knowing where it is written: the line of each path within it, and its own at ``""``."""
+        placed = self.model_copy()
+        placed._written = (file, lines)
+        return placed
+
+    def line_of(self, path: str) -> str:
+        """`config.yaml:8`, where a path such as `headers.Authorization` is written; empty where nobody knows."""
+        file, lines = self._written
+        return f"{file}:{nearest_line(lines, path)}" if file else ""
 
     def within(self, namespace: str) -> SourceConfig:
         """The same source in a namespace."""

@@ -51,7 +51,7 @@ class Reference(msgspec.Struct, frozen=True):
                 why = (
                     "is not UTF-8 text" if isinstance(error, UnicodeDecodeError) else getattr(error, "strerror", error)
                 )
-                raise SecretUnset(f"{self} cannot be read: {why}") from None
+                raise SecretUnset(f"{self} cannot be read: {why}", reference=str(self)) from None
             if len(value) > MAX_SECRET_CHARS:
                 raise SecretUnset(f"{self} holds more than {MAX_SECRET_CHARS:,} characters, expected a secret")
             return value.rstrip("\r\n")
@@ -61,7 +61,7 @@ class Reference(msgspec.Struct, frozen=True):
             return value
         if self.default is not None:
             return self.default
-        raise SecretUnset(f"{self} is not set; set the environment variable {self.name}")
+        raise SecretUnset(f"{self} is not set; set the environment variable {self.name}", reference=str(self))
 
 
 def references(template: str) -> list[Reference]:

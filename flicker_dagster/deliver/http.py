@@ -13,7 +13,8 @@ from flicker_dagster.answers import read_begin
 from flicker_dagster.config.masking import Masker
 from flicker_dagster.config.models import BasicDestinationAuth, BearerAuth, HttpDestination, SourceConfig
 from flicker_dagster.config.secrets import resolve
-from flicker_dagster.connections import USER_AGENT, Connections, basic_authorization
+from flicker_dagster.config.written import siem_credentials
+from flicker_dagster.connections import USER_AGENT, Connections, basic_authorization, reason_of
 from flicker_dagster.deadlines import Deadline
 from flicker_dagster.deliver.formats import Buffer, format_of
 from flicker_dagster.deliver.outcomes import Ambiguous, Blocked, Outcome, Retry, classify_http
@@ -41,6 +42,7 @@ class HttpSender:
         self.max_in_flight = config.max_in_flight
         self.max_batch_bytes = config.max_batch_bytes
         self._source_name = source.name
+        self._credentials = siem_credentials(source)
         self._env = env
         self._clock = clock
         self._format = format_of(config.format, source_name=source.name, message_field=source.message_field)
@@ -91,7 +93,7 @@ class HttpSender:
                 status = response.status
                 said = read_begin(response, at_most_bytes=MAX_ANSWER_BYTES)
         except (urllib3.exceptions.NewConnectionError, urllib3.exceptions.ConnectTimeoutError) as error:
-            return Retry(self._mask(f"cannot connect: {error}"))
+            return Retry(self._mask(f"cannot connect: {reason_of(error)}"))
         except urllib3.exceptions.SSLError as error:
             return Blocked(self._mask(f"TLS failed: {error}; check destination.tls and the CA bundle"))
         except urllib3.exceptions.ProxyError as error:
@@ -104,13 +106,16 @@ class HttpSender:
             if deadline.left_s <= 0:
                 return Ambiguous(f"no answer after sending within {deadline.limit}")
             return Ambiguous(self._mask(f"no answer after sending: {type(error).__name__}: {error}"))
-        return classify_http(
+        outcome = classify_http(
             status,
             response.headers,
             self._mask(said.decode("utf-8", "replace")).encode(),
             success_status=self.config.success_status,
             now_ms=int(self._clock() * 1000),
         )
+        if isinstance(outcome, Blocked) and status in (401, 403):
+            return Blocked(f"{outcome.why} (credentials: {self._credentials})")
+        return outcome
 
     def close(self) -> None:
         if self._connections is not None:

@@ -13,6 +13,7 @@ from random import random
 import dagster as dg
 
 from flicker_dagster.config.models import RetryConfig, SourceConfig
+from flicker_dagster.config.written import told
 from flicker_dagster.errors import (
     CollectError,
     DeliverError,
@@ -67,7 +68,7 @@ def as_dagster(context: dg.OpExecutionContext, source: SourceConfig) -> Iterator
         log.warning("%s", message)
         raise internals.told_failure(message, kind="Terminated") from None
     except FlickerError as error:
-        message, kind = error.one_line(source.name), type(error).__name__
+        message, kind = told(error, source), type(error).__name__
         asked_s = getattr(error, "retry_after_s", None)
         too_long = asked_s is not None and asked_s * 1000 > source.limits.max_wait_ms
         if _retryable(error) and not too_long and context.retry_number < source.retry.max_retries:
@@ -92,7 +93,7 @@ def as_dagster(context: dg.OpExecutionContext, source: SourceConfig) -> Iterator
 
 
 @contextmanager
-def as_tick(name: str) -> Iterator[None]:
+def as_tick(source: SourceConfig) -> Iterator[None]:
     """A tick that cannot be evaluated fails with one line, in Dagster's history of ticks and in the log.
 
     The log has it once a minute: a tick comes every few seconds.
@@ -100,7 +101,7 @@ def as_tick(name: str) -> Iterator[None]:
     try:
         yield
     except FlickerError as error:
-        message, now_s = error.one_line(name), time.monotonic()
+        message, now_s = told(error, source), time.monotonic()
         if now_s - _told_s.get(message, -REMIND_S) >= REMIND_S:
             for old in [old for old, at_s in _told_s.items() if now_s - at_s >= REMIND_S]:
                 del _told_s[old]

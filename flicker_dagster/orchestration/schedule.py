@@ -36,7 +36,7 @@ def build_sweep_schedule(
     )
     def sweep(context: dg.ScheduleEvaluationContext) -> dg.SkipReason | list[dg.RunRequest]:
         internals.keep_instance(context)
-        with as_tick(source.name):
+        with as_tick(source):
             try:
                 work = settings.work(source)
                 return bounded.ticks.call(names.schedule_name(source), lambda: tick(context.instance, source, work))

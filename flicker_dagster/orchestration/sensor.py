@@ -60,7 +60,7 @@ def build_live_sensor(
     )
     def live(context: dg.SensorEvaluationContext) -> dg.SensorResult:
         internals.keep_instance(context)
-        with as_tick(source.name):
+        with as_tick(source):
             try:
                 result = bounded.ticks.call(context.sensor_name, lambda: tick(context, source, open_work()))
             except bounded.NotDone as why_not:

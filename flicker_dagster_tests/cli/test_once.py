@@ -97,11 +97,25 @@ def test_a_refused_token_fails_with_advice_and_the_other_sources_are_delivered(s
     (error,) = [line for line in done.stderr.splitlines() if " ERROR " in line]
     assert "HTTP 401" in error
     assert "check the credentials" in error
+    assert f"headers.Authorization, from ${{GITHUB_TOKEN}} ({scene.config_path}:" in error
     assert error.count("github-audit-log: ") == 1
     assert "wrong-token-of-ours" not in done.stdout + done.stderr
     arrived = in_siem(scene.world)
     assert arrived.pop("github") == 0
     assert min(arrived.values()) > 100
+
+
+def test_a_refusing_siem_is_told_with_the_credentials_that_it_was_sent(scene: Scene) -> None:
+    scene.world.siem.token = "another"
+    done = scene.run("--once", "--track")
+    assert done.returncode == 1
+    errors = [line for line in done.stderr.splitlines() if " ERROR " in line]
+    assert len(errors) == len(SOURCES)
+    for error in errors:
+        assert "the SIEM refuses: HTTP 401" in error
+        assert "destination.auth.token, from ${SIEM_API_KEY} (" in error
+        assert "fix the destination's credentials" in error
+    assert "demo-siem-key" not in done.stdout + done.stderr
 
 
 def test_a_rate_limit_fails_with_its_advice(scene: Scene) -> None:
@@ -119,7 +133,11 @@ def test_an_unset_variable_fails_its_own_source_only(scene: Scene) -> None:
     del scene.env["OKTA_API_TOKEN"]
     done = scene.run("--once", "--track")
     assert done.returncode == 1
-    assert "OKTA_API_TOKEN" in done.stderr
+    (error,) = [line for line in done.stderr.splitlines() if " ERROR " in line]
+    place = rf"{scene.config_path}:\d+: headers.Authorization"
+    assert re.search(
+        rf"okta-audit-logs: {place}: \$\{{OKTA_API_TOKEN\}} is not set; set the environment variable", error
+    )
     assert in_siem(scene.world)["okta"] == 0
     assert in_siem(scene.world)["github"] > 0
 

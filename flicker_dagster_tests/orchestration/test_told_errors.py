@@ -13,13 +13,23 @@ from dagster._core.errors import SensorExecutionError, user_code_error_boundary
 from dagster._utils.error import serializable_error_info_from_exc_info
 from dagster_shared.error import SerializableErrorInfo
 
-from flicker_dagster.config.models import RetryConfig
+from flicker_dagster.config.models import RetryConfig, SourceConfig
 from flicker_dagster.errors import ConfigError, FlickerError, SpoolFull
 from flicker_dagster.orchestration import names, ops, retries
 from flicker_dagster.orchestration.retries import as_tick
 from flicker_dagster.orchestration.settings import Settings
 from flicker_dagster_tests.conformance.harness import Scene, plain_scene
 from flicker_dagster_tests.orchestration.built import job_of
+
+PLAIN = SourceConfig.model_validate(
+    {
+        "name": "plain",
+        "endpoint": "https://plain.invalid",
+        "polling_frequency_ms": 5_000,
+        "timestamp_field": "time",
+        "destination": {"type": "http", "endpoint": "https://siem.invalid"},
+    }
+)
 
 
 @pytest.fixture
@@ -122,7 +132,7 @@ def test_a_tick_that_cannot_be_evaluated_fails_with_one_line(
     monkeypatch.setattr(retries, "_told_s", {})
     recorded = None
     try:  # as Dagster's code server evaluates a tick
-        with user_code_error_boundary(SensorExecutionError, lambda: "an error during the tick"), as_tick("plain"):
+        with user_code_error_boundary(SensorExecutionError, lambda: "an error during the tick"), as_tick(PLAIN):
             raise error
     except Exception:
         recorded = serializable_error_info_from_exc_info(sys.exc_info())
@@ -136,7 +146,7 @@ def test_the_log_is_told_of_a_failing_tick_once_a_minute(
     monkeypatch.setattr(retries, "_told_s", {})
 
     def fail(words: str) -> None:
-        with pytest.raises(dg.DagsterError, match=words), as_tick("plain"):
+        with pytest.raises(dg.DagsterError, match=words), as_tick(PLAIN):
             raise SpoolFull(words)
 
     for words in ("full", "full", "damaged", "full"):

@@ -1,0 +1,51 @@
+"""Where in the file a source's credentials come from: an error about them names line and variable, never a value."""
+
+from __future__ import annotations
+
+import re
+
+from flicker_dagster.config.models import SourceConfig
+from flicker_dagster.config.secrets import is_secret_key, references, texts_of
+from flicker_dagster.errors import FlickerError, SecretUnset
+
+#: What a source sends to its vendor.
+_TO_VENDOR = re.compile(r"(headers|api_key|basic|query_params)(\.|$)")
+_TO_SIEM = re.compile(r"destination\.(auth|api_key|basic|headers)(\.|$)")
+_NO_SECRET = re.compile(r"\.(type|name)$")
+
+
+def vendor_credentials(source: SourceConfig) -> str:
+    """`headers.Authorization, from ${OKTA_API_TOKEN} (config.yaml:8)`, or that there are none."""
+    return _credentials(source, _TO_VENDOR) or "none are configured: add headers, api_key or basic"
+
+
+def siem_credentials(source: SourceConfig) -> str:
+    """The same for what is sent to the SIEM."""
+    return _credentials(source, _TO_SIEM) or "none are configured: add destination.auth"
+
+
+def told(error: FlickerError, source: SourceConfig) -> str:
+    """An error about a source on one line, with the place in the file of what is unset."""
+    if not isinstance(error, SecretUnset) or error.reference is None:
+        return error.one_line(source.name)
+    places = [
+        _place(source, path) for path, text in texts_of(source, "") if error.reference in map(str, references(text))
+    ]
+    return f"{source.name}: {f'{places[0]}: ' if places else ''}{error}"
+
+
+def _credentials(source: SourceConfig, wanted: re.Pattern[str]) -> str:
+    found = []
+    for path, text in texts_of(source, ""):
+        path = path.removeprefix(".")
+        if wanted.match(path) and (is_secret_key(path) or references(text)) and not _NO_SECRET.search(path):
+            names = ", ".join(dict.fromkeys(map(str, references(text))))
+            line = source.line_of(path)
+            found.append(f"{path}{f', from {names}' if names else ''}{f' ({line})' if line else ''}")
+    return "; ".join(found)
+
+
+def _place(source: SourceConfig, path: str) -> str:
+    path = path.removeprefix(".")
+    line = source.line_of(path)
+    return f"{line}: {path}" if line else path
