@@ -7,8 +7,10 @@ offset, epochs in four units, compact digits (Salesforce event log files), RFC 2
 from __future__ import annotations
 
 import re
-from datetime import datetime, timedelta, timezone
+from datetime import datetime, timedelta, timezone, tzinfo
 from email.utils import parsedate_to_datetime
+from functools import lru_cache
+from zoneinfo import ZoneInfo
 
 from flicker_dagster.errors import FlickerError
 
@@ -19,12 +21,18 @@ NAMED_FORMATS = ("auto", "iso8601", "rfc3339", *UNIX_FORMATS)
 EARLIEST_MS = 946_684_800_000  # 2000-01-01
 LATEST_MS = 4_102_444_800_000  # 2100-01-01
 
+#: Longer text is no time.
+LONGEST_TEXT = 100
+
 _EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
+_MS = timedelta(milliseconds=1)
 _ISO = re.compile(
     r"(\d{4})-(\d\d)-(\d\d)(?:[T ](\d\d):(\d\d)(?::(\d\d)(?:[.,](\d{1,9}))?)?)?\s*(Z|z|UTC|[+-]\d\d(?::?\d\d)?)?"
 )
 _COMPACT = re.compile(r"(\d{4})(\d\d)(\d\d)(\d\d)(\d\d)(\d\d)(?:\.(\d{1,9}))?")
 _NUMBER = re.compile(r"[+-]?\d+(?:\.\d+)?")
+_OFFSET = re.compile(r"([+-])(\d\d?)(?::?([0-5]\d))?")
+_DIRECTIVE = re.compile(r"%(.)", re.DOTALL)
 _AGE = re.compile(r"(\d{1,15})\s*(ms|s|m|h|d|w)(?:\s+ago)?")
 _AGE_MS = {"ms": 1, "s": 1_000, "m": 60_000, "h": 3_600_000, "d": 86_400_000, "w": 604_800_000}
 
@@ -48,15 +56,63 @@ class _Seconds(dict[str, int]):
         return ms
 
 
+class _LocalMinutes(dict[str, int]):
+    """`YYYY-MM-DD HH:MM` (or with a T) in a zone → ms likewise."""
+
+    def __init__(self, zone: tzinfo) -> None:
+        self._zone = zone
+
+    def __missing__(self, text: str) -> int:
+        usual = len(text) == 16 and text[10:11] in ("T", " ")
+        ms = parse_time_ms(text + ":00", zone=self._zone) if usual else None
+        if ms is None:
+            raise KeyError(text)
+        self[text] = ms
+        return ms
+
+
+class _LocalSeconds(dict[str, int]):
+    """`YYYY-MM-DD HH:MM:SS` (or with a T) in a zone → ms likewise."""
+
+    def __init__(self, zone: tzinfo) -> None:
+        self.minutes = _LocalMinutes(zone)
+
+    def __missing__(self, text: str) -> int:
+        ms = self[text] = self.minutes[text[:16]] + _SECONDS[text[16:]]
+        return ms
+
+
+@lru_cache(64)
+def _local_seconds(zone: tzinfo) -> _LocalSeconds:
+    return _LocalSeconds(zone)
+
+
 #: So many minutes and so many seconds are remembered, at about 150 bytes each.
 _REMEMBERED = 20_000
 _minutes, _seconds = _Minutes(), _Seconds()
 _SECONDS = {f":{second:02d}": second * 1_000 for second in range(60)}
 _FRACTIONS = {"Z": 0} | {f".{milli:03d}Z": milli for milli in range(1_000)}
+_LOCAL_FRACTIONS = {"": 0} | {f".{milli:03d}": milli for milli in range(1_000)}
 
 
-def parse_time_ms(value: object, fmt: str = "auto") -> int | None:
+@lru_cache(256)
+def zone_of(text: str) -> tzinfo:
+    """The zone of an IANA name (`Asia/Tokyo`), `UTC`, or an offset (`+09:00`). Raises FlickerError."""
+    offset = _OFFSET.fullmatch(text)
+    if offset is not None and int(offset[2]) < 24:
+        minutes = int(offset[2]) * 60 + int(offset[3] or 0)
+        return timezone(timedelta(minutes=-minutes if offset[1] == "-" else minutes))
+    try:
+        return timezone.utc if text in ("UTC", "Z") else ZoneInfo(text)
+    except (OSError, ValueError, KeyError):  # ZoneInfoNotFoundError is a KeyError
+        raise FlickerError(f"{text!r} is no time zone") from None
+
+
+def parse_time_ms(value: object, fmt: str = "auto", zone: tzinfo | None = None) -> int | None:
     """The instant a vendor's value stands for, or None where it stands for none between 2000 and 2100.
+
+    A time without an offset is one of `zone`, or of UTC. A local time that comes twice (the hour in which clocks are set
+    back) is taken for its first, so that a position never runs ahead of the vendor.
 
     `fmt` is `auto`, `iso8601`, `rfc3339`, `unix`, `unix_ms`, `unix_us`, `unix_ns` or a strptime pattern. `auto` takes
     any spelling of the module's list; numbers are read in the unit that puts them between 2000 and 2100.
@@ -66,25 +122,83 @@ def parse_time_ms(value: object, fmt: str = "auto") -> int | None:
     if fmt in UNIX_FORMATS:
         return _plausible(_unix_ms(value, fmt))
     if fmt not in NAMED_FORMATS:
-        return _plausible(_strptime_ms(value, fmt))
+        return _plausible(_strptime_ms(value, fmt, zone))
     if isinstance(value, str):
-        return _text_ms(value, numbers=fmt == "auto")
+        return _text_ms(value, numbers=fmt == "auto", zone=zone)
     return _guess_unit(value) if isinstance(value, int | float) and fmt == "auto" else None
 
 
-def times_of_texts(values: list[str]) -> list[int | None]:
-    """`parse_time_ms` of many texts: the common spellings `YYYY-MM-DDTHH:MM:SS[.mmm]Z` cost two look-ups."""
+def times_of_texts(values: list[str], zone: tzinfo | None = None) -> list[int | None]:
+    """`parse_time_ms` of many texts: the common spellings `YYYY-MM-DDTHH:MM:SS[.mmm]`, with Z or without, cost two
+    look-ups."""
     for remembered in (_minutes, _seconds):
         if len(remembered) > _REMEMBERED:
             remembered.clear()
     try:
         return [_seconds[value[:19]] + _FRACTIONS[value[19:]] for value in values]
     except KeyError:
-        return [parse_time_ms(value) for value in values]
+        pass
+    seconds = _local_seconds(zone or timezone.utc)
+    for remembered in (seconds, seconds.minutes):
+        if len(remembered) > _REMEMBERED:
+            remembered.clear()
+    try:
+        return [seconds[value[:19]] + _LOCAL_FRACTIONS[value[19:]] for value in values]
+    except KeyError:
+        return [parse_time_ms(value, zone=zone) for value in values]
 
 
-def format_time(ms: int, fmt: str) -> str:
-    """An instant as a vendor wants it in a request. In a strftime pattern `%f` is microseconds, `%L` milliseconds."""
+def bound_before(ms: int, fmt: str, zone: tzinfo | None = None) -> int:
+    """The last instant by `ms` that a request in this format can name, however the vendor reads it: what is written in a
+    zone may be read as another instant where clocks are set back, and that must not be later."""
+    step_ms = resolution_ms(fmt)
+    if zone is None or not _is_local(fmt):
+        return ms // step_ms * step_ms
+    local_ms = _local_ms(ms, zone) // step_ms * step_ms
+    while True:
+        readings = _readings(local_ms, zone)
+        if readings and readings[-1] <= ms:
+            return readings[-1]
+        over_ms = readings[-1] - ms if readings else 1
+        local_ms -= -(-over_ms // step_ms) * step_ms
+
+
+def bound_after(ms: int, fmt: str, zone: tzinfo | None = None) -> int:
+    """The first instant from `ms` on that a request in this format can name; no reading of it is earlier."""
+    step_ms = resolution_ms(fmt)
+    if zone is None or not _is_local(fmt):
+        return -(-ms // step_ms) * step_ms
+    local_ms = -(-_local_ms(ms, zone) // step_ms) * step_ms
+    while True:
+        readings = _readings(local_ms, zone)
+        if readings and readings[0] >= ms:
+            return readings[0]
+        short_ms = ms - readings[0] if readings else 1
+        local_ms += -(-short_ms // step_ms) * step_ms
+
+
+def _is_local(fmt: str) -> bool:
+    """Does a format write the clock of a zone, without saying which?"""
+    return "%" in fmt and not any(found in "zZs" for found in _DIRECTIVE.findall(fmt))
+
+
+def _local_ms(ms: int, zone: tzinfo) -> int:
+    """What a zone's clock shows at an instant, as if it were UTC."""
+    shown = datetime_of(ms).astimezone(zone).replace(tzinfo=timezone.utc)
+    return (shown - _EPOCH) // _MS
+
+
+def _readings(local_ms: int, zone: tzinfo) -> list[int]:
+    """The instants at which a zone's clock shows this, in order: one, two where it is set back, none where it is set
+    forward."""
+    shown = datetime_of(local_ms).replace(tzinfo=zone)
+    found = {(shown.replace(fold=fold) - _EPOCH) // _MS for fold in (0, 1)}
+    return sorted(ms for ms in found if _local_ms(ms, zone) == local_ms)
+
+
+def format_time(ms: int, fmt: str, zone: tzinfo | None = None) -> str:
+    """An instant as a vendor wants it in a request. In a strftime pattern, written in `zone` (or UTC), `%f` is
+    microseconds, `%L` milliseconds and `%s` seconds of the epoch."""
     if fmt in ("rfc3339", "iso8601", "auto"):
         return rfc3339_ms(ms)
     if fmt == "unix":
@@ -95,7 +209,9 @@ def format_time(ms: int, fmt: str) -> str:
         return str(ms * 1_000)
     if fmt == "unix_ns":
         return str(ms * 1_000_000)
-    return datetime_of(ms).strftime(fmt.replace("%L", f"{ms % 1000:03d}"))
+    own = {"L": f"{ms % 1000:03d}", "s": str(ms // 1000)}
+    pattern = _DIRECTIVE.sub(lambda found: own.get(found[1], found[0]), fmt)
+    return datetime_of(ms).astimezone(zone or timezone.utc).strftime(pattern)
 
 
 def resolution_ms(fmt: str) -> int:
@@ -158,15 +274,17 @@ def parse_retry_after_s(text: str | None, *, now_ms: int) -> float | None:
     return None if at_ms is None else max(0.0, (at_ms - now_ms) / 1000)
 
 
-def _text_ms(text: str, *, numbers: bool) -> int | None:
+def _text_ms(text: str, *, numbers: bool, zone: tzinfo | None) -> int | None:
+    if len(text) > LONGEST_TEXT:
+        return None
     text = text.strip()
-    ms = _iso_ms(text)
+    ms = _iso_ms(text, zone)
     if ms is not None:
         return _plausible(ms)
     if numbers:
         compact = _COMPACT.fullmatch(text)
         if compact is not None:
-            ms = _plausible(_civil_ms(compact.groups()[:6], compact[7], None))
+            ms = _plausible(_civil_ms(compact.groups()[:6], compact[7], None, zone))
             if ms is not None:
                 return ms
         if _NUMBER.fullmatch(text):
@@ -174,20 +292,24 @@ def _text_ms(text: str, *, numbers: bool) -> int | None:
     return _plausible(parse_http_date_ms(text))
 
 
-def _iso_ms(text: str) -> int | None:
+def _iso_ms(text: str, zone: tzinfo | None = None) -> int | None:
     found = _ISO.fullmatch(text)
     if found is None:
         return None
-    return _civil_ms(found.groups()[:6], found[7], found[8])
+    return _civil_ms(found.groups()[:6], found[7], found[8], zone)
 
 
-def _civil_ms(parts: tuple[str | None, ...], fraction: str | None, offset: str | None) -> int | None:
+def _civil_ms(
+    parts: tuple[str | None, ...], fraction: str | None, offset: str | None, zone: tzinfo | None
+) -> int | None:
     year, month, day, hour, minute, second = (int(part or 0) for part in parts)
     leap = second == 60  # a leap second is the last instant of its minute
     try:
         moment = datetime(year, month, day, hour, minute, 59 if leap else second, tzinfo=timezone.utc)
     except ValueError:
         return None
+    if zone is not None and not offset:
+        moment = _first(moment, zone)
     ms = int((moment - _EPOCH).total_seconds()) * 1000 + int((fraction or "0").ljust(3, "0")[:3])
     if leap:
         ms = ms // 1000 * 1000 + 999
@@ -196,6 +318,11 @@ def _civil_ms(parts: tuple[str | None, ...], fraction: str | None, offset: str |
         shift_ms = (int(digits[:2]) * 60 + int(digits[2:])) * 60_000
         ms += -shift_ms if offset[0] == "+" else shift_ms
     return ms
+
+
+def _first(shown: datetime, zone: tzinfo) -> datetime:
+    """The first instant at which a zone's clock may be meant to show this."""
+    return min((shown.replace(tzinfo=zone, fold=fold) for fold in (0, 1)), key=lambda moment: moment - _EPOCH)
 
 
 def _guess_unit(value: float) -> int | None:
@@ -235,14 +362,17 @@ def _unix_ms(value: object, fmt: str) -> int | None:
         return None
 
 
-def _strptime_ms(value: object, fmt: str) -> int | None:
+def _strptime_ms(value: object, fmt: str, zone: tzinfo | None) -> int | None:
+    if isinstance(value, dict | list) or (isinstance(value, str) and len(value) > LONGEST_TEXT):
+        return None
     try:
         moment = datetime.strptime(str(value), fmt)
-    except ValueError:
+    except (ValueError, OverflowError, re.error):
         return None
     if moment.tzinfo is None:
-        moment = moment.replace(tzinfo=timezone.utc)
-    return int((moment - _EPOCH) / timedelta(milliseconds=1))
+        named = zone is None or "%Z" in fmt  # the only names that strptime knows everywhere are UTC and GMT
+        moment = moment.replace(tzinfo=timezone.utc) if named else _first(moment, zone)  # type: ignore[arg-type]
+    return (moment - _EPOCH) // _MS
 
 
 def _plausible(ms: int | None) -> int | None:

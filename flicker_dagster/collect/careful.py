@@ -8,7 +8,7 @@ import msgspec
 
 from flicker_dagster.config.models import SourceConfig
 from flicker_dagster.json_paths import readings
-from flicker_dagster.json_scan import Damaged, compact, end_of_value, find, items, value_at
+from flicker_dagster.json_scan import Damaged, compact, end_of_value, find, items, read_value
 from flicker_dagster.json_text import read_json
 
 #: What stands where an answer should hold its events.
@@ -38,9 +38,11 @@ class CarefulAnswer:
             for begin, stop, wrong in found:
                 self._add(body[begin:stop], wrong, one_line=source.destination.format == "ndjson", pretty=b"\n" in body)
         self.fields: dict[str, Any] = {}
-        for path in fields:
-            values = (value_at(envelope, parts) for parts in readings(path)) if around else ()
-            self.fields[path] = next((value for value in values if value is not None), None)
+        for path in fields if around else ():
+            places = [place for parts in readings(path) if (place := find(envelope, parts)) is not None]
+            if places:
+                values = (read_value(envelope[start:end]) for start, end in places)
+                self.fields[path] = next((value for value in values if value is not None), None)
 
     def _add(self, event: bytes, wrong: str | None, *, one_line: bool, pretty: bool) -> None:
         if wrong is None and event[:1] not in (b"{", b"[", b'"') and not _is_scalar(event):

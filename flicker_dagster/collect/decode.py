@@ -31,6 +31,7 @@ class PageDecoder:
     def __init__(self, source: SourceConfig, *, mask: Mask = str) -> None:
         self.source = source
         self._mask = mask
+        self._zone = source.zone
         self._event = EventFields(source)
         self._content = ContentDigests(distinct=source.equal_rows == "distinct")
         self._paging = _paging_fields(source)
@@ -39,14 +40,14 @@ class PageDecoder:
         self._raw = _AnswerReader(source.results_field, self._paging, msgspec.Raw)
 
     def decode(self, body: bytes, *, no_content: bool = False) -> tuple[DecodedPage, dict[str, Any]]:
-        """The page and its paging fields by configured path. Raises BadAnswer for anything but the promised shape.
+        """The page, and by path those paging fields that it holds. Raises BadAnswer for anything but the promised shape.
 
         `no_content` is for an answer that says in so many words that there is nothing (HTTP 204).
         """
         size_bytes = len(body)
         body = body.removeprefix(BYTE_ORDER_MARK).strip()
         if no_content or (self.source.results_optional and body in (b"", b"null")):
-            return DecodedPage(list, [], [], size_bytes), dict.fromkeys(self._paging)
+            return DecodedPage(list, [], [], size_bytes), {}
         try:
             self._refuse_too_many(body)
             page, fields, standing = self._page(body, size_bytes)
@@ -115,7 +116,7 @@ class PageDecoder:
         results_field. Nor may a wrong path or an error in a 200 pass for a quiet vendor: sweeps would certify its
         windows."""
         field = self.source.error_field
-        if field and fields[field]:
+        if field and fields.get(field):
             raise BadAnswer(f"the answer reports an error in {field}: {shown(fields[field], self._mask)}")
         if standing == "list":
             return
@@ -154,15 +155,15 @@ class PageDecoder:
         return self._content.digest(bytes(event)) if not parts or None in parts else digest_of_parts(parts)
 
     def _best_times(self, columns: list[list[Any]], count: int) -> list[int | None]:
-        fmt = self.source.timestamp_format
+        fmt, zone = self.source.timestamp_format, self._zone
         times_ms: list[int | None] = [None] * count
         for column in columns:
             if None not in times_ms:
                 break
             if fmt in ("auto", "iso8601", "rfc3339") and set(map(type, column)) == {str}:
-                read = times_of_texts(column)
+                read = times_of_texts(column, zone)
             else:
-                read = [parse_time_ms(value, fmt) for value in column]
+                read = [parse_time_ms(value, fmt, zone) for value in column]
             times_ms = (
                 read if column is columns[0] else [old if old is not None else new for old, new in zip(times_ms, read)]
             )
@@ -182,12 +183,15 @@ class _AnswerReader:
             self._decoder = msgspec.json.Decoder(self._envelope.type)
 
     def read(self, text: bytes) -> tuple[list[Any] | None, dict[str, Any], Standing]:
-        """Items, fields by path, and what stands where the items should. Raises msgspec.DecodeError for anything but the
-        promised shape."""
+        """Items, by path those fields that are there, and what stands where the items should.
+
+        Raises msgspec.DecodeError for anything but the promised shape.
+        """
         if self._envelope is None:
-            return self._array.decode(text), dict.fromkeys(self._fields), "list"
+            return self._array.decode(text), {}, "list"
         answer = self._decoder.decode(text)
-        fields = {path: self._envelope.get(path, answer) for path in self._fields}
+        envelope = self._envelope
+        fields = {path: envelope.get(path, answer) for path in self._fields if envelope.holds(path, answer)}
         items = self._envelope.get(self._root, answer)
         if items is not None:
             return items, fields, "list"

@@ -28,6 +28,7 @@ class EventFields:
 
     def __init__(self, source: SourceConfig) -> None:
         self._source = source
+        self._zone = source.zone
         self.id_paths, self.time_paths = as_list(source.id_field), as_list(source.timestamp_field)
         wanted = list(dict.fromkeys([*self.id_paths, *self.time_paths]))
         self.reader = Reader(dict.fromkeys(wanted, Scalar), "Event")
@@ -50,7 +51,7 @@ class EventFields:
 
     def best_time_ms(self, values: list[Any]) -> int | None:
         """The first of several values that is a time."""
-        read = (parse_time_ms(value, self._source.timestamp_format) for value in values)
+        read = (parse_time_ms(value, self._source.timestamp_format, self._zone) for value in values)
         return next((ms for ms in read if ms is not None), None)
 
     @staticmethod

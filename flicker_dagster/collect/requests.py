@@ -7,7 +7,7 @@ from urllib.parse import parse_qsl, quote
 
 from flicker_dagster.addresses import is_absolute
 from flicker_dagster.config.models import SourceConfig
-from flicker_dagster.times import format_time, resolution_ms
+from flicker_dagster.times import bound_after, bound_before, format_time
 from flicker_dagster.types import WalkState
 
 
@@ -49,14 +49,14 @@ def _split_query(endpoint: str) -> tuple[str, tuple[tuple[str, str], ...]]:
 
 def _first_params(source: SourceConfig, query: dict[str, str], state: WalkState, *, now_ms: int) -> dict[str, str]:
     fmt = source.time_filter_format
-    step_ms = resolution_ms(fmt)
+    zone = source.zone
     end_ms = now_ms if state.end_ms is None else state.end_ms
 
     def start() -> str:
-        return "" if state.start_ms is None else format_time(state.start_ms // step_ms * step_ms, fmt)
+        return "" if state.start_ms is None else format_time(bound_before(state.start_ms, fmt, zone), fmt, zone)
 
     def end() -> str:
-        return format_time(-(-end_ms // step_ms) * step_ms, fmt)
+        return format_time(bound_after(end_ms, fmt, zone), fmt, zone)
 
     params = {
         name: text.replace("{start}", start()).replace("{end}", end()) if "{" in text else text

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from datetime import datetime
+from zoneinfo import available_timezones
 
 from flicker_dagster.config.endpoints import endpoint_fault
 from flicker_dagster.config.explain import Problem, suggestion
@@ -12,7 +13,7 @@ from flicker_dagster.config.models import Destination, HttpDestination, SourceCo
 from flicker_dagster.config.patterns import BadPattern, compiled
 from flicker_dagster.config.secrets import references
 from flicker_dagster.errors import FlickerError
-from flicker_dagster.times import NAMED_FORMATS, parse_time_ms, start_from_ms
+from flicker_dagster.times import NAMED_FORMATS, parse_time_ms, start_from_ms, zone_of
 
 LineOf = Callable[[str], int]
 
@@ -138,6 +139,13 @@ def _times(source: SourceConfig) -> list[tuple[str, str]]:
         *_time_format(source.time_filter_format, "time_filter_format"),
         *_time_format(source.timestamp_format, "timestamp_format"),
     ]
+    if source.time_zone is not None:
+        try:
+            zone_of(source.time_zone)
+        except FlickerError:
+            hint = suggestion(source.time_zone, sorted(available_timezones()))
+            what = f"found {source.time_zone!r}, expected a time zone such as Asia/Tokyo or '+09:00'{hint}"
+            found.append(("time_zone", what))
     if not references(source.start_from):
         try:
             start_from_ms(source.start_from, 0)

@@ -166,6 +166,8 @@ def _expected(fault: Any, place: _Place) -> list[str]:
         key, words = _BOUNDS[kind]
         bound = context[key]
         return [words.format(bound if isinstance(bound, int) else f"{bound:g}")]
+    if place.key == "time_zone":  # +10:00 without quotes is a number to YAML
+        return ["a time zone such as Asia/Tokyo or '+09:00' (in quotes)"]
     if kind.startswith("int_") and place.key.endswith("_ms"):
         return ["a whole number of milliseconds"]
     if kind.startswith("model_") and place.parent.endswith((".match_on", ".exclude_on")):

@@ -8,9 +8,12 @@ validation, so a `SourceConfig` holds everything that collecting needs. Strings 
 from __future__ import annotations
 
 import re
+from datetime import tzinfo
 from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, TypeAdapter
+
+from flicker_dagster.times import zone_of
 
 Template = Annotated[str, Field(description="text; may hold ${VAR}, ${VAR:-default} or ${file:path}")]
 DAY_MS = 86_400_000
@@ -21,7 +24,13 @@ TimeoutMs = Annotated[int, Field(ge=1, le=DAY_MS)]
 Status = Annotated[int, Field(ge=100, le=599)]
 #: A number of events, pages or bytes that stands in for "no limit" at most.
 Count = Annotated[int, Field(ge=1, le=2**53)]
-FieldPath = Annotated[str, Field(description="dotted path into the event or answer; \\. is a literal dot")]
+FieldPath = Annotated[
+    str,
+    Field(
+        description="dotted path into the event or answer; a key that holds the dots itself is found first, and \\. is "
+        "always a dot of the key"
+    ),
+]
 
 
 class Record(BaseModel):
@@ -238,6 +247,12 @@ class SourceConfig(Record):
     timestamp_format: str = Field(
         default="auto", description="auto, iso8601, rfc3339, unix, unix_ms, unix_us, unix_ns or strptime"
     )
+    time_zone: str | None = Field(
+        default=None,
+        description="what a time without an offset means, as an IANA name such as Asia/Tokyo or an offset such as '+09:00' "
+        "(in quotes): for the event's time, and for the time filter in a strftime pattern; default UTC. A local hour that "
+        "comes twice is taken for the first, and asked for from both sides",
+    )
     message_field: FieldPath | None = None
 
     time_filter_param: str | None = None
@@ -268,6 +283,11 @@ class SourceConfig(Record):
     retry: RetryConfig = Field(default_factory=RetryConfig)
     rate_limit: RateLimit = Field(default_factory=RateLimit)
     limits: Limits = Field(default_factory=Limits)
+
+    @property
+    def zone(self) -> tzinfo | None:
+        """What a time of the vendor's without an offset means; None for UTC."""
+        return None if self.time_zone is None else zone_of(self.time_zone)
 
     @property
     def asset_name(self) -> str:

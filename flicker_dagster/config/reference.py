@@ -50,7 +50,8 @@ MEANINGS = {
     "api_key": "sent as `Authorization: Bearer …`",
     "basic": "`{username, password}` for HTTP basic authentication",
     "tls": "TLS towards the vendor, see below",
-    "results_field": "path of the array of events in an answer; empty where the array is the answer",
+    "results_field": "path of the array of events in an answer, such as `data.items`; empty where the array is the answer. "
+    "In every path a key that holds the dots itself (`@odata.nextLink`) is found first, and `\\.` is always a dot of the key",
     "id_field": "path (or paths, together) of an event's id; without one its content identifies it",
     "message_field": "sent as `message` beside the event in `format: envelope`; the event itself is never cut down",
     "time_filter_param": "query parameter for the start of the span asked for",
@@ -106,7 +107,8 @@ MEANINGS = {
     "tls.ca_cert_path": "CA bundle to trust",
     "tls.accept_invalid_certs": "trust anybody; for tests only",
     "match_on.field": "path of the field; without it every scalar value is tried, never the raw text",
-    "match_on.pattern": "regular expression",
+    "match_on.pattern": "regular expression, matched in linear time (RE2): `\\d`, `\\w` and `\\s` know all scripts, `\\b` only "
+    "ASCII, `$` is the very end; no look-around, no backreferences. An event with a value of more than 1 MB is kept",
 }
 
 

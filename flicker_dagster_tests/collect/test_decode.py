@@ -307,4 +307,4 @@ def test_paging_fields_come_with_the_page() -> None:
     )
     source = a_source(results_field="items", pagination=paging)
     _, fields = PageDecoder(source).decode(b'{"items":[],"meta":{"next":12345678901234567890123},"more":true}')
-    assert fields == {"meta.next": 12345678901234567890123, "more": True, "links.next": None}
+    assert fields == {"meta.next": 12345678901234567890123, "more": True}
