@@ -100,17 +100,17 @@ def reason_of(error: BaseException) -> str:
     said = _POOL.sub("", str(error))
     if isinstance(error, urllib3.exceptions.NameResolutionError):
         return f"{said}: the host's name is not known to DNS; check the address"
+    if isinstance(error, urllib3.exceptions.NewConnectionError):  # a ConnectTimeoutError to urllib3
+        return f"{said}; check the address, and that something listens there"
     if isinstance(error, urllib3.exceptions.ConnectTimeoutError):
         return f"{said}; check the address, and firewalls between"
-    if isinstance(error, urllib3.exceptions.NewConnectionError):
-        return f"{said}; check the address, and that something listens there"
     if isinstance(error, urllib3.exceptions.SSLError):
         return f"TLS failed: {said}; check the address and tls"
     return f"{type(error).__name__}: {said}"
 
 
 #: How urllib3 begins its messages.
-_POOL = re.compile(r"^<?(urllib3\.\S+ )?HTTPS?Connection(Pool)?[^>:]*?(port=\d+\)|at 0x[0-9a-f]+>): ")
+_POOL = re.compile(r"^\w*Connection(Pool)?\(host=[^)]{0,300}\): ")
 
 
 def basic_authorization(username: str, password: str) -> str:

@@ -62,7 +62,7 @@ def _rows(look: Look) -> list[tuple[str, Text]]:
     """One line per figure, so that times and ids fit into a narrow terminal."""
     asked = [("from", look.since), ("requests", str(look.requests))]
     if look.error is not None:
-        return [*((key, Text(value)) for key, value in asked), ("failed", Text(look.error, "red"))]
+        return [*((key, Text(value)) for key, value in asked), ("failed", Text(look.error, "red", overflow="fold"))]
     ships = f"{look.events}{'+' if look.more else ''} events"
     found = [("would ship", ships), ("first event", look.first), ("last event", look.last)]
     told = [("warning", Text(look.warnings, "yellow"))] if look.warnings else []

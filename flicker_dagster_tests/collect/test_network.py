@@ -53,6 +53,32 @@ def get(url: str, env: dict[str, str] | None = None, **source: Any) -> bytes:
         client.close()
 
 
+# -- nobody there
+
+
+@pytest.mark.parametrize(
+    ("url", "said"),
+    [
+        ("http://127.0.0.1:9/events", "Connection refused; check the address, and that something listens there"),
+        ("http://nowhere.invalid/events", "the host's name is not known to DNS; check the address"),
+    ],
+)
+def test_why_there_was_no_answer_is_said_with_what_to_look_at(url: str, said: str) -> None:
+    with pytest.raises(VendorUnavailable) as caught:
+        get(url)
+    assert str(caught.value).endswith(said)
+    assert f"GET {url}: no answer: Failed to " in str(caught.value)
+    assert "Connection(" not in str(caught.value)
+
+
+def test_a_certificate_that_nobody_vouches_for_is_said_to_be_that(server: Server, authority: Authority) -> None:
+    url = authority.protect(server)
+    with pytest.raises(
+        VendorUnavailable, match=r"TLS failed: .*certificate verify failed.*; check the address and tls"
+    ):
+        get(url)
+
+
 # -- proxies
 
 
