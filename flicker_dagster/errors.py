@@ -119,6 +119,14 @@ class LocationError(StateError):
     """What was given as a place for state cannot be one: a mistake of the command line or the environment."""
 
 
+class StoreAway(StateError):
+    """The store did not answer, or asked to wait. It is tried again."""
+
+
+class StoreRefused(StateError):
+    """The store cannot keep state: it ignores conditions, or lacks what they need. Somebody has to choose another."""
+
+
 class RegistryUnreadable(StateError):
     """The registry exists but cannot be read. Collection stops: starting fresh would lose or repeat events."""
 

@@ -14,7 +14,7 @@ from typing import Any, NoReturn
 
 import click
 
-from flicker_dagster.errors import ConfigError, FlickerError, LocationError, StartRefused
+from flicker_dagster.errors import ConfigError, FlickerError, LocationError, StartRefused, StoreRefused
 from flicker_dagster.orchestration.logs import LEVEL_VAR, level
 from flicker_dagster.printable import visible
 
@@ -70,7 +70,7 @@ def _exit_code(run: Callable[[], Any]) -> int | str | None:
         return EXIT_USAGE
     except FlickerError as error:
         _say(str(error))
-        return EXIT_USAGE if isinstance(error, LocationError | StartRefused) else EXIT_FAILED
+        return EXIT_USAGE if isinstance(error, LocationError | StartRefused | StoreRefused) else EXIT_FAILED
     except OSError as error:
         if error.errno == errno.EPIPE:  # `flicker status | head`: who reads has seen enough
             return _quiet()

@@ -20,6 +20,7 @@ from flicker_dagster.errors import StateError
 from flicker_dagster.orchestration import names
 from flicker_dagster.orchestration.logs import log_to_console
 from flicker_dagster.orchestration.settings import REGISTRY_VAR, Settings
+from flicker_dagster.state.locations import is_s3
 from flicker_dagster.state.private import UMASK
 from flicker_dagster.web.hosts import Authority
 from flicker_dagster.web.options import WebOptions, web_options
@@ -116,6 +117,10 @@ def _work(settings: Settings, *, kept: bool, dry_run: bool, once: bool, web: Web
         from flicker_dagster.cli.dry_run import dry_run_all
 
         return dry_run_all(settings)
+    if kept and (is_s3(settings.state_dir) or is_s3(settings.registry_file or "")):
+        from flicker_dagster.state.conditions import check_conditions
+
+        check_conditions(settings.layout())
     if once:
         from flicker_dagster.cli.once import poll_once
 

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 from flicker_dagster.errors import WriteConflict
 
-MAX_TRIES = 12
+MAX_TRIES = 20
 FIRST_DELAY_S = 0.01
 LONGEST_DELAY_S = 1.0
 

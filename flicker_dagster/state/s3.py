@@ -6,8 +6,9 @@ import os
 from collections.abc import Callable, Iterator
 from functools import lru_cache
 from typing import Any, Literal, NamedTuple, TypeVar
+from urllib.parse import urlsplit
 
-from flicker_dagster.errors import StateError, WriteConflict
+from flicker_dagster.errors import StateError, StoreAway, StoreRefused, WriteConflict
 from flicker_dagster.failpoints import reach
 from flicker_dagster.state.stores import ANYTHING, UNCHANGED, Marker, Stored
 
@@ -26,18 +27,29 @@ _FALSE = frozenset({"", "0", "false", "no", "off"})
 #: Answers to a condition that does not hold; NoSuchKey: the object that If-Match names is gone.
 _CONFLICTS = ("PreconditionFailed", "412", "ConditionalRequestConflict", "409", "NoSuchKey")
 
+#: What to do about a store that cannot keep state.
+ADVICE = (
+    "use AWS S3 or another store that honours If-Match and If-None-Match, or a --state-dir on a local disk "
+    "and no second Flicker"
+)
+
+#: Answers that pass by themselves.
+_AWAY = frozenset({"SlowDown", "RequestTimeout", "ServiceUnavailable", "InternalError", "Throttling"})
+_AWAY_STATUS = frozenset({408, 429, 500, 502, 503, 504})
+
+_DENIED = frozenset({"AccessDenied", "403", "Forbidden"})
+_PERMISSIONS = {"read": "s3:GetObject", "write": "s3:PutObject", "delete": "s3:DeleteObject", "list": "s3:ListBucket"}
+
 #: What to do about an error code of S3.
 _ADVICE = {
     "NoSuchBucket": "the bucket does not exist; create it or correct its name",
-    "AccessDenied": "access denied; allow s3:GetObject, s3:PutObject, s3:DeleteObject and s3:ListBucket "
-    "(without ListBucket S3 does not tell a missing object from a forbidden one)",
-    "403": "access denied; allow s3:GetObject, s3:PutObject, s3:DeleteObject and s3:ListBucket",
     "InvalidAccessKeyId": "the access key is unknown; check AWS_ACCESS_KEY_ID",
     "SignatureDoesNotMatch": "the secret key does not fit; check AWS_SECRET_ACCESS_KEY",
     "ExpiredToken": "the session token has expired; renew the credentials",
     "RequestTimeTooSkewed": "this machine's clock is wrong; synchronise it",
     "PermanentRedirect": "the bucket is in another region; set AWS_REGION",
-    "NotImplemented": "this S3 service has no conditional writes; use one that honours If-Match and If-None-Match",
+    "NotImplemented": f"this S3 service has no conditional writes; {ADVICE}",
+    "501": f"this S3 service has no conditional writes; {ADVICE}",
     "SlowDown": "S3 is throttling; it is tried again at the next run",
 }
 
@@ -104,6 +116,14 @@ def shared_client(settings: S3Settings) -> Any:
     return resource.get_client()
 
 
+def endpoint_shown(settings: S3Settings) -> str:
+    """The service as a message may name it, without a user or password that stands in its address."""
+    if settings.endpoint_url is None:
+        return "AWS S3"
+    parts = urlsplit(settings.endpoint_url)
+    return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}"
+
+
 class S3Store:
     """Objects of a bucket below a prefix. A version is an ETag."""
 
@@ -127,7 +147,7 @@ class S3Store:
     def _read(self, key: str, condition: dict[str, str]) -> Stored | Literal[Marker.UNCHANGED] | None:
         def get() -> Stored | Literal[Marker.UNCHANGED] | None:
             answer = self.client.get_object(Bucket=self.bucket, Key=self._key(key), **condition)
-            return Stored(answer["Body"].read(), answer["ETag"])
+            return Stored(answer["Body"].read(), self._etag(answer, key))
 
         return self._call("read", key, get, {"NoSuchKey": None, "304": UNCHANGED, "NotModified": UNCHANGED})
 
@@ -142,7 +162,7 @@ class S3Store:
             answer = self.client.put_object(
                 Bucket=self.bucket, Key=self._key(key), Body=data, ContentType=_content_type(key), **condition
             )
-            return answer["ETag"]
+            return self._etag(answer, key)
 
         reach("store.write.before")
         conflicts: dict[str, Any] = dict.fromkeys(_CONFLICTS)
@@ -171,6 +191,14 @@ class S3Store:
     def describe(self, key: str) -> str:
         return f"s3://{self.bucket}/{self._key(key)}"
 
+    def _etag(self, answer: Any, key: str) -> str:
+        etag = answer.get("ETag")
+        if not etag:
+            raise StoreRefused(
+                f"{self.describe(key)}: answered without an ETag, which conditional writes compare; {ADVICE}"
+            )
+        return etag
+
     def _key(self, key: str) -> str:
         return f"{self.prefix}/{key}" if self.prefix else key
 
@@ -187,21 +215,38 @@ class S3Store:
                 if code in expected:
                     return expected[code]
                 status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", "?")
-                advice = _ADVICE.get(code, "check the bucket, AWS_REGION, AWS_ENDPOINT_URL and the credentials")
-                raise StateError(f"cannot {doing} {self.describe(key)}: {code} (HTTP {status}); {advice}") from error
+                advice = _denied(doing) if status == 403 and code in _DENIED else None
+                advice = advice or _ADVICE.get(
+                    code, "check the bucket, AWS_REGION, AWS_ENDPOINT_URL and the credentials"
+                )
+                kind = StoreAway if code in _AWAY or status in _AWAY_STATUS else StateError
+                kind = StoreRefused if code in ("NotImplemented", "501") or status == 501 else kind
+                raise kind(f"cannot {doing} {self.describe(key)}: {code} (HTTP {status}); {advice}") from error
             except (IncompleteReadError, ResponseStreamingError, BodyTimeout) as error:
                 if doing != "read" or attempt == BODY_ATTEMPTS:
                     raise self._unreachable(doing, key, error) from error
-            except BotoCoreError as error:
+            except (BotoCoreError, ValueError) as error:  # ValueError: an endpoint that is no address
                 raise self._unreachable(doing, key, error) from error
         raise AssertionError("unreachable")
 
     def _unreachable(self, doing: str, key: str, error: Exception) -> StateError:
+        from botocore import exceptions as sdk
+
+        passing = (sdk.HTTPClientError, sdk.ConnectionError, sdk.CredentialRetrievalError)
+        away = isinstance(error, passing) and not isinstance(error, sdk.SSLError)
         # Not the SDK's own text: it may quote the endpoint with user and password in it.
-        return StateError(
+        return (StoreAway if away else StateError)(
             f"cannot {doing} {self.describe(key)}: {type(error).__name__}; check the network, AWS_REGION, "
             "AWS_ENDPOINT_URL and the credentials"
         )
+
+
+def _denied(doing: str) -> str:
+    others = ", ".join(name for name in _PERMISSIONS.values() if name != _PERMISSIONS[doing])
+    advice = f"access denied; allow {_PERMISSIONS[doing]} there (as well as {others})"
+    if doing == "read":  # a missing object is then told as a forbidden one
+        advice += "; without s3:ListBucket S3 does not tell a missing object from a forbidden one"
+    return advice
 
 
 def _content_type(key: str) -> str:
