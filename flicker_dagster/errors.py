@@ -81,6 +81,12 @@ class NotClosed(CollectError):
     retryable = False
 
 
+class EndUnproven(CollectError):
+    """A walk that may have ended before the data did: what was read is delivered, and nothing is certified by it."""
+
+    retryable = False
+
+
 class BadAnswer(CollectError):
     """A 200 that is not the promised answer: HTML, truncated JSON, an error object, a page over the size cap."""
 

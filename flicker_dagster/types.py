@@ -70,6 +70,12 @@ class WalkState(msgspec.Struct, frozen=True):
     page: int = 0  # pages already read in this walk
     offset: int = 0  # events already read, for offset paging
     newest_ms: int | None = None  # newest event time read so far in this walk
+    began_ms: int | None = None  # the vendor's time at its first request
+
+    @property
+    def further(self) -> bool:
+        """Does its next request rest on an earlier answer, or on a kept cursor?"""
+        return self.cursor is not None or self.page > 0 or self.offset > 0
 
 
 class Page(msgspec.Struct):
@@ -80,6 +86,8 @@ class Page(msgspec.Struct):
     resume_cursor: str | None  # a durable cursor that a later poll may start from, where the API has one
     vendor_now_ms: int | None  # the vendor's clock, from its Date header
     number: int
+    names_paging: bool = False  # what names the next page is in the answer, if only to say that there is none
+    unproven: str | None = None  # of a last page: why there may be more all the same
 
 
 class Batch(msgspec.Struct, frozen=True):

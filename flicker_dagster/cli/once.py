@@ -13,11 +13,11 @@ from rich.text import Text
 from flicker_dagster.config.load import load_config
 from flicker_dagster.config.models import SourceConfig
 from flicker_dagster.config.written import told
-from flicker_dagster.errors import FlickerError
+from flicker_dagster.errors import CollectError, FlickerError
 from flicker_dagster.orchestration.settings import Settings
 from flicker_dagster.pipeline.begin import starting_position
-from flicker_dagster.pipeline.deliver import deliver_live
-from flicker_dagster.pipeline.fetch import fetch_live
+from flicker_dagster.pipeline.deliver import deliver_live, waiting_events
+from flicker_dagster.pipeline.fetch import FetchReport, fetch_live
 from flicker_dagster.pipeline.rewind import finish_rewind
 
 log = logging.getLogger("flicker.once")
@@ -51,27 +51,36 @@ def poll_once(settings: Settings) -> int:
 
 def _poll(source: SourceConfig, settings: Settings) -> Polled:
     log.info("Now tailing API source: %s", source.name)
+    failed: FlickerError | None = None
+    fetched: FetchReport | None = None
     try:
         with settings.work(source) as work, work.spool.lock():
             position, rewind = starting_position(work), work.rewinds.standing()
-            if rewind is None:
-                fetched = fetch_live(work, position)
-            else:
-                fetched = fetch_live(work, rewind.position, redeliver=rewind.redeliver)
+            try:
+                if rewind is None:
+                    fetched = fetch_live(work, position)
+                else:
+                    fetched = fetch_live(work, rewind.position, redeliver=rewind.redeliver)
+            except CollectError as error:  # what was read before must not wait for the vendor's recovery
+                if not waiting_events(work):
+                    raise
+                failed = error
+                log.error("%s", told(error, source))
             report = deliver_live(work)
             if rewind is not None:
                 finish_rewind(work, rewind, report)
     except FlickerError as error:
         message = told(error, source)
         log.error("%s", message)
+        message = message if failed is None else told(failed, source)
         return Polled(source.name, error=message.removeprefix(f"{source.name}: "))
     drained = report.drained
-    waits = fetched.stopped if fetched.resume_at_ms else None
-    return Polled(
-        source.name,
-        report.tally.seen,
-        report.tally.new,
-        drained.delivered,
-        drained.dead + report.tally.set_aside,
-        error=waits,
-    )
+    tally = report.tally
+    wrong = told(failed, source).removeprefix(f"{source.name}: ") if failed is not None else None
+    wrong = wrong or tally.unproven or tally.unread(source)
+    if wrong is None and fetched is not None and fetched.resume_at_ms:
+        wrong = fetched.stopped
+    if failed is None and (tally.unproven or tally.unread_times):
+        log.error("%s: %s", source.name, wrong)
+    dead = drained.dead + tally.set_aside
+    return Polled(source.name, tally.seen, tally.new, drained.delivered, dead, error=wrong)

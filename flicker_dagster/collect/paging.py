@@ -18,7 +18,7 @@ _PARAMETER = re.compile(r"\s*;\s*([^,;\s=]+)\s*=\s*(?:\"([^\"]*)\"|([^\",;\s]*))
 
 
 class Seen(msgspec.Struct, frozen=True):
-    """What an answer showed of paging: rows on the page, the `Link` lines, the configured body fields."""
+    """What an answer showed of paging: rows on the page, the `Link` lines, the configured body fields that it holds."""
 
     rows: int
     links: list[str]
@@ -47,14 +47,14 @@ def next_state(source: SourceConfig, state: WalkState, seen: Seen) -> WalkState 
     """The walk's state for the next page, or None if this was the last.
 
     The end is: no cursor (null, "", absent), `has_more` false, an empty page (unless the vendor says there is more), and
-    a short page only where the source says so: servers cap pages below what was asked. Raises BadAnswer where there is
-    more and no way to ask for it.
+    a short page only where the source says so: servers cap pages below what was asked. Where `has_more` is left out, the
+    cursor alone decides. Raises BadAnswer where there is more and no way to ask for it.
     """
     paging = source.pagination
     if paging.pagination_type == "none":
         return None
     says_more = None
-    if paging.has_more_field:
+    if paging.has_more_field and paging.has_more_field in seen.fields:
         says_more = _truth(seen.fields.get(paging.has_more_field))
         if not says_more:
             return None
@@ -63,7 +63,7 @@ def next_state(source: SourceConfig, state: WalkState, seen: Seen) -> WalkState 
     if paging.stop_on_short_page and seen.rows < paging.page_size:
         return None
     cursor = next_cursor(source, state, seen)
-    if cursor is None and not _counts(paging):
+    if cursor is None and not counts(paging):
         if says_more:
             raise BadAnswer(f"{source.name}: {paging.has_more_field} says there is more, but no next page is named")
         return None
@@ -125,7 +125,7 @@ _CURSORS: dict[str, Callable[[Pagination, WalkState, Seen], str | None]] = {
 }
 
 
-def _counts(paging: Pagination) -> bool:
+def counts(paging: Pagination) -> bool:
     """Does the next page follow from counting, without a cursor of the vendor's?"""
     if paging.pagination_type == "page":
         return paging.next_page_field is None and paging.page_param is not None

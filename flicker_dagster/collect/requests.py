@@ -6,8 +6,9 @@ from functools import lru_cache
 from urllib.parse import parse_qsl, quote
 
 from flicker_dagster.addresses import is_absolute
+from flicker_dagster.collect.bounds import from_bound_ms, until_bound_ms
 from flicker_dagster.config.models import SourceConfig
-from flicker_dagster.times import bound_after, bound_before, format_time
+from flicker_dagster.times import format_time
 from flicker_dagster.types import WalkState
 
 
@@ -49,14 +50,13 @@ def _split_query(endpoint: str) -> tuple[str, tuple[tuple[str, str], ...]]:
 
 def _first_params(source: SourceConfig, query: dict[str, str], state: WalkState, *, now_ms: int) -> dict[str, str]:
     fmt = source.time_filter_format
-    zone = source.zone
-    end_ms = now_ms if state.end_ms is None else state.end_ms
 
     def start() -> str:
-        return "" if state.start_ms is None else format_time(bound_before(state.start_ms, fmt, zone), fmt, zone)
+        return "" if state.start_ms is None else format_time(from_bound_ms(source, state.start_ms), fmt, source.zone)
 
     def end() -> str:
-        return format_time(bound_after(end_ms, fmt, zone), fmt, zone)
+        end_ms = now_ms if state.end_ms is None else state.end_ms
+        return format_time(until_bound_ms(source, end_ms, now_ms=now_ms), fmt, source.zone)
 
     params = {
         name: text.replace("{start}", start()).replace("{end}", end()) if "{" in text else text

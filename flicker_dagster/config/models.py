@@ -264,11 +264,18 @@ class SourceConfig(Record):
         default=True, description="send the upper bound on live polls too, not only on windows"
     )
 
+    time_filter_until_future: bool = Field(
+        default=False,
+        description="the vendor takes an upper bound in the future, as rounding up to a coarse time_filter_format gives",
+    )
+
     pagination: Pagination = Field(default_factory=Pagination)
     order: Literal["ascending", "descending", "unordered"] = "unordered"
     lookback_ms: Milliseconds = 120_000
     delay_ms: Milliseconds = Field(default=0, description="stay this far behind the vendor's clock")
-    slice_ms: Milliseconds | None = Field(default=None, description="longest span asked for in one walk")
+    slice_ms: Milliseconds | None = Field(
+        default=None, description="longest span asked for in one request, lookback included"
+    )
     retention_ms: Milliseconds | None = Field(default=None, description="how far back the vendor keeps events")
     start_from: str = Field(default="now", description="now, an ISO time, or an age such as 24h or 7d")
 

@@ -30,6 +30,26 @@ def starting_position(work: SourceWork) -> Position:
     return position
 
 
+def usable(work: SourceWork, position: Position, stood: Position | None) -> Position:
+    """The position without the registry's durable cursor where another configuration made it: its time counts then.
+
+    A cursor that somebody typed stays, and so does one of which nothing is known (of an older Flicker); where the vendor
+    refuses it, collection starts again by time. Raises SecretUnset, StateError.
+    """
+    if position.cursor is None or stood is None or position.cursor != stood.cursor:
+        return position
+    made_by = work.walk_notes.read().cursor_shape
+    if made_by is None or made_by == work.shape:
+        return position
+    log.warning(
+        "%s: endpoint, parameters, paging or slices were changed since its cursor was saved; collection goes on by time, "
+        "from %s, and what was delivered already is recognised",
+        work.source.name,
+        position.last_timestamp,
+    )
+    return Position(position.last_timestamp, None)
+
+
 def begin_without_a_tail(work: SourceWork) -> None:
     """Write down from when the windows of a source with `live: false` are collected; it has no position."""
     _write_down_begin(work, _start_from(work))

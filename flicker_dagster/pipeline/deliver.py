@@ -71,12 +71,17 @@ def deliver_live(work: SourceWork) -> LiveReport:
     if stands != state.registry_seen:
         log.info("Registry saved to %s", work.registry.where)
     reach("commit.after_registry")
+    cursor_noted = state.cursor_noted
+    if stands.cursor is not None and stands == state.frontier and state.shape is not None and not cursor_noted:
+        work.walk_notes.note(cursor_shape=state.shape)
+        cursor_noted = True
     unit.clear(
         msgspec.structs.replace(
             state,
             base=state.frontier,
             registry_seen=stands,
             redeliver=state.redeliver and not state.complete,
+            cursor_noted=cursor_noted,
             tally={},
         )
     )

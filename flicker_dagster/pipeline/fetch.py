@@ -8,16 +8,18 @@ from functools import partial
 import msgspec
 
 from flicker_dagster.collect.filters import EventFilter
+from flicker_dagster.pipeline.begin import usable
 from flicker_dagster.pipeline.intake import Intake, Known
 from flicker_dagster.pipeline.plan import (
     gap_ms,
     next_slice,
+    refuse_if_not_closed,
     refuse_if_not_retained,
     start_position,
     time_of,
     window_slice,
 )
-from flicker_dagster.pipeline.reading import FetchReport, Reading
+from flicker_dagster.pipeline.reading import FetchReport, Reading, by_time
 from flicker_dagster.pipeline.set_aside import set_aside
 from flicker_dagster.pipeline.tally import Tally
 from flicker_dagster.pipeline.work import SourceWork
@@ -41,6 +43,8 @@ def fetch_live(work: SourceWork, position: Position, *, redeliver: bool = False)
     """
     unit = work.live
     state = unit.state
+    if state is not None:
+        state = _of_this_shape(work, state)
     # Read even where the unit knows better: no registry, no collection, or its loss would go unnoticed for a whole poll.
     stood = work.registry.position(work.source.name)
     moved = state is not None and stood not in (state.registry_seen, state.frontier)
@@ -56,17 +60,21 @@ def fetch_live(work: SourceWork, position: Position, *, redeliver: bool = False)
         until_ms = time_of(stood) if redeliver else None
         state = UnitState(
             base=position,
-            frontier=start_position(position, stood),
+            frontier=usable(work, start_position(position, stood), stood),
             walk=None,
             complete=False,
             redeliver=redeliver,
             redeliver_until_ms=until_ms,
             registry_seen=stood,
             skew_ms=0 if state is None else state.skew_ms,
+            shape=work.shape,
+            paging_seen=state is not None and state.paging_seen,
+            cursor_noted=state is not None and state.cursor_noted,
             tally={},
         )
     tally = Tally.of(state.tally) if state.tally else Tally()
     gap = gap_ms(work.source, state.frontier or position, now_ms=work.now_ms() + state.skew_ms)
+    tally.unproven = None
     tally.gap_ms = max(tally.gap_ms, gap)
     tally.registry_moved = tally.registry_moved or moved
     if gap:
@@ -85,19 +93,37 @@ def fetch_window(work: SourceWork, window: Window, *, redeliver: bool = False, f
     that walk goes on at its page, or a window longer than a run's luck would never be read to its end.
     """
     unit = work.spool.unit(window.key)
+    live = work.live.state
+    skew_ms = 0 if live is None else live.skew_ms
     refuse_if_not_retained(work.source, window, now_ms=work.now_ms())
+    refuse_if_not_closed(work.source, window, now_ms=work.now_ms() + skew_ms)
     state = unit.state
     tally = Tally.of(state.tally) if state is not None and state.tally else Tally()
-    if state is None or (fresh and not _goes_on(state, redeliver=redeliver, now_ms=work.now_ms())):
-        live = work.live.state
-        skew_ms = 0 if live is None else live.skew_ms
-        state = UnitState(base=None, frontier=None, skew_ms=skew_ms, began_ms=work.now_ms() + skew_ms)
+    goes_on = state is not None and state.shape == work.shape
+    if state is None or not goes_on or (fresh and not _goes_on(state, redeliver=redeliver, now_ms=work.now_ms())):
+        state = UnitState(base=None, frontier=None, skew_ms=skew_ms, began_ms=work.now_ms() + skew_ms, shape=work.shape)
         tally = tally.begun_again()
+    tally.unproven = None
     state = msgspec.structs.replace(state, redeliver=redeliver)
     redeliver_until_ms = window.end_ms if redeliver else None
     intake = _intake(work, tally, window=window, redeliver_until_ms=redeliver_until_ms)
     fetch = Reading(work, unit, state, intake, window=window)
     return fetch.run(lambda state, now_ms: window_slice(work.source, window, state.walk, now_ms=now_ms))
+
+
+def _of_this_shape(work: SourceWork, state: UnitState) -> UnitState:
+    """The live unit without its resume point and cursor where another configuration made them. What was read waits on,
+    known by id. An older Flicker said nothing of what made them: of its state the durable cursor alone is kept."""
+    if state.shape == work.shape:
+        return state
+    kept = msgspec.structs.replace(state, walk=None) if state.shape is None else by_time(state)
+    if (kept.walk, kept.frontier) != (state.walk, state.frontier):
+        log.warning(
+            "%s: endpoint, parameters, paging or slices were changed since its last walk; it goes on by time, and what "
+            "was read already is recognised",
+            work.source.name,
+        )
+    return msgspec.structs.replace(kept, shape=work.shape, failed=None, paging_seen=False, cursor_noted=False)
 
 
 def _goes_on(state: UnitState, *, redeliver: bool, now_ms: int) -> bool:

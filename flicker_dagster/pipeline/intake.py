@@ -101,6 +101,7 @@ class Intake:
         """Batches that became full with this page. Events that cannot be dated are filed under no hour and delivered."""
         self.tally.pages += 1
         self.tally.bytes += page.size_bytes
+        self.tally.unread_times += page.times_ms.count(None)
         if self._window is not None:
             self._count_window(page.digests, page.times_ms)
         else:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import msgspec
 
+from flicker_dagster.collect.bounds import end_bound_ms, from_bound_ms, slice_end_ms, until_bound_ms
 from flicker_dagster.config.models import SourceConfig
-from flicker_dagster.errors import FlickerError, NotRetained
+from flicker_dagster.errors import FlickerError, NotClosed, NotRetained
 from flicker_dagster.pipeline.windows import DAY_MS
 from flicker_dagster.times import parse_time_ms, rfc3339_ms
 from flicker_dagster.types import Page, Position, WalkState, Window
@@ -49,38 +50,58 @@ def start_position(position: Position, stood: Position | None) -> Position:
 
 
 def next_slice(source: SourceConfig, frontier: Position | None, walk: WalkState | None, *, now_ms: int) -> Slice:
-    """The next walk of live collection: an interrupted one as it stands, else from the frontier with its lookback."""
+    """The next walk of live collection: an interrupted one as it stands, the slice after the last one, or one from the
+    frontier with its lookback. None asks for more than `slice_ms`."""
     assert frontier is not None
     target_ms = now_ms - source.delay_ms
-    if walk is not None:
-        return Slice(walk, last=walk.end_ms is None or source.slice_ms is None or walk.end_ms >= target_ms)
-    start_ms = earliest_ms(source, position_ms(source, frontier) - source.lookback_ms, now_ms)
+    if walk is not None and walk.further:
+        reaches_ms = until_bound_ms(source, target_ms, now_ms=now_ms)
+        return Slice(walk, last=walk.end_ms is None or source.slice_ms is None or walk.end_ms >= reaches_ms)
+    stands_ms = position_ms(source, frontier)
+    from_ms = stands_ms - source.lookback_ms if walk is None or walk.start_ms is None else walk.start_ms
+    start_ms = from_bound_ms(source, earliest_ms(source, from_ms, now_ms))
     if not source.time_filter_bounded_live:
-        return Slice(WalkState(start_ms=start_ms, cursor=frontier.cursor), last=True)
+        return Slice(WalkState(start_ms=start_ms, cursor=frontier.cursor, began_ms=now_ms), last=True)
     # A local clock behind the vendor's must not ask for a span that ends before it begins.
-    end_ms = max(target_ms, start_ms + source.lookback_ms)
-    if source.slice_ms is not None and end_ms - start_ms > source.slice_ms + source.lookback_ms:
-        end_ms = start_ms + source.lookback_ms + source.slice_ms
-        return Slice(WalkState(start_ms=start_ms, end_ms=end_ms, cursor=frontier.cursor), last=False)
-    return Slice(WalkState(start_ms=start_ms, end_ms=end_ms, cursor=frontier.cursor), last=True)
+    end_ms = max(target_ms, stands_ms, start_ms)
+    most_ms = slice_end_ms(source, start_ms)
+    last = most_ms is None or end_ms <= most_ms
+    end_ms = until_bound_ms(source, end_ms, now_ms=now_ms) if last else most_ms
+    return Slice(WalkState(start_ms=start_ms, end_ms=end_ms, cursor=frontier.cursor, began_ms=now_ms), last=last)
 
 
 def window_slice(source: SourceConfig, window: Window, walk: WalkState | None, *, now_ms: int) -> Slice:
     """The walk of a window, bounded on both sides; cut into slices where the window is wider than the vendor likes."""
-    if walk is not None and (walk.cursor is not None or walk.page or walk.offset):
-        return Slice(walk, last=walk.end_ms is None or walk.end_ms >= window.end_ms)
-    start_ms = window.start_ms if walk is None or walk.start_ms is None else walk.start_ms
-    end_ms = window.end_ms if source.slice_ms is None else min(window.end_ms, start_ms + source.slice_ms)
-    return Slice(WalkState(start_ms=earliest_ms(source, start_ms, now_ms), end_ms=end_ms), last=end_ms >= window.end_ms)
+    window_end_ms = end_bound_ms(source, window.end_ms)
+    if walk is not None and walk.further:
+        return Slice(walk, last=walk.end_ms is None or walk.end_ms >= window_end_ms)
+    from_ms = window.start_ms if walk is None or walk.start_ms is None else walk.start_ms
+    start_ms = from_bound_ms(source, earliest_ms(source, from_ms, now_ms))
+    end_ms = min(window_end_ms, slice_end_ms(source, start_ms) or window_end_ms)
+    return Slice(WalkState(start_ms=start_ms, end_ms=end_ms, began_ms=now_ms), last=end_ms >= window_end_ms)
 
 
-def start_of(source: SourceConfig, frontier: Position | None, walk: WalkState, *, now_ms: int) -> WalkState:
-    """The same walk without its cursor: from the frontier's time, or its own start where it is earlier."""
-    start_ms = walk.start_ms
-    if frontier is not None and frontier.last_timestamp is not None:
-        by_time = earliest_ms(source, position_ms(source, frontier) - source.lookback_ms, now_ms)
-        start_ms = by_time if start_ms is None else min(start_ms, by_time)
-    return WalkState(start_ms=start_ms, end_ms=walk.end_ms)
+def after_slice(source: SourceConfig, frontier: Position | None, walk: WalkState) -> WalkState:
+    """Where the slice after this one begins. Slices of live collection overlap by the lookback, or by half of themselves
+    where it is longer: each must get further. Those of a window do not: what is in it is counted."""
+    assert walk.start_ms is not None
+    assert walk.end_ms is not None
+    overlap_ms = 0 if frontier is None else min(source.lookback_ms, (walk.end_ms - walk.start_ms) // 2)
+    next_ms = from_bound_ms(source, walk.end_ms - overlap_ms)
+    return WalkState(start_ms=next_ms if next_ms > walk.start_ms else walk.end_ms)
+
+
+def refuse_if_not_closed(source: SourceConfig, window: Window, *, now_ms: int) -> None:
+    """Raise NotClosed for a window whose end cannot be asked for yet: in days, only when the day is over.
+
+    A bound before it would leave out a part of the window where the vendor takes it as exclusive.
+    """
+    end_ms = end_bound_ms(source, window.end_ms)
+    if end_ms > now_ms and not source.time_filter_until_future:
+        raise NotClosed(
+            f"{source.name}: window {window.key} can be read from {rfc3339_ms(end_ms)} on: time_filter_format "
+            f"{source.time_filter_format!r} names no earlier instant after its end"
+        )
 
 
 def gap_ms(source: SourceConfig, frontier: Position, *, now_ms: int) -> int:
@@ -126,9 +147,10 @@ def frontier_after(
     if resume is not None and not durable:
         return frontier
     reached_ms = max(stood_ms, newest_ms or stood_ms)
+    asked = [ms for ms in (piece.walk.end_ms, piece.walk.began_ms, now_ms) if ms is not None]
     if resume is None and not piece.last and piece.walk.end_ms is not None:
-        reached_ms = max(reached_ms, min(piece.walk.end_ms, now_ms))
-    elif resume is None:
-        reached_ms = max(reached_ms, now_ms - max(QUIET_DISTANCE_MS, source.lookback_ms))
+        reached_ms = max(reached_ms, min(asked))
+    elif resume is None:  # what happened since an interrupted walk began was not asked for
+        reached_ms = max(reached_ms, min(asked) - max(QUIET_DISTANCE_MS, source.lookback_ms))
     cursor = page.resume_cursor if source.pagination.durable_cursor else None
     return Position(last_timestamp=rfc3339_ms(reached_ms), cursor=cursor or (frontier.cursor if durable else None))

@@ -6,6 +6,7 @@ import msgspec
 
 from flicker_dagster.collect.filters import EventFilter
 from flicker_dagster.collect.walk import walk as walk_pages
+from flicker_dagster.pipeline.begin import usable
 from flicker_dagster.pipeline.intake import Known
 from flicker_dagster.pipeline.plan import next_slice
 from flicker_dagster.pipeline.windows import shard_of
@@ -30,6 +31,8 @@ def probe(work: SourceWork, position: Position) -> ProbeResult:
     work.spool.close()
     state = work.live.state
     skew_ms = 0 if state is None else state.skew_ms
+    if position.cursor is not None:
+        position = usable(work, position, work.registry.position(work.source.name))
     piece = next_slice(work.source, position, None, now_ms=work.now_ms() + skew_ms)
     if not piece.last:
         return ProbeResult(True, 0, "the span to read is longer than one slice")
@@ -39,7 +42,8 @@ def probe(work: SourceWork, position: Position) -> ProbeResult:
     known = Known(work.ledger, [])
     event_filter = EventFilter(work.source)
     pages = 0
-    for page in walk_pages(work.source, work.client, piece.walk):
+    seen_before = state is not None and state.paging_seen and state.shape == work.shape
+    for page in walk_pages(work.source, work.client, piece.walk, seen_before=lambda: seen_before):
         pages += 1
         decoded = page.decoded
         keep = event_filter.mask(decoded)
@@ -51,6 +55,8 @@ def probe(work: SourceWork, position: Position) -> ProbeResult:
                 times_ms.append(time_ms)
         if any(known.unknown(shard, digests, times_ms) for shard, (digests, times_ms) in shards.items()):
             return ProbeResult(True, pages, "new events")
+        if page.unproven is not None:
+            return ProbeResult(True, pages, page.unproven)
         if pages >= MAX_PAGES and page.next is not None:
             return ProbeResult(True, pages, "more pages than a probe reads")
     return ProbeResult(False, pages, "nothing new")

@@ -11,14 +11,23 @@ from collections.abc import Callable
 import msgspec
 
 from flicker_dagster.collect.walk import walk as walk_pages
-from flicker_dagster.errors import CollectError, CursorRejected, NotClosed, RateLimited, SpoolFull
+from flicker_dagster.deadlines import Deadline
+from flicker_dagster.errors import (
+    CollectError,
+    CursorRejected,
+    EndUnproven,
+    NotClosed,
+    NotRetained,
+    RateLimited,
+    SpoolFull,
+)
 from flicker_dagster.failpoints import reach
 from flicker_dagster.pipeline.begin import lower_begin
 from flicker_dagster.pipeline.intake import Intake
-from flicker_dagster.pipeline.plan import Slice, frontier_after, start_of, time_of
+from flicker_dagster.pipeline.plan import Slice, after_slice, frontier_after, time_of
 from flicker_dagster.pipeline.tally import Tally
 from flicker_dagster.pipeline.work import SourceWork
-from flicker_dagster.state.spool import SpoolUnit, UnitState
+from flicker_dagster.state.spool import Failed, SpoolUnit, UnitState
 from flicker_dagster.times import rfc3339_ms
 from flicker_dagster.types import Page, Position, WalkState, Window, timed_of
 
@@ -29,6 +38,13 @@ PAGES_PER_RESUME_POINT = 10
 
 #: Clocks that differ by less are taken for equal: a Date header is cut to the second, and an answer takes its time.
 SKEW_HEEDED_MS = 5_000
+
+
+#: After so many failures in a row at one resume point the span is asked for by time instead.
+MOST_FAILURES = 3
+
+#: What says nothing about a resume point.
+_NOT_THE_PLACE = (RateLimited, NotClosed, NotRetained, EndUnproven)
 
 
 class FetchReport(msgspec.Struct, frozen=True):
@@ -74,21 +90,36 @@ class Reading:
         self.pages_since_resume_point = 0
         self.ended = False
         self.ahead = state  # the state once no event waits in memory
+        self.asking: WalkState | None = None  # the request of the walk that is under way
+        self.left: CollectError | None = None  # why a resume point was left, until its walk by time has answered
+        self.again_by_time = False
 
     def run(self, plan: Callable[[UnitState, int], Slice]) -> FetchReport:
         source = self.work.source
+        seconds = source.limits.run_seconds
+        deadline = self.work.client.deadline = Deadline.after(seconds, f"limits.run_seconds ({seconds})")
         try:
             if self.window is None and self.unit.state != self.state:
                 self._save([], self.state)  # the delivery must know where this began, even if no page comes
             while True:
                 piece = plan(self.state, self._now_ms())
-                stopped = self._walk(piece)
+                try:
+                    stopped = self._pages(piece)
+                except _StoodInTheFuture as error:
+                    self._stand_back(error)
+                    continue
+                except CollectError as error:
+                    if deadline.left_s <= 0 and self.intake.tally.pages > self.pages_before:
+                        self._keep_what_was_read()
+                        stopped = f"stopped at {deadline.limit}; the next poll goes on from here"
+                    elif self._starts_again(error):
+                        continue
+                    else:
+                        raise
                 if stopped is not None:
                     return self._report(complete=False, stopped=stopped)
-                done = msgspec.structs.replace(self.state, walk=None, complete=piece.last)
-                if not piece.last and done.frontier is None:  # a window remembers its next slice, not a position
-                    done = msgspec.structs.replace(done, walk=WalkState(start_ms=piece.walk.end_ms))
-                self._save([], done)
+                walk = None if piece.last else after_slice(source, self.state.frontier, piece.walk)
+                self._save([], msgspec.structs.replace(self.state, walk=walk, complete=piece.last))
                 if piece.last:
                     return self._report(complete=True)
         except SpoolFull as full:
@@ -97,46 +128,61 @@ class Reading:
             log.warning("%s: %s; fetching pauses until the SIEM takes events", source.name, full)
             return self._report(complete=False, stopped=str(full))
         except CollectError as error:
-            self._keep_what_was_read()
             wait_s = error.retry_after_s if isinstance(error, RateLimited) else None
-            if self.window is not None or wait_s is None or wait_s * 1000 <= source.limits.max_wait_ms:
+            if self.window is not None or wait_s is None:
                 raise  # a window is read to its end or not at all; its walk goes on in the next run
+            if wait_s <= min(source.limits.max_wait_ms / 1000, deadline.left_s):
+                raise  # it is waited for in this run
             log.warning("%s: %s", source.name, error)
             return self._report(
                 complete=False, stopped=str(error), resume_at_ms=self.work.now_ms() + int(wait_s * 1000)
             )
         finally:
+            self.work.client.deadline = None
             self.unit.sync()
             if self.ended or self.intake.tally.new:  # a failure is told by itself, and is no "0 new events"
                 log.info("Fetched %d new events from %s", self.intake.tally.new, source.name)
 
-    def _walk(self, piece: Slice) -> str | None:
-        """Read one slice to its end. Answers why it stopped early, or None."""
-        walk = piece.walk
-        while True:  # each restart takes away its own reason: the cursor, or a frontier in the future
-            try:
-                return self._pages(piece, walk)
-            except CursorRejected as rejected:
-                if walk.cursor is None:
-                    raise
-                # The vendor forgot the cursor: ask again by time; what was already delivered is recognised by its id.
-                log.warning("%s: %s; starting again from the position's time", self.work.source.name, rejected)
-                self.intake.tally.cursor_resets += 1
-                walk = start_of(self.work.source, self.state.frontier, walk, now_ms=self._now_ms())
-            except _StoodInTheFuture as error:
-                # Our clock is ahead of the vendor's, so collection would begin after events that are still to come.
-                log.warning(
-                    "%s: collection stood past the vendor's clock and goes on from there", self.work.source.name
-                )
-                lowered = Position(last_timestamp=rfc3339_ms(error.vendor_now_ms), cursor=None)
-                self.state = msgspec.structs.replace(self.state, frontier=lowered, skew_ms=error.skew_ms)
-                lower_begin(self.work, error.vendor_now_ms)
-                walk = start_of(self.work.source, lowered, walk, now_ms=error.vendor_now_ms)
+    def _starts_again(self, error: CollectError) -> bool:
+        """Is what failed a resume point that is to be left, and its span asked for by time?
 
-    def _pages(self, piece: Slice, walk: WalkState) -> str | None:
+        A vendor says in many ways that it no longer takes a cursor or a page: whatever it says, a few times in a row are
+        enough. The resume point itself stays on the disk until the walk by time has had an answer, so that an outage or
+        a wrong token costs nothing that was read.
+        """
+        self._keep_what_was_read()
+        at = self.asking
+        if at is None or not at.further or isinstance(error, _NOT_THE_PLACE):
+            return False
+        place = f"{at.cursor}|{at.page}|{at.offset}"
+        failed = self.state.failed
+        times = 1 + (failed.times if failed is not None and failed.place == place else 0)
+        self._save([], msgspec.structs.replace(self.state, failed=Failed(place, times)))
+        if self.again_by_time or (times < MOST_FAILURES and not isinstance(error, CursorRejected)):
+            return False
+        self.again_by_time, self.left = True, error
+        if self.window is None:
+            self.intake.tally.cursor_resets += 1
+        else:  # its count begins anew with its reading
+            self.intake.tally, self.pages_before = self.intake.tally.begun_again(), 0
+        self.state = by_time(self.state)
+        return True
+
+    def _stand_back(self, error: _StoodInTheFuture) -> None:
+        """Our clock is ahead of the vendor's, so collection would begin after events that are still to come."""
+        log.warning("%s: collection stood past the vendor's clock and goes on from there", self.work.source.name)
+        lowered = Position(last_timestamp=rfc3339_ms(error.vendor_now_ms), cursor=None)
+        self.state = msgspec.structs.replace(self.state, frontier=lowered, walk=None, skew_ms=error.skew_ms)
+        lower_begin(self.work, error.vendor_now_ms)
+
+    def _pages(self, piece: Slice) -> str | None:
+        """Read one slice to its end. Answers why it stopped early, or None. Raises EndUnproven for a window."""
+        source, walk = self.work.source, piece.walk
+        self.asking = walk
         newest_ms = walk.newest_ms
-        for page in walk_pages(self.work.source, self.work.client, walk):
+        for page in walk_pages(source, self.work.client, walk, seen_before=self._names_next_pages):
             now_ms = self._heed_vendor_clock(page)
+            self._heed_paging(page)
             new_before = self.intake.tally.new
             batches = self.intake.take(page.decoded, now_ms=now_ms)
             if self.intake.tally.new > new_before and self.first_new_s is None:
@@ -146,12 +192,38 @@ class Reading:
             stopped = None if ended else self._over_budget()
             if ended or stopped or self.pages_since_resume_point >= PAGES_PER_RESUME_POINT:
                 batches += self.intake.flush()
+            if page.unproven is not None:
+                return self._may_have_ended_early(batches, page.unproven)
             resume = None if page.next is None else msgspec.structs.replace(page.next, newest_ms=newest_ms)
             self._save(batches, self._state_after(piece, page, resume, newest_ms, now_ms))
+            self.asking = resume
+            self._tell_of_the_start_again()
             reach("fetch.after_page")
             if stopped:
                 return stopped
         return None
+
+    def _may_have_ended_early(self, batches: list, why: str) -> str:
+        """What was read is delivered; the position stays, since what was not read may lie before the newest event."""
+        self.intake.tally.unproven = why
+        self._save(batches, msgspec.structs.replace(self.state, walk=None, complete=False, failed=None))
+        if self.window is not None:
+            raise EndUnproven(f"{self.work.source.name}: {why}. Window {self.window.key} is not verified")
+        return why
+
+    def _tell_of_the_start_again(self) -> None:
+        if self.left is not None:
+            log.warning("%s; collection started again by time, and repeats nothing", self.left)
+            self.left = None
+
+    def _names_next_pages(self) -> bool:
+        return self.state.paging_seen or self.work.walk_notes.read().paging_shape == self.work.shape
+
+    def _heed_paging(self, page: Page) -> None:
+        """Remember that this vendor does name next pages: only then does a page without one prove anything."""
+        if page.names_paging and not self.state.paging_seen:
+            self.work.walk_notes.note(paging_shape=self.work.shape)
+            self.state = msgspec.structs.replace(self.state, paging_seen=True)
 
     def _heed_vendor_clock(self, page: Page) -> int:
         """The time by the vendor's clock, where its answer tells; what it tells is kept for the next plan."""
@@ -179,7 +251,7 @@ class Reading:
         frontier = frontier_after(
             self.work.source, self.state.frontier, piece, page, resume, newest_ms=newest_ms, now_ms=now_ms
         )
-        return msgspec.structs.replace(self.state, frontier=frontier, walk=resume, complete=False)
+        return msgspec.structs.replace(self.state, frontier=frontier, walk=resume, complete=False, failed=None)
 
     def _save(self, batches: list, state: UnitState) -> None:
         """Commit a page to the spool. The resume point moves only when no event of it still waits in memory."""
@@ -220,8 +292,15 @@ class Reading:
     def _report(self, *, complete: bool, stopped: str | None = None, resume_at_ms: int | None = None) -> FetchReport:
         self.ended = True
         if stopped:
-            log.info("%s: %s", self.work.source.name, stopped)
+            level = logging.WARNING if self.intake.tally.unproven else logging.INFO
+            log.log(level, "%s: %s", self.work.source.name, stopped)
         return FetchReport(self.unit.name, self.intake.tally, complete, stopped, resume_at_ms)
+
+
+def by_time(state: UnitState) -> UnitState:
+    """The same unit without its resume point: what it stands at is asked for by time, and known by id where it was read."""
+    frontier = None if state.frontier is None else Position(state.frontier.last_timestamp, None)
+    return msgspec.structs.replace(state, frontier=frontier, walk=None)
 
 
 def _newest(newest_ms: int | None, page: Page, now_ms: int) -> int | None:

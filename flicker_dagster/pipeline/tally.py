@@ -7,6 +7,8 @@ from typing import Any
 
 import msgspec
 
+from flicker_dagster.config.models import SourceConfig
+
 
 class Lateness(msgspec.Struct):
     """A distribution of delays in fixed memory: counts by power of two to the quarter, so within a fifth, and the exact
@@ -47,6 +49,8 @@ class Tally(msgspec.Struct):
     untimed_shape: str = ""  # what stands in one of them where the time should
     future: int = 0
     cursor_resets: int = 0
+    unread_times: int = 0  # rows, new or known, whose time cannot be read
+    unproven: str | None = None  # why the vendor may have more than was read
     first_ms: int | None = None  # time of the oldest new event
     last_ms: int | None = None  # time of the newest new event
     outside: int = 0  # rows of a window's answers that belong to a neighbouring window
@@ -78,6 +82,18 @@ class Tally(msgspec.Struct):
             last_ms=self.last_ms,
             early=self.early,
             lateness=self.lateness,
+        )
+
+    def unread(self, source: SourceConfig) -> str | None:
+        """What to say where the times of events could not be read: without them nothing tells how far collection is."""
+        if not self.unread_times:
+            return None
+        fields = (
+            source.timestamp_field if isinstance(source.timestamp_field, str) else " or ".join(source.timestamp_field)
+        )
+        return (
+            f"{self.unread_times} of {self.seen + self.outside} events have no readable time in {fields} "
+            f"(timestamp_field, timestamp_format {source.timestamp_format}); they are delivered, and filed under no hour"
         )
 
     def as_counts(self) -> dict[str, Any]:

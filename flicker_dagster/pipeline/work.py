@@ -8,6 +8,7 @@ from functools import cached_property
 from types import TracebackType
 
 from flicker_dagster.collect.client import VendorClient
+from flicker_dagster.collect.shape import shape_of
 from flicker_dagster.config.models import SourceConfig
 from flicker_dagster.deliver.batching import Batcher
 from flicker_dagster.deliver.destinations import Destination, open_destination
@@ -18,6 +19,7 @@ from flicker_dagster.state.position_history import PositionHistory
 from flicker_dagster.state.registry import Registry
 from flicker_dagster.state.rewinds import Rewinds
 from flicker_dagster.state.spool import SourceSpool, SpoolUnit
+from flicker_dagster.state.walk_notes import WalkNotebook
 
 #: The spool's unit of live collection; every other unit is a window's key.
 LIVE = "live"
@@ -67,6 +69,15 @@ class SourceWork:
     @cached_property
     def rewinds(self) -> Rewinds:
         return self.layout.rewinds(self.source.name)
+
+    @cached_property
+    def walk_notes(self) -> WalkNotebook:
+        return self.layout.walk_notes(self.source.name)
+
+    @cached_property
+    def shape(self) -> str:
+        """The fingerprint of what shapes this source's walks. Raises SecretUnset."""
+        return shape_of(self.source, self.env)
 
     @cached_property
     def ledger(self) -> Ledger:

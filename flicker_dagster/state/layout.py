@@ -17,6 +17,7 @@ from flicker_dagster.state.registry import Registry
 from flicker_dagster.state.rewinds import Rewinds
 from flicker_dagster.state.spool import SourceSpool
 from flicker_dagster.state.stores import LocalStore, Store, open_store
+from flicker_dagster.state.walk_notes import WalkNotebook
 
 DEFAULT_REGISTRY = "registry.json"
 
@@ -84,6 +85,9 @@ class StateLayout:
 
     def rewinds(self, source: str) -> Rewinds:
         return Rewinds(self.store, source)
+
+    def walk_notes(self, source: str) -> WalkNotebook:
+        return WalkNotebook(self.store, source)
 
     def spool(self, source: str, *, cap_bytes: int | None = None) -> SourceSpool:
         return SourceSpool(self.work_dir, source, cap_bytes=cap_bytes)

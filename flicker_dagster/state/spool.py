@@ -15,14 +15,14 @@ from flicker_dagster.state.files import exclusive
 from flicker_dagster.state.names import file_safe, from_file_safe
 from flicker_dagster.state.opened_unit import Waiting
 from flicker_dagster.state.spool_unit import SpoolUnit
-from flicker_dagster.state.unit_file import UnitState
+from flicker_dagster.state.unit_file import Failed, UnitState
 from flicker_dagster.types import Ack
 
 #: The spool's files are counted anew once so much of the cap was added since, and always where the cap is near.
 UNCOUNTED = 0.01
 NEARLY_FULL = 0.9
 
-__all__ = ["Ack", "SourceSpool", "SpoolUnit", "UnitState", "Waiting"]
+__all__ = ["Ack", "Failed", "SourceSpool", "SpoolUnit", "UnitState", "Waiting"]
 
 
 class SourceSpool:

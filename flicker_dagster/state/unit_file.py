@@ -14,13 +14,21 @@ from flicker_dagster.types import Position, WalkState
 NAME = "unit.json"
 
 
+class Failed(msgspec.Struct, frozen=True):
+    """A request of a walk that failed so many times in a row; `place` says which one."""
+
+    place: str
+    times: int
+
+
 class UnitState(msgspec.Struct, frozen=True):
     """How far a unit's fetch has come. A window unit has neither `base` nor `frontier`.
 
     `base` is the position the unit was begun from, `frontier` the one it has reached in whole walks, `walk` the resume
     point inside of a walk. `registry_seen` is the registry's position when the unit was begun. `skew_ms` is how far the
     vendor's clock is ahead of ours. `tally` counts this unit's fetch so far. `began_ms` is when a window's walk began, by
-    the vendor's clock.
+    the vendor's clock. `shape` is the fingerprint of the configuration that made `walk` and the cursor of `frontier`,
+    `failed` what failed last at a resume point; `paging_seen` and `cursor_noted` say that the source's notes know of it.
     """
 
     base: Position | None
@@ -32,6 +40,10 @@ class UnitState(msgspec.Struct, frozen=True):
     registry_seen: Position | None = None
     skew_ms: int = 0
     began_ms: int | None = None
+    shape: str | None = None
+    failed: Failed | None = None
+    paging_seen: bool = False
+    cursor_noted: bool = False
     tally: dict[str, Any] = {}
 
     def begun_again(self) -> UnitState:

@@ -16,6 +16,7 @@ from flicker_dagster.types import WalkState
 from flicker_dagster_tests.builders import a_source
 
 NOON_MS = 1_767_268_800_000  # 2026-01-01T12:00:00Z
+DAY_MS = 86_400_000
 NONE = Pagination(pagination_type="none")
 CURSOR = Pagination(pagination_type="cursor", cursor_param="after", limit_param="limit", page_size=7)
 
@@ -25,17 +26,18 @@ def url(
     query: dict[str, str] | None = None,
     *,
     state: WalkState | None = None,
+    now_ms: int = NOON_MS,
     **source: Any,
 ) -> str:
     fields = {"pagination": NONE} | source
-    return url_of(a_source(**fields), endpoint, query or {}, state or WalkState(), now_ms=NOON_MS)
+    return url_of(a_source(**fields), endpoint, query or {}, state or WalkState(), now_ms=now_ms)
 
 
 def pairs(text: str) -> list[tuple[str, str]]:
     return parse_qsl(urlsplit(text).query, keep_blank_values=True)
 
 
-SPANNED = {"time_filter_param": "since", "time_filter_until_param": "until"}
+SPANNED: dict[str, Any] = {"time_filter_param": "since", "time_filter_until_param": "until"}
 HOUR = WalkState(start_ms=NOON_MS - 3_600_000, end_ms=NOON_MS)
 
 
@@ -80,13 +82,36 @@ def test_a_next_link_is_followed_verbatim(link: str) -> None:
     ],
 )
 def test_a_span_is_asked_for_in_the_vendors_format(fmt: str, since: str, until: str) -> None:
-    assert pairs(url(state=HOUR, time_filter_format=fmt, **SPANNED)) == [("since", since), ("until", until)]
+    asked = url(state=HOUR, now_ms=NOON_MS + DAY_MS, time_filter_format=fmt, **SPANNED)
+    assert pairs(asked) == [("since", since), ("until", until)]
+
+
+@pytest.mark.parametrize(
+    ("fmt", "until", "rounded_up"),
+    [
+        ("%Y-%m-%d", "2026-01-01", "2026-01-02"),
+        ("%Y-%m-%dT%H", "2026-01-01T12", "2026-01-01T13"),
+        ("%Y-%m-%d %H:%M", "2026-01-01 12:34", "2026-01-01 12:35"),
+        ("unix", "1767270896", "1767270897"),
+        ("rfc3339", "2026-01-01T12:34:56.789Z", "2026-01-01T12:34:56.789Z"),
+    ],
+)
+def test_an_upper_bound_lies_in_the_future_only_where_the_vendor_takes_that(
+    fmt: str, until: str, rounded_up: str
+) -> None:
+    now_ms = NOON_MS + 2_096_789  # 12:34:56.789
+    state = WalkState(start_ms=NOON_MS, end_ms=now_ms)
+    for takes_it, wanted in ((False, until), (True, rounded_up)):
+        changes: dict[str, Any] = SPANNED | {"time_filter_format": fmt, "time_filter_until_future": takes_it}
+        assert dict(pairs(url(state=state, now_ms=now_ms, **changes)))["until"] == wanted
+        open_end = url(query={"q": "{end}"}, state=WalkState(start_ms=NOON_MS), now_ms=now_ms, **changes)
+        assert dict(pairs(open_end))["q"] == wanted
 
 
 @given(st.integers(NOON_MS, NOON_MS + 10**9), st.integers(0, 10**9))
 def test_a_coarse_format_never_cuts_the_span(start_ms: int, length_ms: int) -> None:
     state = WalkState(start_ms=start_ms, end_ms=start_ms + length_ms)
-    asked = dict(pairs(url(state=state, time_filter_format="unix", **SPANNED)))
+    asked = dict(pairs(url(state=state, now_ms=2 * NOON_MS, time_filter_format="unix", **SPANNED)))
     assert int(asked["since"]) * 1000 <= start_ms
     assert int(asked["until"]) * 1000 >= start_ms + length_ms
 

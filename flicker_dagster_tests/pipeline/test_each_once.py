@@ -50,11 +50,12 @@ def _some_events(count: int, age_s: int, hidden_s: int, tied: bool) -> Step:
 
 
 def _row_twice(count: int) -> Step:
-    """Events that a listing shows twice. The simulated vendor counts offsets in events, so there it shows them once."""
+    """Events that a listing shows twice. The simulated vendor counts its pages in events, so where that is all that tells
+    a last page from a full one it shows them once."""
 
     def step(scene: Scene) -> None:
         assert isinstance(scene.vendor, Plain)
-        copies = 1 if scene.vendor.shape.paging == "offset" else 2
+        copies = 1 if scene.vendor.shape.paging in ("offset", "link") else 2
         scene.vendor.emitter.emit(count, at_ms=scene.clock.now_ms - 1_000, copies=copies)
 
     return step

@@ -1,0 +1,44 @@
+"""What is remembered of a source's walks beyond a run and a machine: which configuration its cursor belongs to."""
+
+from __future__ import annotations
+
+import msgspec
+
+from flicker_dagster.state.names import file_safe
+from flicker_dagster.state.stores import ANYTHING, Store
+
+
+class WalkNotes(msgspec.Struct, frozen=True):
+    """Both are fingerprints (`collect.shape`), None where nothing is known.
+
+    `cursor_shape` is the configuration that made the cursor in the registry, `paging_shape` the one under which an
+    answer held what names the next page.
+    """
+
+    cursor_shape: str | None = None
+    paging_shape: str | None = None
+
+
+class WalkNotebook:
+    """The notes of one source, at `walks/<source>.json`. What cannot be read counts as not known."""
+
+    def __init__(self, store: Store, source: str) -> None:
+        self._store = store
+        self._key = f"walks/{file_safe(source)}.json"
+
+    def read(self) -> WalkNotes:
+        """Raises StateError where the store cannot be reached."""
+        stored = self._store.read(self._key)
+        if stored is None:
+            return WalkNotes()
+        try:
+            return msgspec.json.decode(stored.data, type=WalkNotes)
+        except (msgspec.DecodeError, UnicodeDecodeError):
+            return WalkNotes()
+
+    def note(self, **found: str) -> None:
+        """Write down what changed. Raises StateError."""
+        notes = self.read()
+        noted = msgspec.structs.replace(notes, **found)
+        if noted != notes:
+            self._store.write(self._key, msgspec.json.encode(noted), expected=ANYTHING)
