@@ -128,6 +128,9 @@ def _work(settings: Settings, *, kept: bool, dry_run: bool, once: bool, web: Web
     from flicker_dagster.cli.supervise import become_supervisor, run_foreground
 
     log.info("%d API sources in %s", len(config.sources), settings.config_path)
+    if kept:
+        registry = settings.registry_file or f"{settings.state_dir.rstrip('/')}/registry.json"
+        log.info("Positions are kept in %s; spool and Dagster's storage in %s", registry, settings.work_dir)
     host, port = (web.host, web.port) if web else ("", None)
     if web is not None:
         os.environ.update(web.environment())  # its process reads them there
