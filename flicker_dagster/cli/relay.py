@@ -43,6 +43,8 @@ OUTAGE = re.compile(
 )
 FULL = re.compile(r"\[Errno (28|122|5)\]")  # no space, quota, input/output
 
+#: The end of a run whose steps failed.
+STEPS_FAILED = re.compile(r" - RUN_FAILURE - .* Steps failed: ")
 #: Raised in the daemon for what a tick raised in the code server, which has told it there.
 TOLD = re.compile(r"^[\w.]*DagsterUserCodeProcessError: ", re.MULTILINE)
 
@@ -109,6 +111,8 @@ def worth_telling(block: list[str]) -> Told:
         return _crash(block) if TROUBLE.search("\n".join(block)) else Told([])
     if record["level"] not in ("ERROR", "CRITICAL"):
         return _crash(rest) if CRASH.search(after) else Told([])  # of another process, written in between
+    if record["logger"] == RUNS and STEPS_FAILED.search(head):
+        return Told([])  # each of the steps has told why
     if not STACK.search(after):
         return Told([] if record["logger"] == RUNS else [record["said"]])
     if TOLD.search(after) and "\nStack Trace:" not in after:

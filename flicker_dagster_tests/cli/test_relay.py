@@ -97,7 +97,16 @@ def test_a_defect_passes_with_its_stack_and_the_name_of_the_child(capfd: pytest.
         "The above exception was caused by the following exception:",
         "KeyError: 'x'",
     ]
-    assert relayed([CHATTER, *lines, CHATTER], capfd) == [f"daemon: {line}" for line in lines]
+    again = [
+        f"{RUN} - RUN_FAILURE - Execution of run for \"okta_job\" failed. Steps failed: ['okta.fetch'].",
+        *lines[1:],
+    ]
+    assert relayed([CHATTER, *lines, *again, CHATTER], capfd) == [f"daemon: {line}" for line in lines]
+
+
+def test_a_run_that_fails_outside_of_its_steps_passes_with_its_stack(capfd: pytest.CaptureFixture[str]) -> None:
+    lines = [f'{RUN} - RUN_FAILURE - Execution of run for "okta_job" failed. An exception was thrown.', "", *CRASH]
+    assert relayed(lines, capfd) == [f"daemon: {line}" for line in lines]
 
 
 def test_a_defect_in_a_tick_passes_with_the_stack_of_the_other_process(capfd: pytest.CaptureFixture[str]) -> None:
