@@ -10,7 +10,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.set-up
 
 .DEFAULT_GOAL := help
-.PHONY: help setup test fuzz demo chaos bench bench-big lint types reference conformance image clean
+.PHONY: help setup test fuzz simulate demo chaos bench bench-big lint types reference conformance image clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -37,6 +37,9 @@ test: setup ## the tests
 
 fuzz: setup ## the property tests with a longer budget; EXAMPLES=20000 of each, ONLY=name
 	FLICKER_FUZZ_EXAMPLES=$(or $(EXAMPLES),20000) $(BIN)/python -m pytest -m fuzz --timeout=0 $(if $(ONLY),-k $(ONLY))
+
+simulate: setup ## whole installations on a simulated clock, disk, network and store, each from a seed; SEEDS=10000 FIRST=1
+	$(BIN)/python -m flicker_dagster_tests.simulation --seeds $(or $(SEEDS),10000) --first $(or $(FIRST),1) $(if $(WITHOUT),$(addprefix --without ,$(WITHOUT)))
 
 demo: setup ## simulated vendors, a SIEM and Flicker in between; DURATION=60 ends it by itself
 	$(BIN)/flicker demo $(if $(DURATION),--duration $(DURATION))

@@ -1,0 +1,62 @@
+"""What must hold in every world, whatever its script did."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+
+from flicker_dagster.errors import FlickerError
+from flicker_dagster_tests.simulation.siem import Arrival
+from flicker_dagster_tests.simulation.streams import Stream
+from flicker_dagster_tests.simulation.world import World
+
+
+def broken(world: World) -> str | None:
+    """The first law that does not hold, in words, or None."""
+    for stream in world.streams:
+        for law in (_nothing_lost, _nothing_twice, _state_agrees):
+            found = law(world, stream)
+            if found is not None:
+                return f"{law.__name__.strip('_')}: {stream.name}: {found}"
+    return None
+
+
+def _nothing_lost(world: World, stream: Stream) -> str | None:
+    """Everything the vendor shows is in the SIEM or among the dead letters."""
+    emitted = {event.id for event in stream.vendor.emitter.emitted()}
+    there = {mark for arrival in world.siem.arrivals for mark in arrival.ids}
+    missing = emitted - there - set(world.dead_letters(stream))
+    return f"{len(missing)} of {len(emitted)} events are neither in the SIEM nor set aside" if missing else None
+
+
+def _nothing_twice(world: World, stream: Stream) -> str | None:
+    """No event comes again, but across the one open arrow: then in the same bytes under the same key."""
+    own = {event.id for event in stream.vendor.emitter.emitted()}
+    came: dict[str, list[Arrival]] = defaultdict(list)
+    for arrival in world.siem.arrivals:
+        for mark in arrival.ids:
+            if mark in own:
+                came[mark].append(arrival)
+    for mark, arrivals in came.items():
+        for number, again in enumerate(arrivals[1:], start=1):
+            before = [a for a in arrivals[:number] if (a.key, a.digest) == (again.key, again.digest)]
+            if not any(a.open for a in before) and mark not in stream.excused:
+                keys = ", ".join(f"{a.key}/{a.digest} in step {a.step}" for a in arrivals[: number + 1])
+                return f"an event came again without need ({keys})"
+    return None
+
+
+def _state_agrees(world: World, stream: Stream) -> str | None:
+    """Registry and sensor stand at one place, nothing waits, and the ledger knows what was delivered."""
+    for machine in world.machines:
+        with machine.at_work():
+            try:
+                with machine.work(stream.source) as work:
+                    registry = work.registry.position(stream.name)
+                    waiting = work.live.waiting.events
+            except FlickerError as error:
+                return f"the state cannot be read: {error}"
+        if waiting:
+            return f"{waiting} events wait on {machine.name} though all is calm"
+        if stream.cursor is None or registry != stream.cursor.position:
+            return f"the registry stands at {registry}, the sensor at {stream.cursor and stream.cursor.position}"
+    return None

@@ -1,0 +1,107 @@
+"""A machine: its disk, its ways to store and network, and the work it does for a stream as a run of Dagster's would."""
+
+from __future__ import annotations
+
+import random
+import shutil
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import cached_property
+from pathlib import Path
+from unittest.mock import patch
+
+from flicker_dagster.collect import client as vendor_client
+from flicker_dagster.collect.client import VendorClient
+from flicker_dagster.config.models import SourceConfig
+from flicker_dagster.deliver import http as http_destination
+from flicker_dagster.deliver.http import HttpSender
+from flicker_dagster.pipeline.work import SourceWork
+from flicker_dagster.state import append_only, files, spool, spool_unit, stores
+from flicker_dagster.state.layout import StateLayout
+from flicker_dagster_tests.simulation.chaos import Power
+from flicker_dagster_tests.simulation.disk import SimDisk
+from flicker_dagster_tests.simulation.network import Network, Route, SimConnections
+
+#: The modules that write to the disk by `os`.
+DISK_MODULES = (append_only, files, spool, spool_unit, stores)
+
+
+class SimWork(SourceWork):
+    """A source's work on the virtual clock. Its destination is used by one thread, so that a seed decides all."""
+
+    sleep: Callable[[float], None]
+
+    @cached_property
+    def client(self) -> VendorClient:
+        return VendorClient(self.source, env=self.env, clock=self.clock, sleep=self.sleep)
+
+    @cached_property
+    def destination(self) -> HttpSender:
+        return HttpSender(self.source, env=self.env, clock=self.clock)
+
+
+class Machine:
+    """One machine. While it works, the product's `os` and connections are its own (`at_work`)."""
+
+    def __init__(
+        self,
+        name: str,
+        directory: Path,
+        *,
+        layout: Callable[[Path], StateLayout],
+        routes: dict[str, Route],
+        clock: Callable[[], float],
+        sleep: Callable[[float], None],
+        on_io: Callable[[str], None],
+    ) -> None:
+        self.name = name
+        self.directory = directory
+        self.power = Power()
+        self.disk = SimDisk(self._io)
+        self._clock, self._sleep, self._on_io = clock, sleep, on_io
+        self.layout = layout(directory)
+        self._network = Network(routes, self._io, clock)
+
+    def io(self, what: str) -> None:
+        self._io(what)
+
+    def _io(self, what: str) -> None:
+        self.power.spend()
+        self._on_io(what)
+
+    @contextmanager
+    def at_work(self) -> Iterator[None]:
+        def connections(url: str, **options: object) -> SimConnections:
+            return SimConnections(self._network, url)
+
+        with (
+            patch.object(vendor_client, "Connections", connections),
+            patch.object(http_destination, "Connections", connections),
+        ):
+            before = [module.__dict__.get("os") for module in DISK_MODULES]
+            for module in DISK_MODULES:
+                module.os = self.disk  # type: ignore[attr-defined]
+            try:
+                yield
+            finally:
+                for module, os_before in zip(DISK_MODULES, before, strict=True):
+                    module.os = os_before  # type: ignore[attr-defined]
+
+    @contextmanager
+    def work(self, source: SourceConfig) -> Iterator[SimWork]:
+        """What one op of a run sees: nothing is remembered but what lies on disk and in the store. Holds the lock."""
+        work = SimWork(source, self.layout, env={}, clock=self._clock)
+        work.sleep = self._sleep
+        with work, work.spool.lock():
+            yield work
+
+    def restart(self, chance: random.Random, *, lost_power: bool) -> None:
+        self.power.restart()
+        if lost_power:
+            self.disk.lose_power(chance)
+        else:
+            self.disk.forget()
+
+    def lose_disk(self) -> None:
+        shutil.rmtree(self.directory / "work", ignore_errors=True)
+        self.disk.forget()
