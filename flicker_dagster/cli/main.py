@@ -72,7 +72,7 @@ def cli(
     if validate:
         from flicker_dagster.cli.validate import validate_config
 
-        sys.exit(validate_config(settings.config_path))
+        sys.exit(validate_config(settings))
     if REGISTRY_VAR in given(context) and not track:
         raise click.UsageError("--registry-file keeps positions; add --track (without it nothing is kept)")
     if not os.path.lexists(settings.config_path):
@@ -124,13 +124,16 @@ def _work(settings: Settings, *, kept: bool, dry_run: bool, once: bool, web: Web
     if once:
         from flicker_dagster.cli.once import poll_once
 
-        return poll_once(settings)
+        return poll_once(settings, kept=kept)
     from flicker_dagster.cli.supervise import become_supervisor, run_foreground
 
     log.info("%d API sources in %s", len(config.sources), settings.config_path)
     if kept:
         registry = settings.registry_file or f"{settings.state_dir.rstrip('/')}/registry.json"
         log.info("Positions are kept in %s; spool and Dagster's storage in %s", registry, settings.work_dir)
+        from flicker_dagster.cli.leftovers import tell_at_start
+
+        tell_at_start(settings, config)
     host, port = (web.host, web.port) if web else ("", None)
     if web is not None:
         os.environ.update(web.environment())  # its process reads them there
@@ -183,6 +186,17 @@ def status(settings: Settings) -> None:
     from flicker_dagster.cli.status import show_status
 
     sys.exit(show_status(settings))
+
+
+@cli.command()
+@click.argument("name")
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@click.pass_obj
+def forget(settings: Settings, name: str, yes: bool) -> None:
+    """Drop all state of NAME, a source that is no longer configured: what waits, its position, its dead letters."""
+    from flicker_dagster.cli.forget import forget_source
+
+    forget_source(settings, name, ask=not yes)
 
 
 @cli.command()

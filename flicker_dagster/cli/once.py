@@ -10,12 +10,14 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from flicker_dagster.cli.leftovers import tell_at_start
 from flicker_dagster.config.load import load_config
 from flicker_dagster.config.models import SourceConfig
 from flicker_dagster.config.written import told
 from flicker_dagster.errors import CollectError, FlickerError
 from flicker_dagster.orchestration.settings import Settings
 from flicker_dagster.pipeline.begin import starting_position
+from flicker_dagster.pipeline.carry_over import carried_over
 from flicker_dagster.pipeline.deliver import deliver_live, waiting_events
 from flicker_dagster.pipeline.fetch import FetchReport, fetch_live
 from flicker_dagster.pipeline.rewind import finish_rewind
@@ -36,9 +38,11 @@ class Polled:
     error: str | None = None
 
 
-def poll_once(settings: Settings) -> int:
+def poll_once(settings: Settings, *, kept: bool = True) -> int:
     """0 if every source was polled and delivered, 1 otherwise. Raises ConfigError."""
     config = load_config(settings.config_path)
+    if kept:
+        tell_at_start(settings, config)
     with ThreadPoolExecutor(THREADS) as pool:
         polled = list(pool.map(lambda source: _poll(source, settings), config.sources))
     table = Table("source", "seen", "new", "delivered", "dead letters", "result")
@@ -54,7 +58,7 @@ def _poll(source: SourceConfig, settings: Settings) -> Polled:
     failed: FlickerError | None = None
     fetched: FetchReport | None = None
     try:
-        with settings.work(source) as work, work.spool.lock():
+        with settings.work(source) as work, carried_over(work), work.spool.lock():
             position, rewind = starting_position(work), work.rewinds.standing()
             try:
                 if rewind is None:

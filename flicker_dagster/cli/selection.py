@@ -14,6 +14,7 @@ from flicker_dagster.config.load import load_config
 from flicker_dagster.config.models import SourceConfig
 from flicker_dagster.errors import FlickerError
 from flicker_dagster.orchestration.settings import Settings
+from flicker_dagster.pipeline.carry_over import carry_over
 from flicker_dagster.pipeline.work import SourceWork
 from flicker_dagster.times import parse_time_ms
 
@@ -34,8 +35,10 @@ def sources_named(settings: Settings, name: str | None) -> list[SourceConfig]:
 
 
 def open_work(settings: Settings, name: str) -> SourceWork:
-    """A configured source, ready for work; to be closed. Raises ConfigError, UsageError."""
-    return settings.work(sources_named(settings, name)[0])
+    """A configured source, ready for work; to be closed. Raises ConfigError, UsageError, StateError."""
+    work = settings.work(sources_named(settings, name)[0])
+    carry_over(work)
+    return work
 
 
 def show_table(title: str, columns: tuple[str, ...], rows: list[tuple[object, ...]], *, empty: str) -> None:

@@ -8,6 +8,7 @@ import click
 import dagster as dg
 
 from flicker_dagster.cli.health import dagster_home
+from flicker_dagster.cli.leftovers import leftover_lines
 from flicker_dagster.cli.selection import lag, show_table, span
 from flicker_dagster.config.load import load_config
 from flicker_dagster.config.models import SourceConfig
@@ -38,6 +39,8 @@ def show_status(settings: Settings) -> int:
                 rows.append((source.name, f"cannot be read: {error}"))
     columns = ("source", "position", "lag", "last run", "waiting", "dead letters", "verified windows")
     show_table("Status", columns, rows, empty="no sources")
+    for line in leftover_lines(settings, config):
+        click.echo(line)
     if fault is not None:
         click.echo(fault)
     if instance is None:

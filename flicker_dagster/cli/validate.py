@@ -6,13 +6,16 @@ import os
 
 import click
 
+from flicker_dagster.cli.leftovers import leftover_lines
 from flicker_dagster.config.load import load_config
 from flicker_dagster.config.secrets import unset_variables
 from flicker_dagster.errors import ConfigError
+from flicker_dagster.orchestration.settings import Settings
 
 
-def validate_config(path: str) -> int:
+def validate_config(settings: Settings) -> int:
     """Print one line per fault, then what was overruled; 0 if the configuration can run here, else 2."""
+    path = settings.config_path
     try:
         config = load_config(path)
     except ConfigError as error:
@@ -24,6 +27,8 @@ def validate_config(path: str) -> int:
         click.echo(f"{path}:{overrule.line}: {overrule.source}: {overrule.key} is overruled: {overrule.why}")
     for note in config.notes:
         click.echo(note)
+    for line in leftover_lines(settings, config):
+        click.echo(line)
     unset = unset_variables(config, os.environ)
     for line in unset:
         click.echo(line, err=True)

@@ -80,6 +80,29 @@ def check_together(names: list[tuple[str, str]], line_of: LineOf) -> list[Proble
     return problems
 
 
+def check_renamed(names: list[tuple[str, str]], renamed: list[tuple[str, str]], line_of: LineOf) -> list[Problem]:
+    """Faults of `renamed_from`, given as (path, earlier name): state has one heir, and its owner is gone."""
+    problems: list[Problem] = []
+    configured = {name: path for path, name in names}
+    heirs: dict[str, str] = {}
+    for path, earlier in renamed:
+        where = f"{path}.renamed_from"
+        if not earlier.strip():
+            problems.append(Problem(line_of(where), where, "is empty, expected the name that the source had before"))
+        elif earlier in configured:
+            line = line_of(f"{configured[earlier]}.name")
+            what = (
+                f"{earlier!r} is still the name of the source on line {line}, expected one that is no longer configured"
+            )
+            problems.append(Problem(line_of(where), where, what))
+        elif earlier in heirs:
+            line = line_of(f"{heirs[earlier]}.renamed_from")
+            what = f"{earlier!r} is taken along by the source on line {line} already, expected it once"
+            problems.append(Problem(line_of(where), where, what))
+        heirs.setdefault(earlier, path)
+    return problems
+
+
 def _problems(found: list[tuple[str, str]], path: str, line_of: LineOf) -> list[Problem]:
     return [Problem(line_of(f"{path}.{key}"), f"{path}.{key}", what) for key, what in found]
 

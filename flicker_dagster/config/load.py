@@ -11,7 +11,7 @@ from typing import Any
 from pydantic import TypeAdapter, ValidationError
 
 from flicker_dagster.config import soql
-from flicker_dagster.config.check import check_destination, check_source, check_together
+from flicker_dagster.config.check import check_destination, check_renamed, check_source, check_together
 from flicker_dagster.config.explain import Problem, explain, one_of, shown, suggestion
 from flicker_dagster.config.file_text import read_file_text
 from flicker_dagster.config.models import (
@@ -88,6 +88,12 @@ class _Load:
         sources = [self._source(raw, path, retry, destinations) for path, raw in raws.items()]
         names = [(path, raw.get("name")) for path, raw in raws.items() if isinstance(raw, dict)]
         self.problems += check_together([(path, name) for path, name in names if isinstance(name, str)], self._line)
+        renamed = [(path, raw.get("renamed_from")) for path, raw in raws.items() if isinstance(raw, dict)]
+        self.problems += check_renamed(
+            [(path, name) for path, name in names if isinstance(name, str)],
+            [(path, earlier) for path, earlier in renamed if isinstance(earlier, str)],
+            self._line,
+        )
         retentions = {key: data.get(key, FlickerConfig.model_fields[key].default) for key in RETENTIONS}
         for key, retention in retentions.items():
             if not isinstance(retention, int) or isinstance(retention, bool) or not 0 <= retention <= CENTURY_MS:

@@ -213,6 +213,10 @@ class SourceConfig(Record):
     _written: tuple[str, dict[str, int]] = PrivateAttr(default_factory=lambda: ("", {}))
 
     name: Annotated[str, Field(min_length=1)]
+    renamed_from: str | None = Field(
+        default=None,
+        description="the name this source had before: its position, ledger, dead letters and waiting events go on here",
+    )
     endpoint: Template
     vendor: str | None = Field(
         default=None, description="name of a preset, or `generic` for none; default: by the endpoint's host"

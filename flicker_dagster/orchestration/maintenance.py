@@ -20,6 +20,7 @@ from flicker_dagster.orchestration.verified import due_windows
 from flicker_dagster.pipeline.plan import time_of
 from flicker_dagster.pipeline.windows import DAY_MS, SIZES_MS, shard_of
 from flicker_dagster.pipeline.work import LIVE, SourceWork
+from flicker_dagster.state.owners import others, write_down
 
 log = logging.getLogger("flicker.maintenance")
 
@@ -42,7 +43,7 @@ def build_maintenance(config: FlickerConfig, settings: Settings) -> tuple[dg.Job
     )
     def maintain_op(context: dg.OpExecutionContext) -> None:
         works = [settings.work(source) for source in config.sources]
-        ours = Ours.of(config, settings.layout().state_id(), name, location=internals.location_of(context.run))
+        ours = ours_of(config, settings, name, context.run)
         context.add_output_metadata(maintain(context.instance, config, works, ours, now_s=time.time()))
 
     @dg.job(name=name, executor_def=dg.in_process_executor, description="Keeps the disk bounded; runs daily by itself.")
@@ -62,6 +63,17 @@ def build_maintenance(config: FlickerConfig, settings: Settings) -> tuple[dg.Job
         return tick(context.instance, name, settings.layout().state_id(), now=datetime.now(tz=timezone.utc))
 
     return maintenance, daily
+
+
+def ours_of(config: FlickerConfig, settings: Settings, job: str, run: dg.DagsterRun) -> Ours:
+    """What a run of the maintenance job may touch: what this configuration made, and no other one on the same state.
+
+    Raises StateError.
+    """
+    layout, owner = settings.layout(), settings.owner(config)
+    write_down(layout.store, owner)
+    ours = Ours.of(config, layout.state_id(), job, location=internals.location_of(run))
+    return ours.but([(other.namespace, name) for other in others(layout.store, owner) for name in other.sources])
 
 
 def tick(instance: dg.DagsterInstance, job: str, state_id: str, *, now: datetime) -> dg.SkipReason | dg.RunRequest:

@@ -18,6 +18,7 @@ from flicker_dagster.orchestration.retries import MAX_ERROR_TAG, as_dagster, ret
 from flicker_dagster.orchestration.settings import Settings
 from flicker_dagster.orchestration.verified import gaps, look_of, recent_looks
 from flicker_dagster.pipeline.begin import begun_ms, starting_position
+from flicker_dagster.pipeline.carry_over import carried_over
 from flicker_dagster.pipeline.deliver import WindowReport, deliver_live, deliver_window, drain_unit, waiting_events
 from flicker_dagster.pipeline.fetch import FetchReport, fetch_live
 from flicker_dagster.pipeline.read_window import read_window
@@ -47,7 +48,12 @@ def build_fetch(source: SourceConfig, settings: Settings) -> dg.OpDefinition:
         tags=names.source_tags(source),
     )
     def fetch(context: dg.OpExecutionContext, config: FetchConfig) -> None:
-        with as_dagster(context, source), settings.work(source) as work, work.spool.lock(wait_s=LOCK_WAIT_S):
+        with (
+            as_dagster(context, source),
+            settings.work(source) as work,
+            carried_over(work),
+            work.spool.lock(wait_s=LOCK_WAIT_S),
+        ):
             _put_mark(context, work)
             try:
                 reports = _fetch(context, work, config)

@@ -18,7 +18,7 @@ from pathlib import Path
 import dagster as dg
 import msgspec
 
-from flicker_dagster.config.models import FlickerConfig
+from flicker_dagster.config.models import FlickerConfig, asset_name
 from flicker_dagster.orchestration import internals, names
 from flicker_dagster.orchestration.recorded import Recorded, delete_run_row, history_folder, log_speaks_of
 
@@ -58,6 +58,19 @@ class Ours(msgspec.Struct, frozen=True):
         assets = frozenset(dg.AssetKey(names.asset_path(source)) for source in config.sources)
         own_jobs = frozenset({*jobs, *(names.job_name(source) for source in config.sources)})
         return cls(state_id, own_jobs, assets, config.namespace, location)
+
+    def but(self, foreign: Iterable[tuple[str, str]]) -> Ours:
+        """The same without these sources of other configurations, given by namespace and name."""
+        sources = list(foreign)
+        return msgspec.structs.replace(
+            self,
+            foreign_assets=frozenset(
+                dg.AssetKey([namespace, asset_name(name)] if namespace else [asset_name(name)])
+                for namespace, name in sources
+            )
+            - self.assets,
+            foreign_sources=frozenset(names.source_tag(namespace, name) for namespace, name in sources),
+        )
 
     def has(self, run: dg.DagsterRun) -> bool:
         """A run of ours bears the mark of our state. One that ended before it got it is known by its location. Those of

@@ -14,6 +14,7 @@ from flicker_dagster.orchestration.sensor import FAILURE_CAP_S
 from flicker_dagster.orchestration.settings import Settings
 from flicker_dagster.orchestration.verified import due_windows, gaps
 from flicker_dagster.pipeline.begin import begin_without_a_tail
+from flicker_dagster.pipeline.carry_over import carry_over
 from flicker_dagster.pipeline.work import SourceWork
 from flicker_dagster.types import Window
 
@@ -25,6 +26,10 @@ def build_sweep_schedule(
     source: SourceConfig, settings: Settings, job: dg.UnresolvedAssetJobDefinition
 ) -> dg.ScheduleDefinition:
     """The schedule `<asset>_sweep`, running by default."""
+
+    def look(instance: dg.DagsterInstance, work: SourceWork) -> dg.SkipReason | list[dg.RunRequest]:
+        carry_over(work)
+        return tick(instance, source, work)
 
     @dg.schedule(
         name=names.schedule_name(source),
@@ -39,7 +44,7 @@ def build_sweep_schedule(
         with as_tick(source):
             try:
                 work = settings.work(source)
-                return bounded.ticks.call(names.schedule_name(source), lambda: tick(context.instance, source, work))
+                return bounded.ticks.call(names.schedule_name(source), lambda: look(context.instance, work))
             except bounded.NotDone as why_not:
                 return dg.SkipReason(str(why_not))
 

@@ -31,6 +31,7 @@ from flicker_dagster.orchestration.retries import as_tick
 from flicker_dagster.orchestration.rewinding import heed_rewind
 from flicker_dagster.orchestration.settings import Settings
 from flicker_dagster.pipeline.begin import starting_position
+from flicker_dagster.pipeline.carry_over import carry_over
 from flicker_dagster.pipeline.work import SourceWork
 
 log = logging.getLogger("flicker.sensor")
@@ -169,7 +170,9 @@ def _kept_work(source: SourceConfig, settings: Settings) -> Callable[[], SourceW
     def open_work() -> SourceWork:
         with lock:
             if not kept:
-                kept.append(settings.work(hurried(source)))
+                work = settings.work(hurried(source))
+                carry_over(work)
+                kept.append(work)
                 log.info("Now tailing API source: %s", source.name)
             return kept[0]
 

@@ -13,9 +13,10 @@ from flicker_dagster.errors import LocationError
 from flicker_dagster.state.locations import checked_location, checked_registry, is_s3
 
 if TYPE_CHECKING:  # the supervisor reads settings, and stays small
-    from flicker_dagster.config.models import SourceConfig
+    from flicker_dagster.config.models import FlickerConfig, SourceConfig
     from flicker_dagster.pipeline.work import SourceWork
     from flicker_dagster.state.layout import StateLayout
+    from flicker_dagster.state.owners import Owner
 
 CONFIG_VAR = "FLICKER_CONFIG"
 REGISTRY_VAR = "FLICKER_REGISTRY_FILE"
@@ -73,6 +74,13 @@ class Settings:
         """A few letters that tell where the state lies, for names that are needed before anything is read."""
         location = _absolute(self.registry_file or self.state_dir)
         return hashlib.blake2b(location.encode(), digest_size=4).hexdigest()
+
+    def owner(self, config: FlickerConfig) -> Owner:
+        """This configuration among those that keep their state in the same place."""
+        from flicker_dagster.state.owners import Owner
+
+        names = [source.name for source in config.sources]
+        return Owner(os.path.abspath(self.config_path), names, config.namespace)
 
     def layout(self) -> StateLayout:
         from flicker_dagster.state.layout import StateLayout

@@ -6,6 +6,7 @@ import logging
 
 from flicker_dagster.errors import WriteConflict
 from flicker_dagster.pipeline.work import SourceWork
+from flicker_dagster.state.layout import begun_key
 from flicker_dagster.state.stores import ANYTHING
 from flicker_dagster.times import parse_time_ms, rfc3339_ms, start_from_ms
 from flicker_dagster.types import Position
@@ -98,4 +99,4 @@ def _write_down_begin(work: SourceWork, position: Position) -> None:
 
 
 def _begun_key(work: SourceWork) -> str:
-    return f"begun/{work.source.name}"
+    return begun_key(work.source.name)

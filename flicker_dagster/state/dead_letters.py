@@ -75,6 +75,19 @@ class DeadLetters:
         """Remove one object; harmless if it is gone. Raises StateError."""
         self._store.delete(self._prefix + letter_id)
 
+    def move_to(self, source: str) -> int:
+        """Keep all objects under another source's name from now on; gives their number. Moving again completes what was
+        interrupted. Raises StateError."""
+        prefix, moved = f"{_ROOT}{file_safe(source)}/", 0
+        for letter_id in self.list():
+            stored = self._store.read(self._prefix + letter_id)
+            if stored is not None:
+                with suppress(WriteConflict):  # written before a crash
+                    self._store.write(prefix + letter_id, stored.data, expected=None)
+            self.drop(letter_id)
+            moved += 1
+        return moved
+
     def describe(self, letter_id: str) -> str:
         """An object as a user knows it: a path or `s3://bucket/key`."""
         return self._store.describe(self._prefix + letter_id)

@@ -12,9 +12,10 @@ from flicker_dagster.errors import StateError, WriteConflict
 from flicker_dagster.state.dead_letters import DeadLetters
 from flicker_dagster.state.ledger import Ledger
 from flicker_dagster.state.locations import checked_registry, is_s3, split_s3
-from flicker_dagster.state.position_history import PositionHistory
+from flicker_dagster.state.names import file_safe
+from flicker_dagster.state.position_history import PositionHistory, history_key
 from flicker_dagster.state.registry import Registry
-from flicker_dagster.state.rewinds import Rewinds
+from flicker_dagster.state.rewinds import Rewinds, rewind_key
 from flicker_dagster.state.spool import SourceSpool
 from flicker_dagster.state.stores import LocalStore, Store, open_store
 from flicker_dagster.state.walk_notes import WalkNotebook
@@ -80,6 +81,11 @@ class StateLayout:
     def dead_letters(self, source: str) -> DeadLetters:
         return DeadLetters(self.store, source)
 
+    def objects_of(self, source: str) -> list[str]:
+        """Keys of the single objects of a source: earlier positions, a rewind, where collection began, and from which name
+        it was carried over. Ledger and dead letters are folders of their own."""
+        return [history_key(source), rewind_key(source), begun_key(source), renamed_key(source)]
+
     def history(self) -> PositionHistory:
         return PositionHistory(self.store)
 
@@ -91,6 +97,16 @@ class StateLayout:
 
     def spool(self, source: str, *, cap_bytes: int | None = None) -> SourceSpool:
         return SourceSpool(self.work_dir, source, cap_bytes=cap_bytes)
+
+
+def begun_key(source: str) -> str:
+    """Where the time is written down from which collection covers a source."""
+    return f"begun/{source}"
+
+
+def renamed_key(source: str) -> str:
+    """Where it is written down that the state of an earlier name was carried over."""
+    return f"renamed/{file_safe(source)}"
 
 
 def _split(registry_file: str) -> tuple[Store, str, str]:

@@ -82,9 +82,13 @@ class Ledger:
         """
         gone = [window for window in self.windows() if window < before]
         for window in gone:
-            self._store.delete(self._key(window))
-            self._forget(window)
+            self.drop(window)
         return gone
+
+    def drop(self, window: str) -> None:
+        """Remove a window's shard; harmless if it is not there. Raises StateError."""
+        self._store.delete(self._key(window))
+        self._forget(window)
 
     def refresh(self) -> None:
         """Forget what is in memory: the next look asks the store (which costs no download where nothing changed)."""

@@ -80,23 +80,23 @@ class PositionHistory:
         entries.insert(0, _Entry(now_ms, position.last_timestamp, position.cursor, number, by_hand))
 
     def _change(self, source: str, change: Callable[[list[_Entry]], None]) -> None:
-        for _ in attempts(self._store.describe(_key(source))):
+        for _ in attempts(self._store.describe(history_key(source))):
             entries, version = self._load(source)
             change(entries)
             try:
-                self._store.write(_key(source), _encode(thinned(entries)), expected=version)
+                self._store.write(history_key(source), _encode(thinned(entries)), expected=version)
             except WriteConflict:
                 continue
             return
 
     def _load(self, source: str) -> tuple[list[_Entry], str | None]:
-        stored = self._store.read(_key(source))
+        stored = self._store.read(history_key(source))
         if stored is None:
             return [], None
         try:
             return msgspec.json.decode(stored.data, type=list[_Entry]), stored.version
         except msgspec.DecodeError as error:
-            where = self._store.describe(_key(source))
+            where = self._store.describe(history_key(source))
             raise StateError(f"{where} is damaged ({error}); remove it, a new history begins") from error
 
 
@@ -120,5 +120,5 @@ def _encode(entries: list[_Entry]) -> bytes:
     return msgspec.json.format(msgspec.json.encode(entries), indent=2) + b"\n"
 
 
-def _key(source: str) -> str:
+def history_key(source: str) -> str:
     return f"positions/{file_safe(source)}.json"

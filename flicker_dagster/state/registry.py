@@ -61,6 +61,22 @@ class Registry:
             return stands
         raise AssertionError("attempts() raises when they are used up")
 
+    def names(self) -> list[str]:
+        """Every source that has an entry, readable or not. Raises RegistryUnreadable, StateError."""
+        return self._load()[0].sources
+
+    def remove(self, name: str) -> None:
+        """Take a source's entry out; harmless if there is none. Raises RegistryUnreadable, StateError."""
+        for _ in attempts(f"the registry {self.where}"):
+            document, version = self._load()
+            if not document.remove(name):
+                return
+            try:
+                self._store.write(self._key, document.encode(), expected=version)
+            except WriteConflict:
+                continue
+            return
+
     def history(self, name: str) -> list[SavedPosition]:
         """Earlier positions of a source as `(saved_at, position)`, newest first. Raises StateError."""
         return [] if self._history is None else self._history.read(name)

@@ -78,6 +78,10 @@ class RegistryDocument:
         ours = {"last_timestamp": position.last_timestamp, "cursor": position.cursor}
         entries[name] = {**(entries.get(name) or {}), **ours}
 
+    def remove(self, name: str) -> bool:
+        """Take a source's entry out; False if there was none."""
+        return self._root["api_sources"].pop(name, None) is not None
+
     def encode(self) -> bytes:
         return json.dumps(self._root, indent=2, ensure_ascii=False).encode() + b"\n"
 

@@ -42,7 +42,7 @@ class Rewinds:
 
     def __init__(self, store: Store, source: str, *, clock: Callable[[], float] = time.time) -> None:
         self._store = store
-        self._key = f"rewinds/{file_safe(source)}.json"
+        self._key = rewind_key(source)
         self._clock = clock
 
     def standing(self) -> Rewind | None:
@@ -79,3 +79,7 @@ class Rewinds:
         except msgspec.DecodeError as error:
             where = self._store.describe(self._key)
             raise StateError(f"{where} is damaged ({error}); remove it and order the rewind again") from error
+
+
+def rewind_key(source: str) -> str:
+    return f"rewinds/{file_safe(source)}.json"

@@ -1,0 +1,150 @@
+"""`renamed_from`: the state of a source's earlier name goes on under the new one, all of it and once.
+
+Each piece is written under the new name before the old one is removed, so that whatever is interrupted is completed by
+the next attempt. Where the new name has collected already, the two are joined: no event that waits is lost, none that was
+delivered is sent again, and what lies between the old position and the new beginning is collected.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+from flicker_dagster.errors import StateError, WriteConflict
+from flicker_dagster.pipeline.plan import time_of
+from flicker_dagster.pipeline.work import SourceWork
+from flicker_dagster.state.files import make_directory, sync_directory
+from flicker_dagster.state.layout import begun_key, renamed_key
+from flicker_dagster.state.names import file_safe
+from flicker_dagster.state.position_history import history_key
+from flicker_dagster.state.rewinds import rewind_key
+from flicker_dagster.state.stores import ANYTHING
+from flicker_dagster.times import parse_time_ms
+
+log = logging.getLogger("flicker.carry_over")
+
+
+def carry_over(work: SourceWork) -> bool:
+    """Take the state of `renamed_from` along; True if there was any. For callers without the source's lock.
+
+    Raises SourceBusy while a run of either name is at work, StateError where a piece cannot be moved: collection under the
+    new name must not begin without it.
+    """
+    old = work.source.renamed_from
+    if old is None or (_is_done(work, old) and not work.layout.spool(old).units()):
+        return False
+    new = work.source.name
+    with ExitStack() as stack:
+        for name in sorted({old, new}):
+            stack.enter_context(work.layout.spool(name).lock())
+        work.spool.close()
+        moved = _move_spool(work, old)
+        moved += _move_ledger(work, old)
+        moved += work.layout.dead_letters(old).move_to(new)
+        moved += _move_begin(work, old)
+        for key_of in (rewind_key, history_key):
+            moved += _move_object(work, key_of(old), key_of(new))
+        moved += _move_position(work, old)
+        work.layout.store.write(renamed_key(new), old.encode(), expected=ANYTHING)
+    if moved:
+        log.info(
+            "%s: the state of %s was carried over: position, ledger, dead letters and what waits for the SIEM. Its green "
+            "windows stay with the old asset in Dagster; here they are read again and found delivered",
+            new,
+            old,
+        )
+    return moved > 0
+
+
+@contextmanager
+def carried_over(work: SourceWork) -> Iterator[None]:
+    """`carry_over` before the source's lock is taken, in one `with`."""
+    carry_over(work)
+    yield
+
+
+def _is_done(work: SourceWork, old: str) -> bool:
+    stored = work.layout.store.read(renamed_key(work.source.name))
+    return stored is not None and stored.data == old.encode()
+
+
+def _move_spool(work: SourceWork, old: str) -> int:
+    """Whole units, by renaming them: batches keep their ids. One whose name is taken gets another; deliveries drain it
+    with the others."""
+    spool, moved = work.layout.spool(old), 0
+    for unit in spool.units():
+        source, target = spool.directory / file_safe(unit), _free(work.spool.directory, unit, old)
+        try:
+            make_directory(target.parent)
+            os.rename(source, target)
+            sync_directory(target.parent)
+            sync_directory(source.parent)
+        except OSError as error:
+            raise StateError(f"cannot move {source} to {target}: {error.strerror}; check the permissions") from error
+        moved += 1
+    return moved
+
+
+def _free(directory: Path, unit: str, old: str) -> Path:
+    path, number = directory / file_safe(unit), 1
+    while path.exists():
+        path, number = directory / file_safe(f"{unit} of {old} {number}"), number + 1
+    return path
+
+
+def _move_ledger(work: SourceWork, old: str) -> int:
+    ledger = work.layout.ledger(old)
+    windows = ledger.windows()
+    for window in windows:
+        work.ledger.add({window: ledger.known(window).blob()})
+        ledger.drop(window)
+    return len(windows)
+
+
+def _move_begin(work: SourceWork, old: str) -> int:
+    """The earlier of the two beginnings counts: windows since then are ours to verify."""
+    store, key = work.layout.store, begun_key(work.source.name)
+    begun = store.read(begun_key(old))
+    if begun is None:
+        return 0
+    own = store.read(key)
+    own_ms = None if own is None else parse_time_ms(own.data.decode())
+    old_ms = parse_time_ms(begun.data.decode())
+    if own_ms is None or (old_ms is not None and old_ms < own_ms):
+        store.write(key, begun.data, expected=ANYTHING)
+    store.delete(begun_key(old))
+    return 1
+
+
+def _move_object(work: SourceWork, old_key: str, new_key: str) -> int:
+    """What the new name has of its own stays as it is."""
+    store = work.layout.store
+    stored = store.read(old_key)
+    if stored is None:
+        return 0
+    try:
+        store.write(new_key, stored.data, expected=None)
+    except WriteConflict:
+        log.debug("%s is there already", store.describe(new_key))
+    store.delete(old_key)
+    return 1
+
+
+def _move_position(work: SourceWork, old: str) -> int:
+    """Last of all: until now a reader finds the old name in the registry. Where the new name stands further on, its live
+    collection is ordered back to where the old one stood."""
+    position, own = work.registry.position(old), work.registry.position(work.source.name)
+    if position is None:
+        work.registry.remove(old)
+        return 0
+    if own is None:
+        work.registry.commit(work.source.name, position, seen=None)
+    else:
+        stood_ms, own_ms = time_of(position), time_of(own)
+        if stood_ms is not None and own_ms is not None and stood_ms < own_ms and work.rewinds.standing() is None:
+            work.rewinds.order(position, redeliver=False)
+    work.registry.remove(old)
+    return 1

@@ -1,0 +1,106 @@
+"""What is kept of sources that are no longer configured: found, named, and dropped when somebody says so."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Collection
+from contextlib import suppress
+
+import msgspec
+
+from flicker_dagster.errors import FlickerError
+from flicker_dagster.state.dead_letters import sources_with_dead_letters
+from flicker_dagster.state.layout import StateLayout
+from flicker_dagster.state.names import file_safe, from_file_safe
+
+
+class Leftover(msgspec.Struct, frozen=True):
+    """State of a source by its name. `trouble` says why a part of it could not be read."""
+
+    source: str
+    position: str | None
+    waiting_events: int
+    dead_letters: int
+    spool: str | None  # where events wait on this machine
+    trouble: str | None = None
+
+    def words(self) -> str:
+        """One line: what is kept, where, and what to do about it."""
+        kept = [f"position {self.position}" if self.position else "no position"]
+        if self.spool is not None:
+            kept.insert(0, f"{self.waiting_events} events that wait for the SIEM in {self.spool}")
+        if self.dead_letters:
+            kept.append(f"{self.dead_letters} dead letters")
+        if self.trouble is not None:
+            kept.append(self.trouble)
+        return (
+            f"{self.source}: no longer configured, and its state is kept: {', '.join(kept)}. To go on under another name, "
+            f"write `renamed_from: {self.source}` into that source; to drop it for good: flicker forget {self.source}"
+        )
+
+
+def find_leftovers(layout: StateLayout, *, configured: Collection[str]) -> list[Leftover]:
+    """The state of every source that is not among the configured names, in their order. Raises StateError."""
+    known = {file_safe(name) for name in configured}
+    return [kept_of(layout, name) for safe, name in sorted(_names(layout).items()) if safe not in known]
+
+
+def kept_of(layout: StateLayout, source: str) -> Leftover:
+    """What is kept of a source, read without a lock."""
+    trouble, position, waiting, letters = None, None, 0, 0
+    spool = layout.spool(source)
+    try:
+        units = spool.units()
+        waiting = sum(spool.unit(name).waiting.events for name in units)
+        letters = layout.dead_letters(source).count()
+        stands = layout.registry().position(source)
+        position = None if stands is None else stands.last_timestamp
+    except FlickerError as error:
+        units, trouble = spool.units(), str(error)
+    finally:
+        spool.close()
+    return Leftover(source, position, waiting, letters, str(spool.directory) if units else None, trouble)
+
+
+def is_kept(layout: StateLayout, source: str) -> bool:
+    """Whether anything is kept of a source. Raises StateError."""
+    return file_safe(source) in _names(layout) or any(layout.ledger(source).windows())
+
+
+def forget(layout: StateLayout, source: str) -> None:
+    """Drop everything that is kept of a source, here and in the store; what a crash leaves, the next time completes.
+
+    Raises SourceBusy while a run of it is at work, StateError.
+    """
+    spool = layout.spool(source)
+    with spool.lock():
+        for path in spool.directory.iterdir():
+            if path.is_dir():
+                shutil.rmtree(path)
+    letters, ledger = layout.dead_letters(source), layout.ledger(source)
+    for letter_id in letters.list():
+        letters.drop(letter_id)
+    for window in ledger.windows():
+        ledger.drop(window)
+    for key in layout.objects_of(source):
+        layout.store.delete(key)
+    layout.registry().remove(source)  # the last that names it
+
+
+def _names(layout: StateLayout) -> dict[str, str]:
+    """Names of all sources of which anything is kept, by their spelling as a file. The ledger is not listed: it is large,
+    and nothing has one without a beginning."""
+    store = layout.store
+    found = {file_safe(name): name for name in sources_with_dead_letters(store)}
+    for folder in ("positions/", "rewinds/"):
+        for key in store.list(folder):
+            safe = key[len(folder) :].removesuffix(".json")
+            found[safe] = from_file_safe(safe)
+    for key in store.list("begun/"):
+        name = key.removeprefix("begun/")
+        found[file_safe(name)] = name
+    with suppress(FileNotFoundError, NotADirectoryError):
+        for path in (layout.work_dir / "spool").iterdir():
+            if layout.spool(from_file_safe(path.name)).units():
+                found[path.name] = from_file_safe(path.name)
+    return found | {file_safe(name): name for name in layout.registry().names()}
