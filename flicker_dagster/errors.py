@@ -10,7 +10,10 @@ from flicker_dagster.printable import visible
 
 
 class FlickerError(Exception):
-    """Root of all errors of this package."""
+    """Root of all errors of this package. Its message is one line, whatever from outside stands in it."""
+
+    def __init__(self, message: str = "") -> None:
+        super().__init__(visible(message))
 
     def one_line(self, source: str) -> str:
         """The message on one line, with the name of the source it is about in front, once."""
@@ -25,8 +28,9 @@ class ConfigError(FlickerError):
     """The configuration cannot be used. `problems` holds one printable line per fault, in file order."""
 
     def __init__(self, problems: list[str]) -> None:
+        super().__init__()
         self.problems = [visible(problem) for problem in problems]
-        super().__init__("\n".join(self.problems))
+        self.args = ("\n".join(self.problems),)
 
 
 class SecretUnset(FlickerError):

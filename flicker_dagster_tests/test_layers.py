@@ -16,7 +16,7 @@ PACKAGE = Path(flicker_dagster.__file__).parent
 #: What each floor may import of the package, besides itself.
 BASE = {"errors", "types", "times", "json_text", "json_paths", "json_scan", "failpoints", "printable"}
 #: What an exchange by HTTP is made of.
-HTTP = {"addresses", "deadlines", "timed_sockets", "answers"}
+HTTP = {"reasons", "addresses", "deadlines", "timed_sockets", "answers"}
 ALLOWED = {
     "errors": {"printable"},
     "types": set(),
@@ -28,6 +28,7 @@ ALLOWED = {
     "failpoints": {"errors"},
     "config": BASE,
     "addresses": set(),
+    "reasons": {"json_text", "printable"},
     "deadlines": set(),
     "timed_sockets": {"deadlines"},
     "answers": set(),

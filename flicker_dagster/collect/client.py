@@ -16,18 +16,19 @@ import urllib3
 from flicker_dagster.addresses import BadAddress, Origin, follow, origin_of
 from flicker_dagster.answers import ACCEPT_ENCODING, TooLarge, Unreadable, read_begin, read_body
 from flicker_dagster.collect.quota import Quota, wait_asked_for_s
-from flicker_dagster.config.masking import Masker
+from flicker_dagster.config.masking import Masker, has_own_path, names_of_events
 from flicker_dagster.config.models import SourceConfig
 from flicker_dagster.config.secrets import resolve
 from flicker_dagster.config.written import vendor_credentials
 from flicker_dagster.connections import USER_AGENT, Connections, basic_authorization, reason_of
 from flicker_dagster.deadlines import Deadline
 from flicker_dagster.errors import BadAnswer, CursorRejected, RateLimited, VendorRefused, VendorUnavailable
+from flicker_dagster.reasons import said_in, shape_of
 from flicker_dagster.times import parse_http_date_ms
 
 MAX_REFUSAL_BYTES = 64 * 1024
 MAX_REDIRECTS = 3
-SHOWN_BODY_CHARS = 300
+SHOWN_REASON_CHARS, SHOWN_URL_CHARS, LONGEST_MESSAGE_CHARS = 300, 500, 1500
 
 ADVICE = {
     202: "the vendor has accepted the request and has no answer yet: this API has to be asked in another way",
@@ -134,29 +135,29 @@ class VendorClient:
                     location = response.headers.get("Location", "")
             except TooLarge:
                 raise BadAnswer(
-                    self._say(asked, f"the answer is larger than limits.page_bytes ({limits.page_bytes})")
+                    self.say(asked, f"the answer is larger than limits.page_bytes ({limits.page_bytes})")
                 ) from None
             except Unreadable as error:
-                raise BadAnswer(self._say(asked, self._reason(error))) from None
+                raise BadAnswer(self.say(asked, self._reason(error))) from None
             except ValueError as error:  # an address or header that cannot be sent, a file that cannot be read
                 raise VendorRefused(
-                    self._say(
+                    self.say(
                         asked, f"the request cannot be made: {self._reason(error)}. Check headers, api_key and tls"
                     )
                 ) from None
             except (urllib3.exceptions.HTTPError, TimeoutError) as error:
                 if deadline.left_s <= 0:
                     raise VendorUnavailable(
-                        self._say(asked, f"the answer was not complete within {deadline.limit}")
+                        self.say(asked, f"the answer was not complete within {deadline.limit}")
                     ) from None
-                raise VendorUnavailable(self._say(asked, f"{what}: {self._reason(error)}")) from None
+                raise VendorUnavailable(self.say(asked, f"{what}: {self._reason(error)}")) from None
             try:
                 url = follow(location, url)
             except BadAddress as error:
                 raise VendorRefused(
-                    self._say(asked, f"redirected, and the address {error}; credentials are not sent elsewhere")
+                    self.say(asked, f"redirected, and the address {error}; credentials are not sent elsewhere")
                 ) from None
-        raise VendorRefused(self._say(asked, f"more than {MAX_REDIRECTS} redirects"))
+        raise VendorRefused(self.say(asked, f"more than {MAX_REDIRECTS} redirects"))
 
     def _read(self, response: urllib3.BaseHTTPResponse) -> bytes:
         """A page as a whole; of anything else as much as may hold a reason."""
@@ -177,13 +178,12 @@ class VendorClient:
         now_ms = vendor_now_ms or int(self._clock() * 1000)
         wait_s = wait_asked_for_s(status, headers, self.source.rate_limit, now_ms=now_ms)
         if status < 300:  # its body may hold events, which belong in no message
-            raise VendorRefused(
-                self._say(url, f"HTTP {status} with {len(body)} bytes. {ADVICE.get(status, NO_LISTING)}")
-            )
-        said = self.masker.mask(body[:SHOWN_BODY_CHARS].decode("utf-8", "replace")).strip()
+            raise VendorRefused(self.say(url, f"HTTP {status} with {shape_of(body)}. {ADVICE.get(status, NO_LISTING)}"))
+        said = said_in(body, event_fields=names_of_events(self.source))
+        said = self.masker.shown(said, at_most=SHOWN_REASON_CHARS)
         if wait_s is not None:
             raise RateLimited(
-                self._say(
+                self.say(
                     url,
                     f"API returned {status} {'Too Many Requests' if status == 429 else 'with its limit reached'}, "
                     f"asks to wait {wait_s:.0f} s. Increase polling_frequency_ms (poll less frequently)",
@@ -191,13 +191,13 @@ class VendorClient:
                 retry_after_s=wait_s,
             )
         if status >= 500 or status in (408, 425):
-            raise VendorUnavailable(self._say(url, f"HTTP {status}: {said}"))
+            raise VendorUnavailable(self.say(url, f"HTTP {status}: {said}"))
         if with_cursor and status in self.source.pagination.cursor_expired_status:
-            raise CursorRejected(self._say(url, f"the kept cursor is no longer accepted (HTTP {status}: {said})"))
+            raise CursorRejected(self.say(url, f"the kept cursor is no longer accepted (HTTP {status}: {said})"))
         advice = ADVICE.get(status, "check the configuration of this source against the vendor's documentation")
         if status in (401, 403):
             advice += f": {vendor_credentials(self.source)}"
-        raise VendorRefused(self._say(url, f"HTTP {status}: {said}. {advice}"))
+        raise VendorRefused(self.say(url, f"HTTP {status}: {said}. {advice}"))
 
     # -- what a request is made of
 
@@ -233,9 +233,19 @@ class VendorClient:
             headers["Authorization"] = basic_authorization(username, password)
         return headers
 
-    def _say(self, url: str, what: str) -> str:
-        return f"{self.source.name}: {self.masker.mask(f'GET {url}')}: {what}"
+    def say(self, url: str, what: str) -> str:
+        """A message about a request. Every text of a vendor's passes here on its way out, and is masked."""
+        return (
+            f"{self.source.name}: GET {self.shown_url(url)}: {self.masker.shown(what, at_most=LONGEST_MESSAGE_CHARS)}"
+        )
+
+    def shown_url(self, url: str) -> str:
+        """A URL as a message may hold it. Where the endpoint's path came from the environment, only its server: an address
+        may be its own credential."""
+        if has_own_path(self.source.endpoint, self.env):
+            return f"{origin_of(url)}/…"
+        return self.masker.shown(url, at_most=SHOWN_URL_CHARS)
 
     def _reason(self, error: BaseException) -> str:
         """The innermost cause in the library's words, without URLs that may hold secrets."""
-        return self.masker.mask(reason_of(error))[:SHOWN_BODY_CHARS]
+        return self.masker.shown(reason_of(error), at_most=SHOWN_REASON_CHARS)

@@ -39,7 +39,7 @@ def next_cursor(source: SourceConfig, state: WalkState, seen: Seen) -> str | Non
         return follow(cursor, seen.url)
     except BadAddress as error:
         raise VendorRefused(
-            f"{source.name}: the next link {error}; refused, credentials are sent to the endpoint's own origin only"
+            f"the next link {error}; refused, credentials are sent to the endpoint's own origin only"
         ) from None
 
 
@@ -65,7 +65,7 @@ def next_state(source: SourceConfig, state: WalkState, seen: Seen) -> WalkState 
     cursor = next_cursor(source, state, seen)
     if cursor is None and not counts(paging):
         if says_more:
-            raise BadAnswer(f"{source.name}: {paging.has_more_field} says there is more, but no next page is named")
+            raise BadAnswer(f"{paging.has_more_field} says there is more, but no next page is named")
         return None
     return msgspec.structs.replace(state, cursor=cursor, page=state.page + 1, offset=state.offset + seen.rows)
 

@@ -51,7 +51,7 @@ def walk(
         try:
             decoded, fields = decoder.decode(answer.body, no_content=answer.no_content)
         except BadAnswer as error:
-            raise BadAnswer(f"{source.name}: {client.masker.mask(f'GET {url}: {error}')}") from None
+            raise BadAnswer(client.say(url, str(error))) from None
         seen = Seen(rows=len(decoded), links=answer.links, fields=fields, url=url)
         named = named or names_paging(source, seen)
         unproven: str | None = None
@@ -60,8 +60,8 @@ def walk(
             cursor = _cursor(source, at, seen)
             after = next_state(source, at, seen)
         except CollectError as error:  # the events of this page are good, and it is where a later walk goes on
-            log.warning("%s", error)
-            refused, cursor, after = error, None, at
+            refused, cursor, after = type(error)(client.say(url, str(error))), None, at
+            log.warning("%s", refused)
         else:
             if after is not None and after.cursor is not None:
                 after = msgspec.structs.replace(after, cursor=client.masker.seal(after.cursor))
@@ -125,7 +125,8 @@ def _url(source: SourceConfig, client: VendorClient, query: dict[str, str], stat
             cursor = follow(cursor, client.endpoint)
         except BadAddress as error:
             wrong = CursorRejected if kept else VendorRefused
-            raise wrong(f"{source.name}: the {'kept' if kept else 'next'} link {error}; it is not followed") from None
+            which = f"the {'kept' if kept else 'next'} link {error}; it is not followed"
+            raise wrong(client.say(client.endpoint, which)) from None
     return url_of(source, client.endpoint, query, msgspec.structs.replace(state, cursor=cursor), now_ms=client.now_ms())
 
 

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import base64
-import html
-import json
 import logging
 import os
 import re
 from collections.abc import Iterator, Mapping
-from urllib.parse import quote, quote_plus
+from functools import cached_property
+from urllib.parse import parse_qsl, quote, quote_plus, unquote
 
 from flicker_dagster.config.models import Record, SourceConfig
 from flicker_dagster.config.secrets import is_secret_key, references, resolve, texts_of
+from flicker_dagster.config.spellings import RUN, Finder
 from flicker_dagster.errors import SecretUnset
+from flicker_dagster.printable import cut, visible
 
 #: Shorter values are words of the language as often as they are secrets; masking them would tear every message.
 SHORTEST_SECRET = 4
@@ -23,57 +23,96 @@ SHORTEST_WORD = 8
 
 MASK = "***"
 
+#: What lies further behind is not looked at where only a beginning is shown.
+LOOKED_AT_CHARS = 8 * 1024
+
 # urllib3 writes whole request lines to its debug log and whole URLs to its warnings, secrets included, and knows no
 # masks. What went wrong is said by our own errors, masked.
 logging.getLogger("urllib3.connectionpool").addFilter(lambda record: False)
+logging.getLogger("urllib3.connection").addFilter(lambda record: False)
+logging.getLogger("urllib3.response").addFilter(lambda record: False)
 
-_PLACEHOLDER = re.compile(r"\$\{secret:(quoted|plus|plain):([^}]*)\}")
+#: How a sealed text begins a placeholder. Where a text has this by itself, it is sealed as well: no one else can write one.
+_MARK = "${secret:"
+_PLACEHOLDER = re.compile(r"\$\{secret:(quoted|lower|plus|plain|text):([^}]*)\}")
+_ITSELF = f"{_MARK}text:}}"
+
+#: Texts of a source that are no secrets, even where they come from the environment: hiding them would hide what went wrong.
+_NO_SECRETS = re.compile(
+    r"source\.(name|vendor|description|start_from|window\b.*|tls\..*|destination\.tls\..*|[a-z_]*_(field|param|format)"
+    r"|owners.*|match_on.*|exclude_on.*|pagination\..*|order)$"
+)
 
 
 class Masker:
-    """Replaces known secret values in texts. Each value has a name, which outlives the value when it is changed."""
+    """Replaces known secret values in texts. Each value has a name, which outlives the value when it is changed.
 
-    def __init__(self, values: Mapping[str, str] | list[str]) -> None:
+    `values` are sealed as well as masked; `others` are masked only.
+    """
+
+    def __init__(self, values: Mapping[str, str] | list[str], *, others: tuple[str, ...] = ()) -> None:
         named = values if isinstance(values, Mapping) else {str(number): value for number, value in enumerate(values)}
-        first: dict[str, str] = {}
-        for name, value in named.items():
-            if len(value) >= SHORTEST_SECRET:
-                first.setdefault(value, name)
-        longest_first = sorted(first.items(), key=lambda item: len(item[0]), reverse=True)
-        self._named = [(name, value) for value, name in longest_first]
-        self._plain = _any_of([f"({_spelled(value)})" for _, value in self._named])
-        encoded = [re.escape(text) for _, value in self._named for text in _encoded(value)]
-        self._all = _any_of(sorted(encoded, key=len, reverse=True) + [_spelled(value) for _, value in self._named])
+        self._values = {name.replace("}", ")"): value for name, value in named.items() if len(value) >= SHORTEST_SECRET}
+        self._others = others
+        self._forms: dict[str, str] = {_MARK: _ITSELF}
+        for form, spell in _FORMS.items():
+            for name, value in self._values.items():
+                self._forms.setdefault(spell(value), f"{_MARK}{form}:{name}}}")
+        longest_first = sorted(self._forms, key=len, reverse=True)
+        self._sealed = re.compile("|".join(map(re.escape, longest_first)))
 
     @classmethod
     def for_source(cls, source: SourceConfig, env: Mapping[str, str] | None = None) -> Masker:
         """Everything secret of a source: what its references stand for, and what its secret keys spell out.
 
-        An unset reference has no value to hide; using it raises elsewhere.
+        Only what belongs to requests to the vendor is ever filled into one; the destination's secrets are masked, and so
+        are the credentials of the environment's proxies. An unset reference has no value to hide; using it raises
+        elsewhere.
         """
-        return cls(dict(_secrets_of(source, os.environ if env is None else env)))
+        env = os.environ if env is None else env
+        named = list(_secrets_of(source, env))
+        ours = dict(reversed([(name, value) for name, value in named if not name.startswith(_DESTINATION)]))
+        others = [value for name, value in named if name.startswith(_DESTINATION)]
+        for template in (source.endpoint, source.destination.endpoint):
+            others += _parts_of_endpoint(template, env)
+        return cls(ours, others=(*others, *_proxy_credentials()))
+
+    @cached_property
+    def _finder(self) -> Finder:
+        secrets = [*self._values.values(), *self._others]
+        return Finder(
+            [value for value in secrets if len(value) >= RUN],
+            short=[value for value in secrets if SHORTEST_SECRET <= len(value) < RUN],
+        )
 
     def mask(self, text: str) -> str:
-        return text if self._all is None else self._all.sub(MASK, text)
+        """The text without secrets: no eight characters in a row of one remain, however they are spelt."""
+        shown, at = [], 0
+        for start, end in self._finder.spans(text):
+            start += len(text[start:end]) - len(text[start:end].lstrip())  # of a secret of several words
+            end -= len(text[start:end]) - len(text[start:end].rstrip())
+            shown += [text[at:start], MASK]
+            at = end
+        return "".join([*shown, text[at:]])
+
+    def shown(self, text: str, *, at_most: int) -> str:
+        """A text from outside as a message may hold it: masked, on one line, and only then cut."""
+        return cut(visible(self.mask(text[:LOOKED_AT_CHARS])), at_most)
 
     def seal(self, text: str) -> str:
         """Replace secrets in a URL by placeholders with their names, so that it may be kept as a cursor."""
-        return text if self._plain is None else self._plain.sub(self._placeholder, text)
+        return self._sealed.sub(lambda found: self._forms[found[0]], text)
 
     def unseal(self, text: str) -> str:
         """The URL again, with the secrets of today in place. A name that is no longer known stays as it is."""
-        values = dict(self._named)
 
         def fill(found: re.Match[str]) -> str:
             form, name = found.groups()
-            return _FORMS[form](values[name]) if name in values else found[0]
+            if form == "text":
+                return _MARK if not name else found[0]
+            return _FORMS[form](self._values[name]) if name in self._values else found[0]
 
         return _PLACEHOLDER.sub(fill, text)
-
-    def _placeholder(self, found: re.Match[str]) -> str:
-        name, value = self._named[(found.lastindex or 1) - 1]
-        form = next((form for form, spell in _FORMS.items() if spell(value) == found[0]), "quoted")
-        return f"${{secret:{form}:{name}}}"
 
 
 def _plainly(value: str) -> str:
@@ -84,22 +123,32 @@ def _quoted(value: str) -> str:
     return quote(value, safe="")
 
 
-_FORMS = {"plain": _plainly, "quoted": _quoted, "plus": quote_plus}
+def _lower(value: str) -> str:
+    return re.sub("%..", lambda escape: escape[0].lower(), _quoted(value))
+
+
+_FORMS = {"plain": _plainly, "quoted": _quoted, "lower": _lower, "plus": quote_plus}
+
+#: Before the name of a secret that the vendor has no use for.
+_DESTINATION = "destination:"
 
 
 def _secrets_of(source: SourceConfig, env: Mapping[str, str]) -> Iterator[tuple[str, str]]:
-    """Names and values. A value that stands in several places counts by its first name."""
+    """Names and values."""
     for path, text in texts_of(source, "source"):
+        if _NO_SECRETS.match(path):
+            continue
+        whose = _DESTINATION if path.startswith("source.destination.") else ""
         for reference in references(text):
             try:
                 value = reference.value(env)
             except SecretUnset:
                 continue
             if value != reference.default and not _is_address(value):
-                yield str(reference)[2:-1], value
+                yield whose + str(reference)[2:-1], value
         if is_secret_key(path):
             for number, word in enumerate(_words(text, env)):
-                yield f"{path}#{number}", word
+                yield f"{whose}{path}#{number}", word
     yield from _pairs(source, "source", env)
 
 
@@ -112,47 +161,86 @@ def _words(template: str, env: Mapping[str, str]) -> list[str]:
 
 
 def _pairs(record: Record, path: str, env: Mapping[str, str]) -> Iterator[tuple[str, str]]:
-    """`user:password` of every basic authentication: what its header holds in base64."""
+    """`user:password` of every basic authentication, which its header holds in base64, and the password alone."""
     for name in type(record).model_fields:
         inner = getattr(record, name)
         if isinstance(inner, Record):
             yield from _pairs(inner, f"{path}.{name}", env)
     user, password = getattr(record, "username", None), getattr(record, "password", None)
     if isinstance(user, str) and isinstance(password, str):
+        whose = _DESTINATION if path.startswith("source.destination") else ""
         try:
-            yield path, f"{resolve(user, env=env)}:{resolve(password, env=env)}"
+            yield whose + path, f"{resolve(user, env=env)}:{resolve(password, env=env)}"
+            yield f"{whose}{path}.password", resolve(password, env=env)
         except SecretUnset:
             return
 
 
+# -- addresses
+
+
 def _is_address(value: str) -> bool:
-    """An endpoint from the environment is no secret, and hiding it would hide what went wrong."""
-    return value.startswith(("http://", "https://")) and "@" not in value
+    """An endpoint from the environment is no secret as a whole, and hiding it would hide what went wrong."""
+    return re.match(r"https?://", value, re.IGNORECASE) is not None
 
 
-def _any_of(patterns: list[str]) -> re.Pattern[str] | None:
-    return re.compile("|".join(patterns)) if patterns else None
+def has_own_path(template: str, env: Mapping[str, str] | None) -> bool:
+    """Does a variable give an endpoint more than its server: a path or query that the configuration does not show?"""
+    found = references(template)
+    if not found or not template.startswith(str(found[0])[:-1]):
+        return False
+    try:
+        address = found[0].value(os.environ if env is None else env)
+    except SecretUnset:
+        return False
+    return re.match(r"[^/]*//[^/?#]*/?$", address) is None and _is_address(address)
 
 
-def _spelled(value: str) -> str:
-    """A pattern for the value in plain, in URLs, JSON, HTML and Python literals, and in any mixture of these."""
-    return "".join(_spelled_character(character) for character in value)
+def names_of_events(source: SourceConfig) -> set[str]:
+    """The members that every event of a source has: by them an object is known for an event."""
+    ids = [source.id_field] if isinstance(source.id_field, str) else source.id_field or []
+    times = [source.timestamp_field] if isinstance(source.timestamp_field, str) else source.timestamp_field
+    return {path.split(".")[0] for path in (*ids, *times[:1])}
 
 
-def _spelled_character(character: str) -> str:
-    if character.isascii() and character.isalnum():
-        return character
-    units = character.encode("utf-16-be", "surrogatepass")
-    escapes = "".join(f"\\u{units[at]:02x}{units[at + 1]:02x}" for at in range(0, len(units), 2))
-    percent = "".join(f"%{byte:02x}" for byte in character.encode("utf-8", "surrogatepass"))
-    exact = {character, f"\\{character}", json.dumps(character)[1:-1], repr(character)[1:-1], html.escape(character)}
-    if character == " ":
-        exact.add("+")
-    forms = [re.escape(text) for text in exact] + [f"(?i:{re.escape(text)})" for text in (escapes, percent)]
-    return f"(?:{'|'.join(sorted(forms, key=len, reverse=True))})"
+def _parts_of_endpoint(template: str, env: Mapping[str, str]) -> Iterator[str]:
+    """What of an endpoint may be a secret: user and password, and in path and query what looks like a token.
+
+    A webhook's address is its own credential.
+    """
+    try:
+        address = resolve(template, env=env)
+    except SecretUnset:
+        return
+    rest = address.partition("://")[2]
+    authority, slash, rest = rest.partition("/")
+    yield from _user_and_password(authority)
+    path, _, query = (slash + rest).partition("#")[0].partition("?")
+    for segment in path.split("/"):
+        if _looks_like_a_token(segment, shortest=SHORTEST_WORD):
+            yield segment
+    for name, value in parse_qsl(query):
+        if len(value) >= SHORTEST_SECRET and (
+            is_secret_key(name) or _looks_like_a_token(value, shortest=SHORTEST_WORD)
+        ):
+            yield value
 
 
-def _encoded(value: str) -> Iterator[str]:
-    data = value.encode("utf-8", "surrogateescape")
-    yield base64.b64encode(data).decode().rstrip("=")
-    yield base64.urlsafe_b64encode(data).decode().rstrip("=")
+def _looks_like_a_token(text: str, *, shortest: int) -> bool:
+    """Long, and not made of words: with a digit among its letters, or capitals in the middle."""
+    if len(text) < shortest or re.fullmatch(r"[a-z]+([-_.][a-z]+)*|v[0-9.]+", text):
+        return False
+    return re.search(r"[0-9]", text) is not None or re.search(r"[a-z][A-Z]", text) is not None or len(text) >= 20
+
+
+def _user_and_password(authority: str) -> Iterator[str]:
+    before, at, _ = authority.rpartition("@")
+    for part in before.split(":", 1) if at else ():
+        yield from (each for each in {part, unquote(part)} if len(each) >= SHORTEST_SECRET)
+
+
+def _proxy_credentials() -> Iterator[str]:
+    for name, address in os.environ.items():
+        if name.lower().endswith("_proxy") and "@" in address:
+            authority = address.partition("://")[2] or address
+            yield from _user_and_password(authority.partition("/")[0])

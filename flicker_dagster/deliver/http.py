@@ -10,7 +10,7 @@ import urllib3
 from isal import igzip
 
 from flicker_dagster.answers import read_begin
-from flicker_dagster.config.masking import Masker
+from flicker_dagster.config.masking import Masker, names_of_events
 from flicker_dagster.config.models import BasicDestinationAuth, BearerAuth, HttpDestination, SourceConfig
 from flicker_dagster.config.secrets import resolve
 from flicker_dagster.config.written import siem_credentials
@@ -19,12 +19,15 @@ from flicker_dagster.deadlines import Deadline
 from flicker_dagster.deliver.formats import Buffer, format_of
 from flicker_dagster.deliver.outcomes import Ambiguous, Blocked, Outcome, Retry, classify_http
 from flicker_dagster.errors import DestinationBlocked
+from flicker_dagster.printable import cut
+from flicker_dagster.reasons import said_in, shape_of, without_echo
 from flicker_dagster.types import Batch
 
 log = logging.getLogger("flicker.deliver")
 
 MAX_ANSWER_BYTES = 64 * 1024
 CONNECT_TIMEOUT_S = 10.0
+SHOWN_REASON_CHARS, LONGEST_REASON_CHARS = 200, 500
 
 
 class HttpSender:
@@ -48,6 +51,7 @@ class HttpSender:
         self._format = format_of(config.format, source_name=source.name, message_field=source.message_field)
         self._gzip = config.compression in (True, "gzip")
         self._masker = Masker.for_source(source, env)
+        self._event_fields = names_of_events(source)
         #: When everything this sender waits for has to be over, beside `timeout_ms` of each request. A run sets it.
         self.deadline: Deadline | None = None
         self._connections: Connections | None = None
@@ -72,8 +76,8 @@ class HttpSender:
         return self._format.event_of(record)
 
     def describe(self) -> str:
-        """The endpoint as it is written in the configuration, so without its secrets."""
-        return self.config.endpoint
+        """The endpoint as it is written in the configuration, without its secrets."""
+        return self._masker.shown(self.config.endpoint, at_most=LONGEST_REASON_CHARS)
 
     def send(self, batch: Batch) -> Outcome:
         """One attempt. Never raises for the network; SecretUnset and DestinationBlocked for the configuration."""
@@ -109,7 +113,7 @@ class HttpSender:
         outcome = classify_http(
             status,
             response.headers,
-            self._mask(said.decode("utf-8", "replace")).encode(),
+            "" if status in self.config.success_status else self._reason(status, said, batch),
             success_status=self.config.success_status,
             now_ms=int(self._clock() * 1000),
         )
@@ -168,5 +172,12 @@ class HttpSender:
             return {"Authorization": basic_authorization(username, password)}
         return {}
 
+    def _reason(self, status: int, said: bytes, batch: Batch) -> str:
+        """Why a batch was not taken, in the SIEM's words; what it repeats of the events is left out."""
+        if 200 <= status < 300:
+            return shape_of(said)
+        told = self._mask(said_in(said, event_fields=self._event_fields))
+        return cut(without_echo(told, igzip.decompress(batch.body)), SHOWN_REASON_CHARS) if said.strip() else ""
+
     def _mask(self, text: str) -> str:
-        return self._masker.mask(text)
+        return self._masker.shown(text, at_most=LONGEST_REASON_CHARS)

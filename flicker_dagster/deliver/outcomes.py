@@ -14,7 +14,6 @@ import msgspec
 from flicker_dagster.times import parse_retry_after_s
 
 MAX_RETRY_AFTER_S = 900.0
-SHOWN_BODY_CHARS = 200
 
 RETRY = frozenset({408, 425, 429})
 SPLIT = frozenset({413})
@@ -69,11 +68,10 @@ Outcome = Delivered | Duplicate | Retry | Split | Rejected | Blocked | Ambiguous
 
 
 def classify_http(
-    status: int, headers: Mapping[str, str], body: bytes, *, success_status: Collection[int], now_ms: int
+    status: int, headers: Mapping[str, str], said: str, *, success_status: Collection[int], now_ms: int
 ) -> Outcome:
-    """The outcome an HTTP answer stands for."""
+    """The outcome an HTTP answer stands for. `said` is its reason as a log may hold it, or empty."""
     name = status_name(status)
-    said = body[:SHOWN_BODY_CHARS].decode("utf-8", "replace").strip()
     words = f"{name}: {said}" if said else name
     if status in success_status:
         return Delivered(name)

@@ -35,6 +35,9 @@ class ScriptedClient:
     def now_ms(self) -> int:
         return 1_777_713_247_221
 
+    def say(self, url: str, what: str) -> str:
+        return self.masker.mask(f"test-source: GET {url}: {what}")
+
     def get(self, url: str, *, with_cursor: bool = False) -> Answer:
         self.urls.append(url)
         self.kept.append(with_cursor)

@@ -114,7 +114,7 @@ def test_no_secret_survives_in_any_spelling(secret: str, before: str, after: str
     masker = Masker([secret])
     for spelling in spellings:
         masked = masker.mask(f"{spelling}|{spelling}")
-        assert set(masked) <= set(f"{MASK}|="), (spelling, masked)
+        assert set("".join(masked.split())) <= set(f"{MASK}|="), (spelling, masked)  # white space at its ends may stay
         assert secret not in masker.mask(before.replace("*", "") + spelling + after.replace("*", ""))
 
 
@@ -192,7 +192,8 @@ def test_an_endpoint_from_the_environment_is_shown() -> None:
 def test_an_endpoint_with_a_password_is_masked() -> None:
     source = a_source(endpoint="${API}/events")
     assert (
-        Masker.for_source(source, {"API": "https://me:pass@a.example"}).mask("https://me:pass@a.example/x") == "***/x"
+        Masker.for_source(source, {"API": "https://me:pass@a.example"}).mask("https://me:pass@a.example/x")
+        == "https://me:***@a.example/x"
     )
 
 
