@@ -11,6 +11,7 @@ from flicker_dagster.cli.selection import LOCK_WAIT_S, one_line, open_work, show
 from flicker_dagster.errors import DestinationUnavailable, FlickerError, StateError
 from flicker_dagster.orchestration.settings import Settings
 from flicker_dagster.pipeline.replay import replay as replay_object
+from flicker_dagster.printable import visible
 from flicker_dagster.state.dead_letters import DeadLetters, events_in, sources_with_dead_letters
 from flicker_dagster.times import rfc3339_ms
 from flicker_dagster.types import DeadLetter
@@ -57,7 +58,9 @@ def show_command(settings: Settings, letter_id: str, raw: bool) -> None:
     for letter in letters.read(letter_id):
         if not raw:
             click.echo(f"# {rfc3339_ms(letter.at_ms)}  {letter.destination}  batch {letter.batch_id}")
-            click.echo(f"# {letter.reason}")
+            click.echo(f"# {visible(letter.reason)}")
+            click.echo(visible(letter.event.decode("utf-8", "replace")))
+            continue
         sys.stdout.flush()
         sys.stdout.buffer.write(letter.event + b"\n")
         sys.stdout.buffer.flush()

@@ -51,7 +51,7 @@ def dry_run_all(settings: Settings) -> int:
     table = Table("source", "", "", title="Dry run")
     for look in looks:
         for key, value in _rows(look):
-            table.add_row(look.source if key == "from" else "", key, value)
+            table.add_row(Text(look.source if key == "from" else ""), key, value)
         table.add_section()
     Console().print(table)
     Console().print("Nothing was shipped and no position has moved.")

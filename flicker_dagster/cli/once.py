@@ -48,7 +48,7 @@ def poll_once(settings: Settings, *, kept: bool = True) -> int:
     table = Table("source", "seen", "new", "delivered", "dead letters", "result")
     for row in polled:
         result = Text("ok", "green") if row.error is None else Text(row.error, "red", overflow="fold")
-        table.add_row(row.source, str(row.seen), str(row.new), str(row.delivered), str(row.dead), result)
+        table.add_row(Text(row.source), str(row.seen), str(row.new), str(row.delivered), str(row.dead), result)
     Console().print(table)
     return 0 if all(row.error is None for row in polled) else 1
 

@@ -18,6 +18,7 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from flicker_dagster.orchestration.logs import level
+from flicker_dagster.printable import visible
 
 #: The logger of what a run records; everything else of Dagster's has a longer name.
 RUNS = "dagster"
@@ -71,7 +72,8 @@ def _relay(name: str, process: subprocess.Popen[bytes]) -> None:
         told = Told(block) if everything else worth_telling(block)
         if told.outage is None or reminders.due(told.outage.split(":")[0]):  # it names each tick in its words
             for line in told.lines:
-                print(line if OWN_LINE.match(line) else f"{name}: {line}", file=sys.stderr, flush=True)
+                shown = "\t".join(map(visible, line.split("\t")))
+                print(shown if OWN_LINE.match(line) else f"{name}: {shown}", file=sys.stderr, flush=True)
 
 
 def blocks(descriptor: int) -> Iterator[list[str]]:

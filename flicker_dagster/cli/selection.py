@@ -16,6 +16,7 @@ from flicker_dagster.errors import FlickerError
 from flicker_dagster.orchestration.settings import Settings
 from flicker_dagster.pipeline.carry_over import carry_over
 from flicker_dagster.pipeline.work import SourceWork
+from flicker_dagster.printable import visible
 from flicker_dagster.times import parse_time_ms
 
 #: How long a command waits for a run in flight to leave the source.
@@ -50,7 +51,7 @@ def show_table(title: str, columns: tuple[str, ...], rows: list[tuple[object, ..
     for column in columns:
         table.add_column(column, overflow="fold")
     for row in rows:
-        table.add_row(*[Text("" if cell is None else str(cell)) for cell in row])
+        table.add_row(*[Text("" if cell is None else visible(str(cell))) for cell in row])
     Console().print(table)
 
 

@@ -11,6 +11,7 @@ from flicker_dagster.cli.health import dagster_home
 from flicker_dagster.cli.leftovers import leftover_lines
 from flicker_dagster.cli.selection import lag, show_table, span
 from flicker_dagster.config.load import load_config
+from flicker_dagster.config.masking import shown_endpoint
 from flicker_dagster.config.models import SourceConfig
 from flicker_dagster.errors import FlickerError
 from flicker_dagster.orchestration import names
@@ -56,7 +57,16 @@ def show_sources(settings: Settings) -> None:
         overruled = [overrule.key for overrule in config.overruled if overrule.source == source.name]
         how = f"live, every {interval_s(source)} s" if source.live else f"each {source.window.size} once it has closed"
         vendor = source.vendor or "generic"
-        rows.append((source.name, vendor, source.endpoint, how, source.destination.endpoint, ", ".join(overruled)))
+        rows.append(
+            (
+                source.name,
+                vendor,
+                shown_endpoint(source.endpoint),
+                how,
+                shown_endpoint(source.destination.endpoint),
+                ", ".join(overruled),
+            )
+        )
     columns = ("source", "vendor", "endpoint", "collected", "destination", "overruled by the preset")
     show_table("Sources", columns, rows, empty="no sources")
     if config.overruled:

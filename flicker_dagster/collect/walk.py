@@ -71,8 +71,8 @@ def walk(
                 if unproven is not None and (was_last := _asked_otherwise(source, client, query, at, seen)) is not None:
                     named, unproven = was_last == "names", None
         number += 1
-        resume = cursor or (at.cursor if source.pagination.durable_cursor else None)
-        resume = client.masker.seal(resume) if resume else None
+        kept_before = at.cursor if source.pagination.durable_cursor else None  # sealed already
+        resume = client.masker.seal(cursor) if cursor else kept_before
         yield Page(decoded, after, resume, answer.vendor_now_ms, number, named, unproven)
         if refused is not None:
             raise refused

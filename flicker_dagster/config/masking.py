@@ -196,6 +196,11 @@ def has_own_path(template: str, env: Mapping[str, str] | None) -> bool:
     return re.match(r"[^/]*//[^/?#]*/?$", address) is None and _is_address(address)
 
 
+def shown_endpoint(template: str) -> str:
+    """An endpoint as the configuration has it, without what is written out there and a credential by itself."""
+    return Masker([], others=tuple(_tokens_of(re.sub(r"\$\{[^}]*\}", "", template)))).mask(template)
+
+
 def names_of_events(source: SourceConfig) -> set[str]:
     """The members that every event of a source has: by them an object is known for an event."""
     ids = [source.id_field] if isinstance(source.id_field, str) else source.id_field or []
@@ -209,9 +214,12 @@ def _parts_of_endpoint(template: str, env: Mapping[str, str]) -> Iterator[str]:
     A webhook's address is its own credential.
     """
     try:
-        address = resolve(template, env=env)
+        yield from _tokens_of(resolve(template, env=env))
     except SecretUnset:
         return
+
+
+def _tokens_of(address: str) -> Iterator[str]:
     rest = address.partition("://")[2]
     authority, slash, rest = rest.partition("/")
     yield from _user_and_password(authority)

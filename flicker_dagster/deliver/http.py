@@ -10,7 +10,7 @@ import urllib3
 from isal import igzip
 
 from flicker_dagster.answers import read_begin
-from flicker_dagster.config.masking import Masker, names_of_events
+from flicker_dagster.config.masking import Masker, names_of_events, shown_endpoint
 from flicker_dagster.config.models import BasicDestinationAuth, BearerAuth, HttpDestination, SourceConfig
 from flicker_dagster.config.secrets import resolve
 from flicker_dagster.config.written import siem_credentials
@@ -77,7 +77,7 @@ class HttpSender:
 
     def describe(self) -> str:
         """The endpoint as it is written in the configuration, without its secrets."""
-        return self._masker.shown(self.config.endpoint, at_most=LONGEST_REASON_CHARS)
+        return shown_endpoint(self.config.endpoint)
 
     def send(self, batch: Batch) -> Outcome:
         """One attempt. Never raises for the network; SecretUnset and DestinationBlocked for the configuration."""

@@ -9,6 +9,7 @@ from datetime import datetime, timedelta, timezone
 
 import dagster as dg
 
+from flicker_dagster.config.masking import shown_endpoint
 from flicker_dagster.config.models import FlickerConfig, SourceConfig
 from flicker_dagster.config.vendors import preset_of
 from flicker_dagster.orchestration import names
@@ -117,9 +118,10 @@ def _freshness(source: SourceConfig) -> dg.FreshnessPolicy:
 
 def _description(source: SourceConfig) -> str:
     mode = f"polled every {interval_s(source)} s" if source.live else "collected window by window"
+    from_, to = shown_endpoint(source.endpoint), shown_endpoint(source.destination.endpoint)
     return (
         f"{source.description or 'Audit events of ' + source.name}\n\n"
-        f"From `{source.endpoint}` to `{source.destination.endpoint}`, {mode}. A green window was read again after it "
+        f"From `{from_}` to `{to}`, {mode}. A green window was read again after it "
         "settled, and everything the vendor has of it is in the SIEM."
     )
 
@@ -127,8 +129,8 @@ def _description(source: SourceConfig) -> str:
 def _metadata(source: SourceConfig, *, docs: str | None) -> dict[str, dg.MetadataValue]:
     metadata: dict[str, dg.MetadataValue] = {
         "source": dg.MetadataValue.text(source.name),
-        "endpoint": dg.MetadataValue.text(source.endpoint),
-        "destination": dg.MetadataValue.text(source.destination.endpoint),
+        "endpoint": dg.MetadataValue.text(shown_endpoint(source.endpoint)),
+        "destination": dg.MetadataValue.text(shown_endpoint(source.destination.endpoint)),
         "poll interval s": dg.MetadataValue.int(interval_s(source)),
     }
     if docs:

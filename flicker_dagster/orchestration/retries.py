@@ -23,6 +23,7 @@ from flicker_dagster.errors import (
     StateError,
 )
 from flicker_dagster.orchestration import internals, names
+from flicker_dagster.printable import visible
 
 log = logging.getLogger("flicker.run")
 
@@ -122,7 +123,7 @@ def _where(defect: Exception) -> str:
     frames = traceback.extract_tb(defect.__traceback__)
     ours = [frame for frame in frames if PACKAGE in Path(frame.filename).parts] or frames
     at = f" at {Path(ours[-1].filename).name}:{ours[-1].lineno}" if ours else ""
-    said = " ".join(str(defect).split())[:MAX_ERROR_TAG]
+    said = visible(" ".join(str(defect).split()))[:MAX_ERROR_TAG]
     return f"{type(defect).__name__}{f': {said}' if said else ''}{at}"
 
 
