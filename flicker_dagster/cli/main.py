@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import signal
 import sys
 import tempfile
 from collections.abc import Iterator
@@ -112,6 +113,8 @@ def _tell_unset(settings: Settings) -> FlickerConfig:
 
 
 def _work(settings: Settings, *, kept: bool, dry_run: bool, once: bool, web: WebOptions | None) -> int:
+    if not dry_run and not once:
+        signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))  # nothing has been started yet
     config = _tell_unset(settings)
     if dry_run:
         from flicker_dagster.cli.dry_run import dry_run_all

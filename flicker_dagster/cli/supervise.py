@@ -127,6 +127,7 @@ class Supervisor:
             checked = self._applied.checked()
             if checked == self._applied.in_force():
                 self.code.give_up()
+                log.info("%s holds what is in force", self.settings.config_path)
             else:
                 self.code.load(checked)
         if self.code.look(in_force=self._applied.in_force()):
@@ -147,11 +148,10 @@ class Supervisor:
             child.kill()
         for child in serving:
             child.signal(signal.SIGTERM)  # runs that it started itself it waits for
-        if not self._idle() or any(child.runs for child in serving):
+        if not self._idle():
             log.info("waiting up to %d s for runs in flight", FINISH_S)
-            done = self._wait(lambda: self._idle() and not any(child.runs for child in serving), began_s + FINISH_S)
-            if not done:
-                log.warning("what is still at work is ended; nothing is lost by it, the next start goes on from there")
+        if not self._wait(lambda: self._idle() and not any(child.runs for child in serving), began_s + FINISH_S):
+            log.warning("what is still at work is ended; nothing is lost by it, the next start goes on from there")
         self._end_all(began_s)
         for child in self.children:
             for thread in child.output:
