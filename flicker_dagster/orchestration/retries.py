@@ -63,11 +63,11 @@ def as_dagster(context: dg.OpExecutionContext, source: SourceConfig) -> Iterator
     """
     try:
         yield
-    except (dg.DagsterExecutionInterruptedError, KeyboardInterrupt):
+    except (dg.DagsterExecutionInterruptedError, KeyboardInterrupt) as interrupt:
         # Dagster's retry policy would begin the op anew, and a run terminated in the UI would go on.
         message = f"{source.name}: terminated; what was fetched waits in the spool and the next run goes on from there"
         log.warning("%s", message)
-        raise internals.told_failure(message, kind="Terminated") from None
+        raise internals.told_failure(message, kind=type(interrupt).__name__) from None
     except FlickerError as error:
         message, kind = told(error, source), type(error).__name__
         asked_s = getattr(error, "retry_after_s", None)
