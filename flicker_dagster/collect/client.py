@@ -138,7 +138,7 @@ class VendorClient:
                     self.say(asked, f"the answer is larger than limits.page_bytes ({limits.page_bytes})")
                 ) from None
             except Unreadable as error:
-                raise BadAnswer(self.say(asked, self._reason(error))) from None
+                raise BadAnswer(self.say(asked, str(error))) from None
             except ValueError as error:  # an address or header that cannot be sent, a file that cannot be read
                 raise VendorRefused(
                     self.say(

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import socket
+import ssl
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from itertools import repeat
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from flicker_dagster.collect.client import VendorClient
-from flicker_dagster.config.models import HttpDestination, Limits
+from flicker_dagster.config.models import HttpDestination, Limits, Tls
 from flicker_dagster.deadlines import Deadline
 from flicker_dagster.deliver.batching import pack
 from flicker_dagster.deliver.http import HttpSender
@@ -21,6 +23,8 @@ from flicker_dagster.errors import RateLimited, VendorUnavailable
 from flicker_dagster.types import Batch
 from flicker_dagster_tests.builders import a_source
 from flicker_dagster_tests.collect.raw_server import RawServer
+from flicker_dagster_tests.proxies import VARIABLES
+from flicker_dagster_tests.tls import Authority
 
 TOTAL_MS = 300
 HEAD = b"HTTP/1.1 200 OK\r\n"
@@ -165,6 +169,51 @@ def test_a_quota_is_not_waited_for_past_the_run_s_deadline() -> None:
         client.deadline = Deadline.after(1, "limits.run_seconds (1)")
         with pytest.raises(RateLimited):
             client.get("http://127.0.0.1:1/")
+
+
+# -- TLS and proxies
+
+
+@pytest.fixture
+def bare_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in VARIABLES:
+        monkeypatch.delenv(name, raising=False)
+
+
+def test_a_tls_handshake_that_never_comes_ends_at_the_total(bare_environment: None) -> None:
+    server = RawServer(lambda _connection: server.wait(), reads_request=False)
+    with closing(server), closing(client_of()) as client, pytest.raises(VendorUnavailable, match="total_timeout_ms"):
+        client.get(server.url.replace("http:", "https:"))
+
+
+def test_a_body_that_trickles_over_tls_ends_at_the_total(tmp_path: Path, bare_environment: None) -> None:
+    authority = Authority.in_directory(tmp_path)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.ca.issue_cert("127.0.0.1").configure_cert(context)
+
+    def script(connection: socket.socket) -> None:
+        with context.wrap_socket(connection, server_side=True) as protected:
+            protected.recv(65_536)
+            server.trickle(protected, HEAD + b"Content-Length: 1000\r\n\r\n", repeat(b" "))
+
+    source = a_source(tls=Tls(ca_cert_path=authority.ca_path), limits=Limits(total_timeout_ms=TOTAL_MS))
+    with closing(RawServer(script, reads_request=False)) as server, closing(VendorClient(source, env={})) as client:
+        assert took_s(lambda: _refused(client, server.url.replace("http:", "https:"))) < 2
+
+
+def _refused(client: VendorClient, url: str) -> None:
+    with pytest.raises(VendorUnavailable, match="total_timeout_ms"):
+        client.get(url)
+
+
+@pytest.mark.parametrize("answer", [b"", b"HTTP/1.1 200 OK\r\n"])
+def test_a_proxy_s_tunnel_that_trickles_ends_at_the_total(
+    monkeypatch: pytest.MonkeyPatch, bare_environment: None, answer: bytes
+) -> None:
+    proxy = RawServer(lambda connection: proxy.trickle(connection, answer, repeat(b"X: y\r\n" if answer else b"x")))
+    monkeypatch.setenv("HTTPS_PROXY", proxy.url)
+    with closing(proxy), closing(client_of()) as client, pytest.raises(VendorUnavailable, match="total_timeout_ms"):
+        client.get("https://vendor.invalid/")
 
 
 def test_the_total_grows_with_the_time_out_that_somebody_asked_for() -> None:

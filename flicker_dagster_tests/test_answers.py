@@ -1,0 +1,119 @@
+"""Bodies are counted as they arrive, and inflated within their limit only."""
+
+from __future__ import annotations
+
+import gzip
+import zlib
+from contextlib import closing
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from flicker_dagster.answers import CHUNK_BYTES, _Inflate
+from flicker_dagster.collect.client import VendorClient
+from flicker_dagster.config.models import Limits
+from flicker_dagster.errors import CollectError
+from flicker_dagster_tests.builders import a_source
+from flicker_dagster_tests.collect.raw_server import RawServer
+
+BODY = b'[{"id": "1"}]'
+
+
+def get(answer: bytes, **limits: Any) -> bytes:
+    with (
+        closing(RawServer(lambda connection: connection.sendall(answer))) as server,
+        closing(VendorClient(a_source(limits=Limits(**limits)), env={})) as client,
+    ):
+        return client.get(server.url).body
+
+
+def answer(*headers: str, body: bytes = BODY) -> bytes:
+    return "\r\n".join(["HTTP/1.1 200 OK", "Connection: close", *headers, "", ""]).encode() + body
+
+
+CHUNKED = b"d\r\n" + BODY + b"\r\n0\r\n\r\n"
+
+
+@pytest.mark.parametrize(
+    "sent",
+    [
+        answer(f"Content-Length: {len(BODY)}"),
+        answer("Transfer-Encoding: chunked", body=CHUNKED),
+        answer("Transfer-Encoding: Chunked", body=CHUNKED),
+        answer(),
+        answer("Content-Encoding: gzip", body=gzip.compress(BODY)),
+        answer("Content-Encoding: x-gzip, identity", body=gzip.compress(BODY[:4]) + gzip.compress(BODY[4:])),
+        answer("Content-Encoding: gzip", body=gzip.compress(BODY) + bytes(100)),
+        answer("Content-Encoding: deflate", body=zlib.compress(BODY)),
+        answer("Content-Encoding: deflate", body=zlib.compress(BODY)[2:-4]),
+        answer("Content-Encoding: UTF-8"),  # some servers name a character set here
+    ],
+    ids=range(10),
+)
+def test_a_body_is_read_however_it_is_framed_and_packed(sent: bytes) -> None:
+    assert get(sent) == BODY
+
+
+@pytest.mark.parametrize(
+    ("headers", "why"),
+    [
+        (["Content-Length: 5", "Transfer-Encoding: chunked"], "both Content-Length and Transfer-Encoding"),
+        (["Content-Length: 5", "Content-Length: 6"], "multiple unmatching values (5, 6)"),  # by urllib3
+        (["Content-Length: 5, 5"], "Content-Length '5, 5'"),
+        (["Content-Length: -1"], "Content-Length '-1'"),
+        (["Content-Length: +5"], "Content-Length '+5'"),
+        (["Content-Length: 0x5"], "Content-Length '0x5'"),
+        (["Content-Length: " + "9" * 5_000], "Content-Length '999"),
+        (["Transfer-Encoding: gzip, chunked"], "Transfer-Encoding 'gzip, chunked'"),
+        (["Transfer-Encoding: chunked", "Transfer-Encoding: chunked"], "Transfer-Encoding 'chunked, chunked'"),
+        (["Transfer-Encoding: identity"], "Transfer-Encoding 'identity'"),
+        (["Content-Encoding: gzip, gzip"], "Content-Encoding 'gzip, gzip'"),
+        (["Content-Encoding: gzip", "Content-Encoding: gzip"], "Content-Encoding 'gzip,gzip'"),
+        (["Content-Encoding: br"], "Content-Encoding 'br'"),
+    ],
+)
+def test_an_answer_that_two_readers_would_read_differently_is_refused(headers: list[str], why: str) -> None:
+    with pytest.raises(CollectError) as caught:
+        get(answer(*headers))
+    assert why in str(caught.value)
+    assert len(str(caught.value)) < 400
+
+
+@pytest.mark.parametrize(
+    "sent",
+    [
+        answer("Content-Encoding: gzip", body=gzip.compress(bytes(200_000_000), 9)),
+        answer("Content-Encoding: deflate", body=zlib.compress(bytes(200_000_000), 9)),
+        answer("Content-Encoding: gzip", body=gzip.compress(b"") * 100_000),
+        answer("Transfer-Encoding: chunked", body=b"f" * 100_000),
+        answer("Transfer-Encoding: chunked", body=b"1;" + b"x" * 100_000),
+    ],
+    ids=["bomb", "deflate", "members", "chunk size", "extension"],
+)
+def test_a_bomb_is_refused_before_it_goes_off(sent: bytes) -> None:
+    with pytest.raises(CollectError):
+        get(sent, page_bytes=1_000_000)
+
+
+@pytest.mark.fuzz
+@given(
+    st.binary(max_size=3_000),
+    st.integers(1, 50),
+    st.lists(st.integers(1, 400), max_size=30),
+    st.sampled_from(["gzip", "deflate"]),
+)
+def test_what_is_packed_comes_out_as_it_was_in_whatever_pieces_it_arrives(
+    data: bytes, repeated: int, cuts: list[int], compression: str
+) -> None:
+    data *= repeated * 10
+    members = [data[: len(data) // 2], data[len(data) // 2 :]] if compression == "gzip" else [data]
+    packed = b"".join((gzip.compress if compression == "gzip" else zlib.compress)(member) for member in members)
+    inflate, out = _Inflate(compression), []
+    for cut in [*cuts, len(packed)]:
+        piece, packed = packed[:cut], packed[cut:]
+        out += list(inflate.feed(piece)) if piece else []
+    assert b"".join(out) == data
+    assert inflate.ended
+    assert all(len(piece) <= CHUNK_BYTES for piece in out)
