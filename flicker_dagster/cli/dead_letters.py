@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import base64
 import sys
+from typing import Any
 
 import click
 
 from flicker_dagster.cli.command import FlickerGroup
-from flicker_dagster.cli.selection import LOCK_WAIT_S, one_line, open_work, show_table
+from flicker_dagster.cli.options import json_option
+from flicker_dagster.cli.selection import LOCK_WAIT_S, one_line, open_work, show_json, show_table
 from flicker_dagster.errors import DestinationUnavailable, FlickerError, StateError
 from flicker_dagster.orchestration.settings import Settings
 from flicker_dagster.pipeline.replay import replay as replay_object
@@ -31,8 +34,9 @@ def dead_letters() -> None:
 
 @dead_letters.command("list")
 @click.argument("source", required=False)
+@json_option
 @click.pass_obj
-def list_command(settings: Settings, source: str | None) -> None:
+def list_command(settings: Settings, source: str | None, as_json: bool) -> None:
     """What is kept, of one SOURCE or of all."""
     rows: list[tuple[object, ...]] = []
     for name, letters in _stores(settings, source):
@@ -40,10 +44,15 @@ def list_command(settings: Settings, source: str | None) -> None:
             try:
                 found = letters.read(letter_id)
             except StateError as error:  # one that is damaged hides no other
-                rows.append((name, letter_id, "", str(error), "", events_in(letter_id)))
+                rows.append((name, letter_id, None, str(error), None, events_in(letter_id)))
                 continue
             first = found[0]
-            rows.append((name, letter_id, rfc3339_ms(first.at_ms), _reason(first), first.status, len(found)))
+            why = first.reason if as_json else _reason(first)
+            rows.append((name, letter_id, rfc3339_ms(first.at_ms), why, first.status, len(found)))
+    if as_json:
+        keys = ("source", "id", "at", "reason", "answer", "events")
+        show_json({"dead_letters": [dict(zip(keys, row, strict=True)) for row in rows]})
+        return
     columns = ("source", "id", "when", "reason", "SIEM answer", "events")
     show_table("Dead letters", columns, rows, empty="no dead letters")
 
@@ -51,19 +60,45 @@ def list_command(settings: Settings, source: str | None) -> None:
 @dead_letters.command("show")
 @click.argument("letter_id", metavar="ID")
 @click.option("--raw", is_flag=True, help="Only the events, byte for byte, one per line.")
+@json_option
 @click.pass_obj
-def show_command(settings: Settings, letter_id: str, raw: bool) -> None:
+def show_command(settings: Settings, letter_id: str, raw: bool, as_json: bool) -> None:
     """The events behind an ID of `list` and why each was refused."""
-    _, letters, letter_id = _find(settings, letter_id)
-    for letter in letters.read(letter_id):
+    if raw and as_json:
+        raise click.UsageError("give either --raw or --json")
+    name, letters, letter_id = _find(settings, letter_id)
+    found = letters.read(letter_id)
+    if as_json:
+        show_json({"source": name, "id": letter_id, "events": [_as_json(letter) for letter in found]})
+        return
+    for letter in found:
         if not raw:
             click.echo(f"# {rfc3339_ms(letter.at_ms)}  {letter.destination}  batch {letter.batch_id}")
             click.echo(f"# {visible(letter.reason)}")
-            click.echo(visible(letter.event.decode("utf-8", "replace")))
+            click.echo(visible(letter.event.decode("utf-8", "backslashreplace")))
             continue
         sys.stdout.flush()
         sys.stdout.buffer.write(letter.event + b"\n")
         sys.stdout.buffer.flush()
+
+
+def _as_json(letter: DeadLetter) -> dict[str, Any]:
+    """`event` is the text; null where the bytes are none, and then they are in `event_base64`."""
+    try:
+        text, encoded = letter.event.decode(), None
+    except UnicodeDecodeError:
+        text, encoded = None, base64.b64encode(letter.event).decode()
+    event_time = letter.event_time_ms
+    return {
+        "at": rfc3339_ms(letter.at_ms),
+        "destination": letter.destination,
+        "batch": letter.batch_id,
+        "reason": letter.reason,
+        "answer": letter.status,
+        "event_time": None if event_time is None else rfc3339_ms(event_time),
+        "event": text,
+        "event_base64": encoded,
+    }
 
 
 @dead_letters.command("replay")

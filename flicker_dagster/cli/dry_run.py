@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from rich.console import Console
-from rich.table import Table
-from rich.text import Text
+import click
 
+from flicker_dagster.cli.selection import show_blocks
 from flicker_dagster.collect.event_fields import EventFields
 from flicker_dagster.collect.filters import EventFilter
 from flicker_dagster.collect.walk import walk as walk_pages
@@ -27,6 +26,10 @@ from flicker_dagster.types import Position
 #: A look, not a collection: enough pages to see the shape of the data.
 MAX_PAGES = 5
 SAMPLE_EVENTS = 2
+
+COLUMNS = (
+    "source", "from", "requests", "would ship", "first event", "last event", "sample ids", "warning", "failed",
+)  # fmt: skip
 SHOWN_ID_CHARS = 200
 
 
@@ -48,28 +51,17 @@ def dry_run_all(settings: Settings) -> int:
     """0 if every source answered, 1 otherwise. Raises ConfigError."""
     config = load_config(settings.config_path)
     looks = [_look(source, settings) for source in config.sources]
-    table = Table("source", "", "", title="Dry run")
-    for look in looks:
-        for key, value in _rows(look):
-            table.add_row(Text(look.source if key == "from" else ""), key, value)
-        table.add_section()
-    Console().print(table)
-    Console().print("Nothing was shipped and no position has moved.")
+    show_blocks("Dry run", COLUMNS, [_row(look) for look in looks])
+    click.echo("Nothing was shipped and no position has moved.")
     return 0 if all(look.error is None for look in looks) else 1
 
 
-def _rows(look: Look) -> list[tuple[str, Text]]:
-    """One line per figure, so that times and ids fit into a narrow terminal."""
-    asked = [("from", look.since), ("requests", str(look.requests))]
+def _row(look: Look) -> tuple[str, ...]:
+    asked = (look.source, look.since, str(look.requests))
     if look.error is not None:
-        return [*((key, Text(value)) for key, value in asked), ("failed", Text(look.error, "red", overflow="fold"))]
+        return (*asked, "", "", "", "", look.warnings, look.error)
     ships = f"{look.events}{'+' if look.more else ''} events"
-    found = [("would ship", ships), ("first event", look.first), ("last event", look.last)]
-    told = [("warning", Text(look.warnings, "yellow"))] if look.warnings else []
-    return [
-        *((key, Text(value, overflow="fold")) for key, value in [*asked, *found, ("sample ids", look.samples)]),
-        *told,
-    ]
+    return (*asked, ships, look.first, look.last, look.samples, look.warnings, "")
 
 
 def _look(source: SourceConfig, settings: Settings) -> Look:

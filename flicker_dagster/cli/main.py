@@ -16,7 +16,7 @@ import click
 
 from flicker_dagster import __version__
 from flicker_dagster.cli.command import FlickerGroup
-from flicker_dagster.cli.options import PORT, RATE, Moment, WebAddress, given, take_settings
+from flicker_dagster.cli.options import PORT, RATE, Moment, WebAddress, given, json_option, take_settings
 from flicker_dagster.errors import StateError
 from flicker_dagster.orchestration import names
 from flicker_dagster.orchestration.logs import log_to_console
@@ -183,12 +183,13 @@ def health(settings: Settings) -> None:
 
 
 @cli.command()
+@json_option
 @click.pass_obj
-def status(settings: Settings) -> None:
+def status(settings: Settings, as_json: bool) -> None:
     """Where each source stands: position, lag, last run, waiting events, dead letters, verified windows."""
     from flicker_dagster.cli.status import show_status
 
-    sys.exit(show_status(settings))
+    sys.exit(show_status(settings, as_json=as_json))
 
 
 @cli.command()
@@ -203,12 +204,13 @@ def forget(settings: Settings, name: str, yes: bool) -> None:
 
 
 @cli.command()
+@json_option
 @click.pass_obj
-def sources(settings: Settings) -> None:
+def sources(settings: Settings, as_json: bool) -> None:
     """The configured sources and what the vendor presets overruled."""
     from flicker_dagster.cli.status import show_sources
 
-    show_sources(settings)
+    show_sources(settings, as_json=as_json)
 
 
 @cli.command()

@@ -6,11 +6,8 @@ import logging
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
-from rich.console import Console
-from rich.table import Table
-from rich.text import Text
-
 from flicker_dagster.cli.leftovers import tell_at_start
+from flicker_dagster.cli.selection import show_table
 from flicker_dagster.config.load import load_config
 from flicker_dagster.config.models import SourceConfig
 from flicker_dagster.config.written import told
@@ -45,11 +42,11 @@ def poll_once(settings: Settings, *, kept: bool = True) -> int:
         tell_at_start(settings, config)
     with ThreadPoolExecutor(THREADS) as pool:
         polled = list(pool.map(lambda source: _poll(source, settings), config.sources))
-    table = Table("source", "seen", "new", "delivered", "dead letters", "result")
-    for row in polled:
-        result = Text("ok", "green") if row.error is None else Text(row.error, "red", overflow="fold")
-        table.add_row(Text(row.source), str(row.seen), str(row.new), str(row.delivered), str(row.dead), result)
-    Console().print(table)
+    columns = ("source", "seen", "new", "delivered", "dead letters", "result")
+    rows: list[tuple[object, ...]] = [
+        (row.source, row.seen, row.new, row.delivered, row.dead, row.error or "ok") for row in polled
+    ]
+    show_table("Polled once", columns, rows, empty="no sources")
     return 0 if all(row.error is None for row in polled) else 1
 
 

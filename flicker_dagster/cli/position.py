@@ -5,11 +5,14 @@ The order reaches Flicker whether it runs or not, on this machine or another: se
 
 from __future__ import annotations
 
+from typing import Any
+
 import click
+import msgspec
 
 from flicker_dagster.cli.command import FlickerGroup
-from flicker_dagster.cli.options import Moment, Span
-from flicker_dagster.cli.selection import lag, open_work, show_table, sources_named
+from flicker_dagster.cli.options import Moment, Span, json_option
+from flicker_dagster.cli.selection import lag, lag_ms, open_work, show_json, show_table, sources_named
 from flicker_dagster.orchestration.settings import Settings
 from flicker_dagster.pipeline.rewind import (
     order_position,
@@ -18,6 +21,8 @@ from flicker_dagster.pipeline.rewind import (
     position_of,
 )
 from flicker_dagster.pipeline.work import SourceWork
+from flicker_dagster.state.position_history import SavedPosition
+from flicker_dagster.state.rewinds import Rewind
 from flicker_dagster.times import rfc3339_ms
 from flicker_dagster.types import Position
 
@@ -33,24 +38,56 @@ def position() -> None:
 
 @position.command("show")
 @click.argument("source", required=False)
+@json_option
 @click.pass_obj
-def show_command(settings: Settings, source: str | None) -> None:
+def show_command(settings: Settings, source: str | None, as_json: bool) -> None:
     """Positions and how far each lies behind; with a SOURCE its earlier positions too."""
-    sources = sources_named(settings, source)
+    works = [settings.work(configured) for configured in sources_named(settings, source)]
+    history = None if source is None else works[0].history.read(works[0].source.name)
+    stands = {work.source.name: work.registry.position(work.source.name) for work in works}
+    orders = {work.source.name: work.rewinds.standing() for work in works}
+    where, now_ms = works[0].registry.where, works[0].now_ms()
+    if as_json:
+        found = [_as_json(name, position, orders[name], now_ms) for name, position in stands.items()]
+        if history is not None:
+            found[0]["history"] = [_saved_as_json(saved) for saved in history]
+        show_json({"registry": where, "sources": found})
+        return
     rows: list[tuple[object, ...]] = []
-    where = ""
-    for configured in sources:
-        work = settings.work(configured)
-        where = work.registry.where
-        stands = work.registry.position(configured.name) or Position()
-        rewind = work.rewinds.standing()
-        ordered = "" if rewind is None else f"goes on from {rewind.last_timestamp}"
-        shown = stands.last_timestamp or "nothing collected yet"
-        rows.append((configured.name, shown, stands.cursor, lag(stands.last_timestamp, work.now_ms()), ordered))
+    for name, position in stands.items():
+        at, order = position or Position(), orders[name]
+        ordered = "" if order is None else f"goes on from {order.last_timestamp}"
+        rows.append(
+            (name, at.last_timestamp or "nothing collected yet", at.cursor, lag(at.last_timestamp, now_ms), ordered)
+        )
     show_table("Positions", ("source", "position", "cursor", "lag", "ordered by hand"), rows, empty="no sources")
     click.echo(f"registry: {where}")
-    if source is not None:
-        _show_history(settings.work(sources[0]))
+    if history is not None:
+        _show_history(str(source), history)
+
+
+def _as_json(name: str, position: Position | None, order: Rewind | None, now_ms: int) -> dict[str, Any]:
+    return {
+        "source": name,
+        "position": None if position is None else msgspec.to_builtins(position),
+        "lag_ms": None if position is None else lag_ms(position.last_timestamp, now_ms),
+        "ordered": None
+        if order is None
+        else {
+            "position": msgspec.to_builtins(order.position),
+            "redeliver": order.redeliver,
+            "ordered_at": rfc3339_ms(order.ordered_at_ms),
+        },
+    }
+
+
+def _saved_as_json(saved: SavedPosition) -> dict[str, Any]:
+    return {
+        "number": saved.number,
+        "position": msgspec.to_builtins(saved.position),
+        "saved_at": rfc3339_ms(saved.saved_at_ms),
+        "by_hand": saved.by_hand,
+    }
 
 
 @position.command("set")
@@ -97,7 +134,7 @@ def _order(work: SourceWork, chosen: Position, redeliver: bool) -> None:
         click.echo(f"to go back: flicker position set {name} --from-history {kept.number}")
 
 
-def _show_history(work: SourceWork) -> None:
+def _show_history(name: str, history: list[SavedPosition]) -> None:
     rows: list[tuple[object, ...]] = [
         (
             saved.number,
@@ -106,7 +143,7 @@ def _show_history(work: SourceWork) -> None:
             rfc3339_ms(saved.saved_at_ms),
             "left by hand" if saved.by_hand else "",
         )
-        for saved in work.history.read(work.source.name)
+        for saved in history
     ]
     columns = ("number", "position", "cursor", "saved at", "")
-    show_table(f"Earlier positions of {work.source.name}", columns, rows, empty="no earlier positions")
+    show_table(f"Earlier positions of {name}", columns, rows, empty="no earlier positions")

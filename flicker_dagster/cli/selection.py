@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import json
+import textwrap
 from contextlib import suppress
+from itertools import zip_longest
+from typing import Any
 
 import click
+from rich.cells import cell_len
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
@@ -43,22 +48,63 @@ def open_work(settings: Settings, name: str) -> SourceWork:
 
 
 def show_table(title: str, columns: tuple[str, ...], rows: list[tuple[object, ...]], *, empty: str) -> None:
-    """Print a table; cells that do not fit are folded, so that ids can be copied."""
+    """Print a table, or one block per row where the terminal is too narrow for it: values stay whole, so that ids, times
+    and addresses can be copied. What the vendor or SIEM wrote is made visible."""
     if not rows:
         click.echo(empty)
         return
+    cells = [tuple("" if cell is None else visible(str(cell)) for cell in row) for row in rows]
+    console = Console(highlight=False)
+    widths = [max(map(cell_len, column)) for column in zip_longest(columns, *cells, fillvalue="")]
+    if sum(widths) + 3 * len(widths) + 1 > console.width:
+        show_blocks(title, columns, cells)
+        return
     table = Table(title=title)
     for column in columns:
-        table.add_column(column, overflow="fold")
+        table.add_column(column, no_wrap=True)
+    for row in cells:
+        table.add_row(*map(Text, row))
+    console.print(table)
+
+
+def show_blocks(title: str, columns: tuple[str, ...], rows: list[tuple[str, ...]]) -> None:
+    """Print one line per value that is not empty, and an empty line between rows. Prose is broken between words only; a
+    value with line breaks keeps them."""
+    width = Console().width
+    indent = 2 + max(map(cell_len, columns))
+    click.echo(title)
     for row in rows:
-        table.add_row(*[Text("" if cell is None else visible(str(cell))) for cell in row])
-    Console().print(table)
+        click.echo()
+        for column, value in zip(columns, row, strict=False):
+            lines = [
+                part for line in map(visible, value.split("\n")) for part in _wrapped(line, max(20, width - indent))
+            ]
+            for number, line in enumerate(lines if value else []):
+                click.echo(f"{column if number == 0 else '':<{indent}}{line}".rstrip())
+    click.echo()
+
+
+def _wrapped(text: str, width: int) -> list[str]:
+    if cell_len(text) <= width:
+        return [text]
+    return textwrap.wrap(text, width, break_long_words=False, break_on_hyphens=False)
+
+
+def show_json(document: dict[str, Any]) -> None:
+    """Print one JSON document, in ASCII: whatever is in it, it is data and nothing to a terminal."""
+    click.echo(json.dumps(document, indent=2))
+
+
+def lag_ms(last_timestamp: str | None, now_ms: int) -> int | None:
+    """How far a position lies behind now; None where nothing was collected."""
+    at_ms = None if last_timestamp is None else parse_time_ms(last_timestamp)
+    return None if at_ms is None else max(0, now_ms - at_ms)
 
 
 def lag(last_timestamp: str | None, now_ms: int) -> str:
     """How far a position lies behind now, in the two largest units: `2 h 5 min`."""
-    at_ms = None if last_timestamp is None else parse_time_ms(last_timestamp)
-    return "" if at_ms is None else span(now_ms - at_ms)
+    behind_ms = lag_ms(last_timestamp, now_ms)
+    return "" if behind_ms is None else span(behind_ms)
 
 
 def span(ms: int) -> str:

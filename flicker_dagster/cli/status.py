@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from contextlib import ExitStack
+from dataclasses import dataclass
+from typing import Any
 
 import click
 import dagster as dg
+import msgspec
 
 from flicker_dagster.cli.health import dagster_home
 from flicker_dagster.cli.leftovers import leftover_lines
-from flicker_dagster.cli.selection import lag, show_table, span
+from flicker_dagster.cli.selection import lag, lag_ms, show_json, show_table, span
 from flicker_dagster.config.load import load_config
 from flicker_dagster.config.masking import shown_endpoint
-from flicker_dagster.config.models import SourceConfig
+from flicker_dagster.config.models import FlickerConfig, SourceConfig
 from flicker_dagster.errors import FlickerError
 from flicker_dagster.orchestration import names
 from flicker_dagster.orchestration.load_applied import load_or_last_good
@@ -21,85 +24,175 @@ from flicker_dagster.orchestration.settings import Settings
 from flicker_dagster.orchestration.verified import verified_keys
 from flicker_dagster.pipeline.deliver import waiting_events
 from flicker_dagster.pipeline.work import SourceWork
+from flicker_dagster.times import rfc3339_ms
+from flicker_dagster.types import Position
 
 
-def show_status(settings: Settings) -> int:
+@dataclass(frozen=True)
+class LastRun:
+    """What Dagster knows of a source's newest run."""
+
+    run_id: str
+    mode: str
+    status: str
+    updated_ms: int
+    error: str | None
+
+    def words(self, now_ms: int) -> str:
+        why = f": {self.error}" if self.error else ""
+        return f"{self.mode} {self.status} {span(now_ms - self.updated_ms)} ago{why}"
+
+
+@dataclass(frozen=True)
+class SourceStatus:
+    """Where a source stands. None: nothing collected yet, or nothing that Dagster could tell of."""
+
+    source: str
+    position: Position | None = None
+    now_ms: int = 0
+    last_run: LastRun | None = None
+    waiting_events: int | None = None
+    dead_letters: int | None = None
+    verified: list[str] | None = None
+    error: str | None = None
+
+    def row(self, *, dagster_ran: bool) -> tuple[object, ...]:
+        if self.error is not None:
+            return (self.source, f"cannot be read: {self.error}")
+        stands = None if self.position is None else self.position.last_timestamp
+        keys, run = self.verified, self.last_run
+        return (
+            self.source,
+            stands or "nothing collected yet",
+            lag(stands, self.now_ms),
+            "" if not dagster_ran else "none yet" if run is None else run.words(self.now_ms),
+            self.waiting_events,
+            self.dead_letters,
+            "" if not dagster_ran else f"{len(keys)}, newest {max(keys)}" if keys else "none yet",
+        )
+
+    def as_json(self) -> dict[str, Any]:
+        run, keys = self.last_run, self.verified
+        return {
+            "source": self.source,
+            "position": None if self.position is None else msgspec.to_builtins(self.position),
+            "lag_ms": None if self.position is None else lag_ms(self.position.last_timestamp, self.now_ms),
+            "last_run": None
+            if run is None
+            else {
+                "run_id": run.run_id,
+                "mode": run.mode,
+                "status": run.status,
+                "updated_at": rfc3339_ms(run.updated_ms),
+                "error": run.error,
+            },
+            "waiting_events": self.waiting_events,
+            "dead_letters": self.dead_letters,
+            "verified_windows": None if keys is None else len(keys),
+            "newest_verified_window": max(keys) if keys else None,
+            "error": self.error,
+        }
+
+
+def show_status(settings: Settings, *, as_json: bool = False) -> int:
     """Print where each source stands; 1 if the state of one cannot be read, or if the file has a fault and the last
     configuration that loaded is in force. Raises ConfigError."""
     config, fault = load_or_last_good(settings)
-    failed = fault is not None
-    rows: list[tuple[object, ...]] = []
     with ExitStack() as stack:
         home = dagster_home(settings)
         instance = None if home is None else stack.enter_context(dg.DagsterInstance.from_config(home))
-        for source in config.sources:
-            try:
-                rows.append(_status(source, settings.work(source), instance))
-            except FlickerError as error:
-                failed = True
-                rows.append((source.name, f"cannot be read: {error}"))
-    columns = ("source", "position", "lag", "last run", "waiting", "dead letters", "verified windows")
-    show_table("Status", columns, rows, empty="no sources")
-    for line in leftover_lines(settings, config):
-        click.echo(line)
-    if fault is not None:
-        click.echo(fault)
-    if instance is None:
-        click.echo("Dagster has not run here yet, so there are no runs to tell of (see --work-dir).")
-    return 1 if failed else 0
+        found = [_status(source, settings, instance) for source in config.sources]
+    dagster_ran, leftovers = instance is not None, leftover_lines(settings, config)
+    if as_json:
+        show_json(
+            {
+                "sources": [status.as_json() for status in found],
+                "dagster_ran": dagster_ran,
+                "configuration_fault": fault,
+                "leftovers": leftovers,
+            }
+        )
+    else:
+        columns = ("source", "position", "lag", "last run", "waiting", "dead letters", "verified windows")
+        rows = [status.row(dagster_ran=dagster_ran) for status in found]
+        show_table("Status", columns, rows, empty="no sources")
+        for line in leftovers:
+            click.echo(line)
+        if fault is not None:
+            click.echo(fault)
+        if not dagster_ran:
+            click.echo("Dagster has not run here yet, so there are no runs to tell of (see --work-dir).")
+    return 1 if fault is not None or any(status.error is not None for status in found) else 0
 
 
-def show_sources(settings: Settings) -> None:
+def show_sources(settings: Settings, *, as_json: bool = False) -> None:
     """Print what is configured and which of the user's keys the presets overruled. Raises ConfigError."""
     config = load_config(settings.config_path)
-    rows: list[tuple[object, ...]] = []
-    for source in config.sources:
-        overruled = [overrule.key for overrule in config.overruled if overrule.source == source.name]
-        how = f"live, every {interval_s(source)} s" if source.live else f"each {source.window.size} once it has closed"
-        vendor = source.vendor or "generic"
-        rows.append(
-            (
-                source.name,
-                vendor,
-                shown_endpoint(source.endpoint),
-                how,
-                shown_endpoint(source.destination.endpoint),
-                ", ".join(overruled),
-            )
+    sources = [_configured(source, config) for source in config.sources]
+    if as_json:
+        show_json({"configuration": config.path, "sources": sources})
+        return
+    rows: list[tuple[object, ...]] = [
+        (
+            found["source"],
+            found["vendor"],
+            found["endpoint"],
+            f"live, every {interval_s(source)} s" if source.live else f"each {source.window.size} once it has closed",
+            found["destination"],
+            ", ".join(overruled["key"] for overruled in found["overruled"]),
         )
+        for source, found in zip(config.sources, sources, strict=True)
+    ]
     columns = ("source", "vendor", "endpoint", "collected", "destination", "overruled by the preset")
     show_table("Sources", columns, rows, empty="no sources")
     if config.overruled:
         click.echo("`flicker --validate` says why.")
 
 
-def _status(source: SourceConfig, work: SourceWork, instance: dg.DagsterInstance | None) -> tuple[object, ...]:
-    position = work.registry.position(source.name)
-    stands = None if position is None else position.last_timestamp
-    return (
-        source.name,
-        stands or "nothing collected yet",
-        lag(stands, work.now_ms()),
-        "" if instance is None else _last_run(work, instance),
-        waiting_events(work),
-        work.dead_letters.count(),
-        "" if instance is None else _verified(work, instance),
-    )
+def _configured(source: SourceConfig, config: FlickerConfig) -> dict[str, Any]:
+    """A source as written: references stay references, so that no secret is shown."""
+    return {
+        "source": source.name,
+        "vendor": source.vendor or "generic",
+        "endpoint": shown_endpoint(source.endpoint),
+        "live": source.live,
+        "poll_interval_ms": interval_s(source) * 1000 if source.live else None,
+        "window": source.window.size,
+        "destination": shown_endpoint(source.destination.endpoint),
+        "overruled": [
+            {"key": overrule.key, "line": overrule.line, "why": overrule.why}
+            for overrule in config.overruled
+            if overrule.source == source.name
+        ],
+    }
 
 
-def _last_run(work: SourceWork, instance: dg.DagsterInstance) -> str:
+def _status(source: SourceConfig, settings: Settings, instance: dg.DagsterInstance | None) -> SourceStatus:
+    try:
+        work = settings.work(source)
+        return SourceStatus(
+            source.name,
+            work.registry.position(source.name),
+            work.now_ms(),
+            None if instance is None else _last_run(work, instance),
+            waiting_events(work),
+            work.dead_letters.count(),
+            None if instance is None else sorted(verified_keys(instance, source, work.state_id)),
+        )
+    except FlickerError as error:
+        return SourceStatus(source.name, error=str(error))
+
+
+def _last_run(work: SourceWork, instance: dg.DagsterInstance) -> LastRun | None:
     tags = {**names.source_tags(work.source), names.STATE_TAG: work.state_id}
     found = instance.get_run_records(filters=dg.RunsFilter(tags=tags), limit=1)
     if not found:
-        return "none yet"
+        return None
     run = found[0].dagster_run
-    ago = span(work.now_ms() - int(found[0].update_timestamp.timestamp() * 1000))
-    mode = run.tags.get(names.MODE_TAG) or ("backfill" if names.PARTITION_TAG in run.tags else "by hand")
-    error = run.tags.get(names.ERROR_TAG)
-    why = f": {error}" if error and run.status == dg.DagsterRunStatus.FAILURE else ""
-    return f"{mode} {run.status.value.lower()} {ago} ago{why}"
-
-
-def _verified(work: SourceWork, instance: dg.DagsterInstance) -> str:
-    keys = verified_keys(instance, work.source, work.state_id)
-    return f"{len(keys)}, newest {max(keys)}" if keys else "none yet"
+    return LastRun(
+        run.run_id,
+        run.tags.get(names.MODE_TAG) or ("backfill" if names.PARTITION_TAG in run.tags else "by hand"),
+        run.status.value.lower(),
+        int(found[0].update_timestamp.timestamp() * 1000),
+        run.tags.get(names.ERROR_TAG) if run.status == dg.DagsterRunStatus.FAILURE else None,
+    )

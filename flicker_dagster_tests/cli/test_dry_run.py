@@ -11,17 +11,14 @@ from flicker_dagster_tests.cli.scene import Scene
 
 
 def shown(output: str, source: str) -> dict[str, list[str]]:
-    """The lines of a source's section, by their key."""
+    """The lines of a source's block, by their key."""
     rows: dict[str, list[str]] = {}
-    here, key = False, ""
-    for line in output.splitlines():
-        cells = [cell.strip() for cell in line.strip().strip("│").split("│")]
-        if len(cells) != 3:
-            continue
-        here = cells[0] == source if cells[0] else here
-        key = cells[1] or key
-        if here:
-            rows.setdefault(key, []).append(cells[2])
+    [block] = [block for block in output.split("\n\n") if re.match(rf"source +{source}\n", block)]
+    key = ""
+    for line in block.splitlines():
+        label, _, value = line.partition("  ")
+        key = label or key
+        rows.setdefault(key, []).append(value.strip())
     return rows
 
 
