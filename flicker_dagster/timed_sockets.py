@@ -151,7 +151,12 @@ class _Answer(http.client.HTTPResponse):
 
     def _read_status(self) -> tuple[str, int, str]:
         while True:
-            version, status, reason = super()._read_status()  # type: ignore[misc]
+            try:
+                version, status, reason = super()._read_status()  # type: ignore[misc]
+            except http.client.RemoteDisconnected:
+                raise
+            except http.client.BadStatusLine:  # its words are what came instead, which may be anything
+                raise http.client.HTTPException("the answer does not begin as one of HTTP does") from None
             if status >= 200:
                 return version, status, reason
             if status == http.client.SWITCHING_PROTOCOLS:

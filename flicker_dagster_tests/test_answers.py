@@ -117,3 +117,10 @@ def test_what_is_packed_comes_out_as_it_was_in_whatever_pieces_it_arrives(
     assert b"".join(out) == data
     assert inflate.ended
     assert all(len(piece) <= CHUNK_BYTES for piece in out)
+
+
+def test_what_comes_instead_of_an_answer_is_not_shown() -> None:
+    with pytest.raises(CollectError) as caught:
+        get(b'{"id": "e1", "actor": "alice.smith"}\r\n\r\n')
+    assert "does not begin as one of HTTP does" in str(caught.value)
+    assert "alice" not in str(caught.value)

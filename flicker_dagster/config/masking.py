@@ -71,7 +71,10 @@ class Masker:
         """
         env = os.environ if env is None else env
         named = list(_secrets_of(source, env))
-        ours = dict(reversed([(name, value) for name, value in named if not name.startswith(_DESTINATION)]))
+        ours: dict[str, str] = {}
+        for name, value in named:
+            if not name.startswith(_DESTINATION):
+                ours.setdefault(name, value)
         others = [value for name, value in named if name.startswith(_DESTINATION)]
         for template in (source.endpoint, source.destination.endpoint):
             others += _parts_of_endpoint(template, env)

@@ -17,6 +17,9 @@ import msgspec
 #: So many characters in a row of a secret are taken for the secret.
 RUN = 8
 
+#: What lies further behind in a secret is not looked for.
+LONGEST = 16 * 1024
+
 #: How often something decoded is decoded again.
 ROUNDS = 3
 
@@ -45,8 +48,9 @@ class Finder:
     """Finds the runs of `secrets` (of eight characters and more) and, as they are, `short` ones."""
 
     def __init__(self, secrets: Iterable[str], short: Iterable[str] = ()) -> None:
-        forms = {form.lower() for secret in secrets for form in _forms_of(secret)}
-        self._runs = {form[at : at + RUN] for form in forms for at in range(len(form) - RUN + 1)}
+        forms = {form.lower() for secret in secrets for form in _forms_of(secret[:LONGEST])}
+        runs = {form[at : at + RUN] for form in forms for at in range(len(form) - RUN + 1)}
+        self._runs = {run for run in runs if run.strip()}
         shorts = sorted({form for each in short for form in _forms_of(each)}, key=len, reverse=True)
         self._short = re.compile(b"|".join(map(re.escape, filter(None, shorts)))) if shorts else None
 
