@@ -72,7 +72,7 @@ def ours_of(config: FlickerConfig, settings: Settings, job: str, run: dg.Dagster
     """
     layout, owner = settings.layout(), settings.owner(config)
     write_down(layout.store, owner)
-    ours = Ours.of(config, layout.state_id(), job, location=internals.location_of(run))
+    ours = Ours.of(config, layout, job, location=internals.location_of(run))
     return ours.but([(other.namespace, name) for other in others(layout.store, owner) for name in other.sources])
 
 

@@ -14,6 +14,7 @@ from flicker_dagster.errors import DeliverError
 from flicker_dagster.orchestration import names
 from flicker_dagster.orchestration.checks import complete_check, delivered_check, gap_check, last_finding, marked
 from flicker_dagster.orchestration.metadata import live_metadata, window_metadata
+from flicker_dagster.orchestration.recorded import RunsMade
 from flicker_dagster.orchestration.retries import MAX_ERROR_TAG, as_dagster, retry_policy
 from flicker_dagster.orchestration.settings import Settings
 from flicker_dagster.orchestration.verified import gaps, look_of, recent_looks
@@ -137,6 +138,8 @@ def _fetch(context: dg.OpExecutionContext, work: SourceWork, config: FetchConfig
 
 def _put_mark(context: dg.OpExecutionContext, work: SourceWork) -> None:
     """A run from the UI carries no tags of ours: maintenance finds it by this one."""
+    if context.retry_number == 0:
+        RunsMade(work.layout.work_dir).add(context.run_id)
     if context.run.tags.get(names.STATE_TAG) != work.state_id:
         context.instance.add_run_tags(context.run_id, {names.STATE_TAG: work.state_id})
 

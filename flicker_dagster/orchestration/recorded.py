@@ -7,9 +7,8 @@ whose materialisation made a partition green. Everything here goes by the data v
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Collection, Iterator
-from contextlib import closing
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +16,7 @@ import dagster as dg
 import sqlalchemy as db
 
 from flicker_dagster.orchestration.names import DATA_VERSION_TAG, data_version
+from flicker_dagster.state.files import replace_file
 
 _MATERIALIZED = "ASSET_MATERIALIZATION"
 _EVALUATED = ("SUCCEEDED", "FAILED")
@@ -110,16 +110,30 @@ def history_folder(instance: dg.DagsterInstance) -> Path | None:
     return None if path_of is None else Path(path_of("index")).parent
 
 
-def log_speaks_of(log: Path, state_id: str) -> bool:
-    """Whether a run's own log file bears our mark. That of a run which is gone is all there is to know it by."""
-    # Nobody writes it any more, so it is read without the files that SQLite puts beside one in use.
-    how = "mode=ro" if log.with_name(f"{log.name}-wal").exists() else "immutable=1"
-    try:
-        with closing(sqlite3.connect(f"{log.absolute().as_uri()}?{how}", uri=True, timeout=5)) as connection:
-            query = "SELECT 1 FROM event_logs WHERE event LIKE ? LIMIT 1"
-            return connection.execute(query, (f"%{state_id}%",)).fetchone() is not None
-    except sqlite3.Error:  # busy, damaged, or no log at all
-        return False
+class RunsMade:
+    """Ids of the runs that were made here, one a line: when a run was deleted by hand in the UI, nothing in Dagster tells
+    any more whose file it left behind."""
+
+    def __init__(self, work_dir: Path) -> None:
+        self._path = work_dir / "runs-made"
+
+    def add(self, run_id: str) -> None:
+        with suppress(OSError):  # a full disk costs a file that stays, and no run
+            self._path.parent.mkdir(parents=True, exist_ok=True)
+            with self._path.open("a") as file:
+                file.write(f"{run_id}\n")
+
+    def read(self) -> set[str]:
+        try:
+            return set(self._path.read_text().split())
+        except FileNotFoundError:
+            return set()
+
+    def drop(self, run_ids: Collection[str]) -> None:
+        """Forget some. What another run adds at the same moment may be forgotten with them; its file then stays."""
+        kept = sorted(self.read().difference(run_ids))
+        if self._path.exists():
+            replace_file(self._path, "".join(f"{run_id}\n" for run_id in kept).encode(), durable=False)
 
 
 def _ids(connection: Any, query: Any) -> set[int]:

@@ -8,11 +8,9 @@ from __future__ import annotations
 
 import shutil
 import sqlite3
-import time
-import uuid
 from collections.abc import Iterable, Iterator
 from contextlib import closing, suppress
-from datetime import datetime, timedelta, timezone
+from datetime import datetime, timezone
 from pathlib import Path
 
 import dagster as dg
@@ -20,7 +18,8 @@ import msgspec
 
 from flicker_dagster.config.models import FlickerConfig, asset_name
 from flicker_dagster.orchestration import internals, names
-from flicker_dagster.orchestration.recorded import Recorded, delete_run_row, history_folder, log_speaks_of
+from flicker_dagster.orchestration.recorded import Recorded, RunsMade, delete_run_row, history_folder
+from flicker_dagster.state.layout import StateLayout
 
 #: Runs whose rows are deleted in one transaction: other processes write in between.
 BATCH = 100
@@ -46,6 +45,7 @@ class Ours(msgspec.Struct, frozen=True):
     """
 
     state_id: str
+    work_dir: Path
     jobs: frozenset[str]
     assets: frozenset[dg.AssetKey]
     namespace: str = ""
@@ -54,10 +54,10 @@ class Ours(msgspec.Struct, frozen=True):
     foreign_sources: frozenset[str] = frozenset()
 
     @classmethod
-    def of(cls, config: FlickerConfig, state_id: str, *jobs: str, location: str | None = None) -> Ours:
+    def of(cls, config: FlickerConfig, layout: StateLayout, *jobs: str, location: str | None = None) -> Ours:
         assets = frozenset(dg.AssetKey(names.asset_path(source)) for source in config.sources)
         own_jobs = frozenset({*jobs, *(names.job_name(source) for source in config.sources)})
-        return cls(state_id, own_jobs, assets, config.namespace, location)
+        return cls(layout.state_id(), layout.work_dir, own_jobs, assets, config.namespace, location)
 
     def but(self, foreign: Iterable[tuple[str, str]]) -> Ours:
         """The same without these sources of other configurations, given by namespace and name."""
@@ -111,7 +111,7 @@ def remove_old_runs(
                 _remove_files(instance, run_id, removed)
                 delete_run_row(instance, run_id)
             removed.runs += len(some)
-    _remove_leftovers(instance, ours, removed, before_s=time.time() - timedelta(days=1).total_seconds())
+    _remove_leftovers(instance, ours, removed)
     _truncate_logs(instance)
     return removed
 
@@ -137,19 +137,17 @@ def _still_asked_for(instance: dg.DagsterInstance, ours: Ours) -> set[str]:
     return kept
 
 
-def _remove_leftovers(instance: dg.DagsterInstance, ours: Ours, removed: Removed, *, before_s: float) -> None:
+def _remove_leftovers(instance: dg.DagsterInstance, ours: Ours, removed: Removed) -> None:
     """Rows and files of ours whose runs are gone: the rows that were the latest when their run went, and have been
     replaced since, and what is left of runs that were deleted by hand in the UI. What others left is theirs to keep."""
     recorded = Recorded(instance, ours.state_id)
     for some in _batches(_gone(instance, recorded.runs(but=ours.foreign_assets))):
         removed.rows += recorded.forget(some)
-    history = history_folder(instance)
-    if history is None:
-        return
-    files = [path for path in history.glob("*.db") if _is_run_id(path.stem) and path.stat().st_mtime < before_s]
-    for run_id in _gone(instance, {path.stem for path in files}):
-        if log_speaks_of(history / f"{run_id}.db", ours.state_id):
-            _remove_files(instance, run_id, removed)
+    made = RunsMade(ours.work_dir)
+    gone = _gone(instance, made.read())
+    for run_id in gone:
+        _remove_files(instance, run_id, removed)
+    made.drop(gone)
 
 
 def _gone(instance: dg.DagsterInstance, run_ids: set[str]) -> list[str]:
@@ -193,14 +191,6 @@ def size_of(folder: Path) -> int:
         with suppress(FileNotFoundError):
             total += path.lstat().st_size if path.is_file() else 0
     return total
-
-
-def _is_run_id(name: str) -> bool:
-    try:
-        uuid.UUID(name)
-    except ValueError:
-        return False
-    return True
 
 
 def _batches(run_ids: Iterable[str]) -> Iterator[list[str]]:

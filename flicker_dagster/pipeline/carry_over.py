@@ -11,9 +11,10 @@ import logging
 import os
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from pathlib import Path
+from itertools import count
 
 from flicker_dagster.errors import StateError, WriteConflict
+from flicker_dagster.pipeline.joining import join_unit
 from flicker_dagster.pipeline.plan import time_of
 from flicker_dagster.pipeline.work import SourceWork
 from flicker_dagster.state.files import make_directory, sync_directory
@@ -72,11 +73,18 @@ def _is_done(work: SourceWork, old: str) -> bool:
 
 
 def _move_spool(work: SourceWork, old: str) -> int:
-    """Whole units, by renaming them: batches keep their ids. One whose name is taken gets another; deliveries drain it
-    with the others."""
+    """Whole units, by renaming them: batches keep their ids. Where the new name has collected already they get other
+    names, and deliveries drain them with the others."""
     spool, moved = work.layout.spool(old), 0
+    joins = work.registry.position(work.source.name) is not None or bool(work.ledger.windows())
     for unit in spool.units():
-        source, target = spool.directory / file_safe(unit), _free(work.spool.directory, unit, old)
+        moved += 1
+        taken = {*work.spool.units(), *([unit] if joins else [])}  # `live` is the new name's own
+        name = next(name for name in _names_for(unit, old) if name not in taken)
+        if joins:
+            join_unit(work, spool.unit(unit), name)
+            continue
+        source, target = spool.directory / file_safe(unit), work.spool.directory / file_safe(name)
         try:
             make_directory(target.parent)
             os.rename(source, target)
@@ -84,15 +92,12 @@ def _move_spool(work: SourceWork, old: str) -> int:
             sync_directory(source.parent)
         except OSError as error:
             raise StateError(f"cannot move {source} to {target}: {error.strerror}; check the permissions") from error
-        moved += 1
     return moved
 
 
-def _free(directory: Path, unit: str, old: str) -> Path:
-    path, number = directory / file_safe(unit), 1
-    while path.exists():
-        path, number = directory / file_safe(f"{unit} of {old} {number}"), number + 1
-    return path
+def _names_for(unit: str, old: str) -> Iterator[str]:
+    yield unit
+    yield from (f"{unit} of {old} {number}" for number in count(1))
 
 
 def _move_ledger(work: SourceWork, old: str) -> int:

@@ -82,7 +82,7 @@ class Month:
         self.now_s = datetime.now(tz=timezone.utc).replace(hour=0, minute=0).timestamp() - (DAYS + 1) * 86_400
         (home / "dagster").mkdir()
         self.instance = dg.DagsterInstance.local_temp(str(home / "dagster"))
-        self.ours = Ours.of(self.config, self.work().state_id, names.MAINTENANCE)
+        self.ours = Ours.of(self.config, self.work().layout, names.MAINTENANCE)
         self.swept: list[str] = []
         self.days: list[Day] = []
         starting_position(self.work())
