@@ -7,12 +7,14 @@ which costs more than the request itself. Its rules for proxies are kept by call
 from __future__ import annotations
 
 import base64
+import logging
 import os
 import re
 import ssl
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from contextvars import ContextVar
 
 import urllib3
 import urllib3.util
@@ -72,7 +74,7 @@ class Connections:
         for name, value in headers.items():
             if "\n" in value or "\r" in value:  # http.client lets some through, as a continued line
                 raise ValueError(f"the value of the header {name} holds a line break")
-        with ends_by(deadline, gap_s=self._read_s):
+        with _unlogged(), ends_by(deadline, gap_s=self._read_s):
             response = self._pool.urlopen(
                 method,
                 self._before_target + target_of(url),
@@ -93,6 +95,30 @@ class Connections:
 
     def close(self) -> None:
         self._manager.clear()
+
+
+class _NotOurs(logging.Filter):
+    """Lets pass what others do with urllib3 in the same process: their log lines are theirs."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        return not _ours.get()
+
+
+_ours: ContextVar[bool] = ContextVar("flicker_exchange", default=False)
+_not_ours = _NotOurs()
+
+
+@contextmanager
+def _unlogged() -> Iterator[None]:
+    """urllib3 writes whole request lines to its debug log and whole URLs to its warnings, secrets included, and knows no
+    masks. What goes wrong in an exchange of ours is said by our own errors, masked."""
+    for name in ("connectionpool", "connection", "response"):
+        logging.getLogger(f"urllib3.{name}").addFilter(_not_ours)
+    token = _ours.set(True)
+    try:
+        yield
+    finally:
+        _ours.reset(token)
 
 
 def reason_of(error: BaseException) -> str:

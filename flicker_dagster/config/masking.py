@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import os
 import re
 from collections.abc import Iterator, Mapping
@@ -25,12 +24,6 @@ MASK = "***"
 
 #: What lies further behind is not looked at where only a beginning is shown.
 LOOKED_AT_CHARS = 8 * 1024
-
-# urllib3 writes whole request lines to its debug log and whole URLs to its warnings, secrets included, and knows no
-# masks. What went wrong is said by our own errors, masked.
-logging.getLogger("urllib3.connectionpool").addFilter(lambda record: False)
-logging.getLogger("urllib3.connection").addFilter(lambda record: False)
-logging.getLogger("urllib3.response").addFilter(lambda record: False)
 
 #: How a sealed text begins a placeholder. Where a text has this by itself, it is sealed as well: no one else can write one.
 _MARK = "${secret:"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
 import time
 from collections.abc import Iterator
@@ -10,6 +11,7 @@ from pathlib import Path
 
 import dagster as dg
 import pytest
+import urllib3
 from click.testing import CliRunner
 from dagster._core.definitions.run_request import InstigatorType
 from dagster._core.remote_origin import InProcessCodeLocationOrigin, RemoteRepositoryOrigin
@@ -332,3 +334,18 @@ def test_what_waits_under_a_former_name_is_named_and_taken_along(tmp_path: Path,
     flicker("--track", "--once", name="okta-system-log", start_from="now", renamed_from="okta-logs")
     assert sorted(siem.ids("/siem").values()) == [1] * 5
     assert "okta-logs" not in flicker("status", name="okta-system-log", renamed_from="okta-logs")
+
+
+# -- nothing process-wide
+
+
+def test_log_lines_of_others_that_use_urllib3_in_this_process_stay_theirs(
+    tmp_path: Path, instance: dg.DagsterInstance, vendor: Plain, siem: Receiver, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.DEBUG, logger="urllib3")
+    assert Location(tmp_path, "prod", vendor, siem).run(instance).success
+    assert not [
+        record for record in caplog.records if "/events" in record.getMessage() or "/siem" in record.getMessage()
+    ]
+    urllib3.PoolManager().request("GET", f"{siem.url}/theirs")
+    assert "/theirs" in caplog.text
