@@ -16,11 +16,12 @@ import click
 
 from flicker_dagster import __version__
 from flicker_dagster.cli.command import FlickerGroup
-from flicker_dagster.cli.options import PORT, RATE, Moment, WebAddress, given, json_option, take_settings
-from flicker_dagster.errors import StateError
+from flicker_dagster.cli.options import Moment, WebAddress, given, json_option, take_settings
+from flicker_dagster.errors import LocationError
 from flicker_dagster.orchestration import names
 from flicker_dagster.orchestration.logs import log_to_console
 from flicker_dagster.orchestration.settings import REGISTRY_VAR, Settings
+from flicker_dagster.simulator.number_types import PORT, RATE
 from flicker_dagster.state.locations import is_s3
 from flicker_dagster.state.private import UMASK
 from flicker_dagster.web.hosts import Authority
@@ -88,14 +89,22 @@ def cli(
 
 @contextmanager
 def _forgotten(work_dir: str) -> Iterator[str]:
-    """A directory for one start. Raises StateError."""
+    """A directory for one start. Raises LocationError."""
+    _make(work_dir)
+    with tempfile.TemporaryDirectory(prefix=names.UNTRACKED, dir=work_dir) as name:
+        yield name
+
+
+def _make(work_dir: str) -> None:
+    """Make the work directory. Raises LocationError where it cannot be made or written to."""
     try:
         Path(work_dir).mkdir(parents=True, exist_ok=True)
-        folder = tempfile.TemporaryDirectory(prefix=names.UNTRACKED, dir=work_dir)
+        with tempfile.TemporaryFile(dir=work_dir):
+            return
     except OSError as error:
-        raise StateError(f"cannot write to --work-dir {work_dir}: {error.strerror}; name another directory") from None
-    with folder as name:
-        yield name
+        raise LocationError(
+            f"cannot write to --work-dir {work_dir}: {error.strerror}; name another directory"
+        ) from None
 
 
 def _tell_unset(settings: Settings) -> FlickerConfig:
@@ -120,6 +129,8 @@ def _work(settings: Settings, *, kept: bool, dry_run: bool, once: bool, web: Web
         from flicker_dagster.cli.dry_run import dry_run_all
 
         return dry_run_all(settings)
+    if kept:
+        _make(settings.work_dir)
     if kept and (is_s3(settings.state_dir) or is_s3(settings.registry_file or "")):
         from flicker_dagster.state.conditions import check_conditions
 

@@ -24,7 +24,6 @@ from flicker_dagster.times import start_from_ms
 
 _GIVEN = "flicker.given"
 
-PORT = click.IntRange(1, 65_535)
 
 json_option = click.option("--json", "as_json", is_flag=True, help="One JSON document instead of a table.")
 
@@ -98,16 +97,6 @@ class Span(Moment):
         return super().convert(value, param, ctx)
 
 
-class FiniteRange(click.FloatRange):
-    """click's range lets NaN pass, which is neither below nor above anything."""
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
-        number = super().convert(value, param, ctx)
-        if number != number:
-            self.fail(f"{value!r} is not a number.", param, ctx)
-        return number
-
-
 class WebAddress(click.ParamType):
     """The address of a web server, `https://…` or `http://…`."""
 
@@ -118,6 +107,3 @@ class WebAddress(click.ParamType):
         if fault is not None:
             self.fail(fault, param, ctx)
         return str(value)
-
-
-RATE = FiniteRange(0, 1_000, min_open=True)

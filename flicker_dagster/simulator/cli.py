@@ -14,6 +14,7 @@ import click
 from flicker_dagster.errors import FlickerError
 from flicker_dagster.simulator.emitter import Habits
 from flicker_dagster.simulator.faults import Fault
+from flicker_dagster.simulator.number_types import ANY_PORT, HISTORY_HOURS, RATE, SHARE
 from flicker_dagster.simulator.receiver import Receiver
 from flicker_dagster.simulator.vendor import Vendor
 from flicker_dagster.simulator.world import DIALECTS, World
@@ -42,13 +43,13 @@ class FaultType(click.ParamType):
 
 @click.command()
 @click.argument("what", type=click.Choice([*DIALECTS, "siem", "all"]), default="all")
-@click.option("--port", default=0, help="Port of the vendor (or SIEM) named; a free one by default.")
-@click.option("--siem-port", default=0, help="Port of the SIEM beside it; a free one by default.")
-@click.option("--page-port", default=0, help="Port of the live page; a free one by default.")
-@click.option("--rate", default=1.0, show_default=True, help="Events per second.")
-@click.option("--history", default=1.0, show_default=True, help="Hours of past events.")
-@click.option("--late", default=0.0, help="Share of events that become visible a minute late.")
-@click.option("--duplicate", default=0.0, help="Share of events that a listing shows twice.")
+@click.option("--port", default=0, type=ANY_PORT, help="Port of the vendor (or SIEM) named; a free one by default.")
+@click.option("--siem-port", default=0, type=ANY_PORT, help="Port of the SIEM beside it; a free one by default.")
+@click.option("--page-port", default=0, type=ANY_PORT, help="Port of the live page; a free one by default.")
+@click.option("--rate", default=1.0, type=RATE, show_default=True, help="Events per second.")
+@click.option("--history", default=1.0, show_default=True, type=HISTORY_HOURS, help="Hours of past events.")
+@click.option("--late", default=0.0, type=SHARE, help="Share of events that become visible a minute late.")
+@click.option("--duplicate", default=0.0, type=SHARE, help="Share of events that a listing shows twice.")
 @click.option("--seed", default=0)
 @click.option("--token", default="test-token", show_default=True, help="What vendors and SIEM ask for.")
 @click.option("--fault", multiple=True, type=FaultType(), help="A fault for the next COUNT requests; repeatable.")

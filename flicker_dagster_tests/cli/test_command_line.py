@@ -49,6 +49,10 @@ def test_without_arguments_it_shows_its_help(arguments: tuple[str, ...]) -> None
         (("--port", "0"), "flicker: Invalid value for '--port': 0 is not in the range 1<=x<=65535. (see `flicker --help`)"),
         (("--port", "x"), "flicker: Invalid value for '--port': 'x' is not a valid integer range. (see `flicker --help`)"),
         (("demo", "--rate", "nan"), "flicker: Invalid value for '--rate': 'nan' is not a number. (see `flicker demo --help`)"),
+        (("simulate", "okta", "--late", "7"),
+         "flicker: Invalid value for '--late': 7.0 is not in the range 0<=x<=1. (see `flicker simulate --help`)"),
+        (("simulate", "--history", "1e300"), "flicker: Invalid value for '--history': 1e+300 is not in the range "
+         "0<=x<=87600. (see `flicker simulate --help`)"),
         (("status", "--bogus"), "flicker: No such option '--bogus'. (see `flicker status --help`)"),
         (("position", "set"), "flicker: Missing argument 'SOURCE'. (see `flicker position set --help`)"),
         (("--registry-file", "gs://b/k", "--track"), "flicker: --registry-file (FLICKER_REGISTRY_FILE): found an address "
@@ -197,6 +201,16 @@ def test_ctrl_c_while_it_waits_leaves_no_traceback(tmp_path: Path) -> None:
         process.send_signal(signal.SIGINT)
         _, said = process.communicate(timeout=60)
     assert (process.returncode, said.split()) == (130, ["flicker:", "interrupted"])
+
+
+def test_a_work_directory_that_cannot_be_made_is_one_line(tmp_path: Path) -> None:
+    (tmp_path / "config.yaml").write_text(SOURCE)
+    for mode in (["--once"], ["--once", "--track"], ["--track"]):
+        done = invoke("-c", str(tmp_path / "config.yaml"), "--work-dir", "/proc/none", *mode)
+        assert (done.exit_code, one_line(done)) == (
+            2,
+            "flicker: cannot write to --work-dir /proc/none: No such file or directory; name another directory",
+        )
 
 
 # -- unset variables
