@@ -43,11 +43,12 @@ _ATTEMPT_BYTES = 256
 
 
 class Damaged(ValueError):
-    """Text that is not structured as JSON. `at` is where that shows."""
+    """Text that is not structured as JSON. `at` is where that shows; `cut_off` that nothing is wrong but its end."""
 
-    def __init__(self, at: int) -> None:
-        super().__init__(f"byte {at}")
+    def __init__(self, at: int, *, cut_off: bool = False) -> None:
+        super().__init__(f"it ends in the middle, at byte {at}" if cut_off else f"at byte {at}")
         self.at = at
+        self.cut_off = cut_off
 
 
 class TooMany(ValueError):
@@ -150,6 +151,7 @@ def items(text: bytes, at: int, around: bytes, *, most: int) -> tuple[list[tuple
                 # A list inside of the damaged item was taken for the list itself: the item goes on.
                 start = found[damaged][0]
                 wrong = found[damaged][2]
+                open_string = False
                 del found[damaged:]
             else:
                 at, depth = end_of_value(text, at)
@@ -158,12 +160,12 @@ def items(text: bytes, at: int, around: bytes, *, most: int) -> tuple[list[tuple
                 found.append((start, at, _too_deep(depth) if depth > MOST_LEVELS else None))
                 continue
         except Damaged as error:
-            if start == len(text) or text[start : start + 1] == b"]":
+            if start == len(text) or text[start : start + 1] == b"]" or error.cut_off:
                 raise
             wrong = f"it is not JSON (at its byte {error.at - start})"
-            at = start
+            at, open_string = start, error.at == len(text)
         damaged = len(found)
-        at = search.next_boundary(at)
+        at = search.next_boundary(at, open_string=open_string)
         found.append((start, at, wrong))
 
 
@@ -203,8 +205,11 @@ class _Search:
         self._spend(end - at)
         return end == len(self._text)
 
-    def next_boundary(self, at: int) -> int:
-        """Where an object ends behind which a sound item follows, or the end of the list. Raises Damaged."""
+    def next_boundary(self, at: int, *, open_string: bool) -> int:
+        """Where an object ends behind which a sound item follows, or the end of the list. Raises Damaged.
+
+        With `open_string` a string has no end: what looks like the list's end may stand in it, in text that was cut off.
+        """
         text = self._text
         boundary = _BOUNDARY.search(text, at)
         while boundary is not None:
@@ -215,7 +220,13 @@ class _Search:
             elif self._sound(behind - 1):
                 return boundary.start() + 1
             boundary = _BOUNDARY.search(text, boundary.start() + 1)
-        raise Damaged(len(text))
+        if not open_string:  # an end in which even the object's own is missing
+            end = text.find(b"]", at)
+            while end >= 0:
+                if self.closes(end + 1):
+                    return end
+                end = text.find(b"]", end + 1)
+        raise Damaged(len(text), cut_off=True)
 
     def _sound(self, at: int) -> bool:
         try:
@@ -307,8 +318,8 @@ def _scan(text: bytes, at: int, stack: bytearray, *, inside: bool) -> tuple[int,
                     raise Damaged(at)
             else:
                 return at, deepest
-    except IndexError:  # the text ends too early
-        raise Damaged(len(text)) from None
+    except IndexError:
+        raise Damaged(len(text), cut_off=True) from None
 
 
 def _to_value(text: bytes, at: int) -> int:
@@ -323,14 +334,14 @@ def _to_value(text: bytes, at: int) -> int:
 def _behind_colon(text: bytes, at: int) -> int:
     at = _space(text, at)
     if text[at : at + 1] != b":":
-        raise Damaged(at)
+        raise Damaged(at, cut_off=at == len(text))
     return _space(text, at + 1)
 
 
 def _end_of_string(text: bytes, at: int) -> int:
     """Behind the string's closing quote. Raises Damaged where there is none."""
     if text[at : at + 1] != b'"':
-        raise Damaged(at)
+        raise Damaged(at, cut_off=at == len(text))
     start = at + 1
     while True:
         quote = text.find(b'"', start)
