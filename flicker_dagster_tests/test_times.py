@@ -13,6 +13,8 @@ from flicker_dagster.errors import FlickerError
 from flicker_dagster.times import (
     EARLIEST_MS,
     LATEST_MS,
+    bound_after,
+    bound_before,
     format_time,
     parse_http_date_ms,
     parse_retry_after_s,
@@ -21,6 +23,7 @@ from flicker_dagster.times import (
     rfc3339_ms,
     start_from_ms,
     times_of_texts,
+    zone_of,
 )
 
 
@@ -231,3 +234,102 @@ def test_a_start_may_be_a_time_and_nothing_else() -> None:
     assert start_from_ms("2026-05-02T09:14:07Z", 0) == NOW_MS
     with pytest.raises(FlickerError, match="'yesterday' is no start"):
         start_from_ms("yesterday", NOW_MS)
+
+
+# -- zones: what a time without an offset means
+
+ZONES = [
+    "Asia/Tokyo",
+    "Europe/Berlin",
+    "America/St_Johns",
+    "Australia/Lord_Howe",
+    "Asia/Beirut",
+    "Pacific/Apia",
+    "+05:45",
+]
+LOCAL_FORMATS = ["%Y-%m-%d %H:%M:%S.%f", "%Y-%m-%d %H:%M:%S", "%Y-%m-%d %H:%M", "%Y-%m-%dT%H", "%Y-%m-%d"]
+#: Around hours that come twice or never: Berlin, Beirut (at midnight), Lord Howe (half an hour), the day Apia left out.
+TURNS = [
+    "2026-10-25T01:00:00Z",
+    "2026-03-29T01:00:00Z",
+    "2026-03-28T22:00:00Z",
+    "2026-04-04T15:00:00Z",
+    "2011-12-30T10:00:00Z",
+]
+near_a_turn = st.builds(
+    lambda turn, ms: (parse_time_ms(turn) or 0) + ms, st.sampled_from(TURNS), st.integers(-8 * 3_600_000, 8 * 3_600_000)
+)
+instants = st.integers(EARLIEST_MS + 10**10, LATEST_MS - 10**10) | near_a_turn
+
+
+def readings(text: str, fmt: str, zone: str) -> list[int]:
+    """Every instant that a vendor may take a local time for."""
+    shown = datetime.strptime(text, fmt).replace(tzinfo=zone_of(zone))
+    epoch = datetime(1970, 1, 1, tzinfo=timezone.utc)
+    return [(shown.replace(fold=fold) - epoch) // timedelta(milliseconds=1) for fold in (0, 1)]
+
+
+@pytest.mark.fuzz
+@given(instants, st.sampled_from(ZONES), st.sampled_from(LOCAL_FORMATS))
+def test_however_a_vendor_reads_a_local_bound_it_asks_for_no_less(ms: int, zone: str, fmt: str) -> None:
+    before, after = bound_before(ms, fmt, zone_of(zone)), bound_after(ms, fmt, zone_of(zone))
+    assert before <= ms <= after
+    assert after - before <= 2 * 86_400_000 + 2 * 3_600_000
+    assert all(each <= ms for each in readings(format_time(before, fmt, zone_of(zone)), fmt, zone))
+    assert all(each >= ms for each in readings(format_time(after, fmt, zone_of(zone)), fmt, zone))
+    assert bound_before(before, fmt, zone_of(zone)) <= before
+    assert (parse_time_ms(format_time(before, fmt, zone_of(zone)), fmt, zone_of(zone)) or 0) <= ms
+
+
+@pytest.mark.fuzz
+@given(instants, st.sampled_from(ZONES), st.sampled_from(["auto", *LOCAL_FORMATS[:2]]))
+def test_a_local_time_is_read_as_the_instant_it_was_or_the_first_that_looks_the_same(
+    ms: int, zone: str, fmt: str
+) -> None:
+    ms = ms // 1000 * 1000
+    text = format_time(ms, "%Y-%m-%d %H:%M:%S" if fmt == "auto" else fmt, zone_of(zone))
+    read = parse_time_ms(text, fmt, zone_of(zone))
+    assert read is not None
+    assert read <= ms
+    assert format_time(read, "%Y-%m-%d %H:%M:%S", zone_of(zone)) == format_time(ms, "%Y-%m-%d %H:%M:%S", zone_of(zone))
+
+
+@pytest.mark.parametrize(
+    ("text", "zone", "utc"),
+    [
+        ("2026-11-27 21:00:00", "Asia/Tokyo", "2026-11-27T12:00:00.000Z"),
+        ("2026-11-27T21:00:00Z", "Asia/Tokyo", "2026-11-27T21:00:00.000Z"),
+        ("2026-11-27T21:00:00+01:00", "Asia/Tokyo", "2026-11-27T20:00:00.000Z"),
+        ("2026-11-27", "+09:00", "2026-11-26T15:00:00.000Z"),
+        ("2026-10-25 02:30:00", "Europe/Berlin", "2026-10-25T00:30:00.000Z"),  # twice: the first
+        ("2026-03-29 02:30:00", "Europe/Berlin", "2026-03-29T00:30:00.000Z"),  # never
+        ("20261127210000", "-0330", "2026-11-28T00:30:00.000Z"),
+    ],
+)
+def test_a_time_without_an_offset_is_one_of_the_zone(text: str, zone: str, utc: str) -> None:
+    ms = parse_time_ms(text, zone=zone_of(zone))
+    assert ms is not None
+    assert rfc3339_ms(ms) == utc
+    assert times_of_texts([text, text], zone_of(zone)) == [ms, ms]
+
+
+@pytest.mark.parametrize("text", ["Asia/Tokio", "", "+25:00", "../etc/passwd", "/etc/localtime", "9", "Asia", "\x00"])
+def test_what_is_no_zone_is_an_error(text: str) -> None:
+    with pytest.raises(FlickerError, match="no time zone"):
+        zone_of(text)
+
+
+@given(st.lists(texts | plausible.map(lambda ms: rfc3339_ms(ms)[:19]), max_size=20), st.sampled_from(ZONES))
+def test_many_texts_of_a_zone_are_read_as_one_by_one(values: list[str], zone: str) -> None:
+    assert times_of_texts(values, zone_of(zone)) == [parse_time_ms(value, zone=zone_of(zone)) for value in values]
+
+
+@pytest.mark.fuzz
+@given(
+    st.one_of(st.text(), digits_and_signs, st.floats(), st.integers(), st.none(), st.lists(st.integers())),
+    st.sampled_from([*FORMATS, *LOCAL_FORMATS, "%Z %Y", "%s", "%j %U"]),
+    st.sampled_from(ZONES),
+)
+def test_no_value_in_any_format_and_zone_fails(value: object, fmt: str, zone: str) -> None:
+    ms = parse_time_ms(value, fmt, zone_of(zone))
+    assert ms is None or EARLIEST_MS <= ms < LATEST_MS

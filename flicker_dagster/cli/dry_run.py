@@ -15,8 +15,8 @@ from flicker_dagster.config.models import SourceConfig
 from flicker_dagster.config.written import told
 from flicker_dagster.errors import FlickerError
 from flicker_dagster.orchestration.settings import Settings
-from flicker_dagster.pipeline.intake import untimed_words
 from flicker_dagster.pipeline.plan import next_slice
+from flicker_dagster.pipeline.tally import Tally
 from flicker_dagster.pipeline.windows import DAY_MS
 from flicker_dagster.pipeline.work import SourceWork
 from flicker_dagster.printable import cut, visible
@@ -72,17 +72,16 @@ def _look(source: SourceConfig, settings: Settings) -> Look:
             position = _look_from(work)
             since = position.last_timestamp or ""
             events, more, samples = 0, False, []
-            read = untimed = unfit = 0
-            shape = ""
+            tally, unfit = Tally(), 0
             times_ms: list[int] = []
             event_filter = EventFilter(source)
             piece = next_slice(source, position, None, now_ms=work.now_ms())
             for page in walk_pages(source, work.client, piece.walk):
                 requests += 1
-                read, unfit = read + len(page.decoded), unfit + len(page.decoded.unfit)
+                tally.seen, unfit = tally.seen + len(page.decoded), unfit + len(page.decoded.unfit)
                 if page.decoded.untimed_shape is not None:
-                    untimed += page.decoded.times_ms.count(None)
-                    shape = shape or page.decoded.untimed_shape
+                    tally.untimed += page.decoded.times_ms.count(None)
+                    tally.untimed_shape = tally.untimed_shape or page.decoded.untimed_shape
                 keep = event_filter.mask(page.decoded)
                 kept = [i for i in range(len(page.decoded)) if keep is None or keep[i]]
                 events += len(kept)
@@ -92,7 +91,7 @@ def _look(source: SourceConfig, settings: Settings) -> Look:
                 if requests >= MAX_PAGES:
                     break
             first, last = (rfc3339_ms(min(times_ms)), rfc3339_ms(max(times_ms))) if times_ms else ("", "")
-            warnings = [untimed_words(source, untimed, read, shape)] if untimed else []
+            warnings = [unread] if (unread := tally.unread(source)) else []
             if unfit:
                 warnings.append(f"{unfit} events cannot be sent on and would be kept as dead letters")
             return Look(

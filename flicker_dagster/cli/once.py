@@ -81,7 +81,7 @@ def _poll(source: SourceConfig, settings: Settings) -> Polled:
     wrong = wrong or tally.unproven or tally.unread(source)
     if wrong is None and fetched is not None and fetched.resume_at_ms:
         wrong = fetched.stopped
-    if failed is None and (tally.unproven or tally.unread_times):
+    if failed is None and (tally.unproven or tally.untimed):
         log.error("%s: %s", source.name, wrong)
     dead = drained.dead + tally.set_aside
     return Polled(source.name, tally.seen, tally.new, drained.delivered, dead, error=wrong)

@@ -21,6 +21,9 @@ from flicker_dagster.json_text import read_json
 #: How alike the name that is configured and one that the answer has must be, to be taken for a slip of the pen.
 ALIKE = 0.8
 
+#: A larger answer is not taken apart for that: it would take many times its size in memory.
+MOST_SEARCHED_BYTES = 8 << 20
+
 #: How deep an envelope is searched for such a name.
 DEEP = 4
 
@@ -65,6 +68,8 @@ def lookalike(source: SourceConfig, seen: Seen, body: bytes) -> str | None:
     if paging.pagination_type == "link_header":
         return next(iter(difflib.get_close_matches(paging.link_rel.lower(), links_of(seen.links), 1, ALIKE)), None)
     wanted = [split_path(path)[-1] for path in _fields(source)]
+    if len(body) > MOST_SEARCHED_BYTES:
+        return None
     try:
         envelope = read_json(body)
     except (msgspec.DecodeError, ValueError, RecursionError):

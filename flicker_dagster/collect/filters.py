@@ -143,9 +143,7 @@ class _Condition:
 
     def verdicts(self, columns: Columns, unjudged: set[int]) -> list[bool]:
         """Does the condition hold, event by event? Events that it cannot judge are added to `unjudged`."""
-        remembered, search = self._remembered, self.pattern.found_in
-        if len(remembered) > MAX_REMEMBERED:
-            remembered.clear()
+        remembered, search = self._remembered, self._search
         verdicts: list[bool] = []
         for index, value in enumerate(columns(self.path)):
             if type(value) is str:
@@ -155,8 +153,6 @@ class _Condition:
                     if holds is None:
                         unjudged.add(index)
                         holds = False
-                    elif len(value) <= MAX_REMEMBERED_CHARS:
-                        remembered[value] = holds
                 verdicts.append(holds)
             else:
                 holds = self._any(value)
@@ -165,13 +161,25 @@ class _Condition:
                 verdicts.append(bool(holds))
         return verdicts
 
+    def _search(self, text: str) -> bool | None:
+        """Search a text that is not remembered, and remember it if it is short. None where it is too long to be searched."""
+        holds = self.pattern.found_in(text)
+        if holds is not None and len(text) <= MAX_REMEMBERED_CHARS:
+            if len(self._remembered) >= MAX_REMEMBERED:
+                self._remembered.clear()
+            self._remembered[text] = holds
+        return holds
+
     def _any(self, value: Any) -> bool | None:
         """Does it hold for any scalar below a value? None where one of them is too long, and none of the others holds."""
         if value is _TOO_LONG:
             return None
         found: bool | None = False
+        remembered = self._remembered
         for text in _scalars(value):
-            holds = self.pattern.found_in(text)
+            holds = remembered.get(text)
+            if holds is None:
+                holds = self._search(text)
             if holds:
                 return True
             found = None if holds is None else found

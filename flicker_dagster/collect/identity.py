@@ -19,7 +19,7 @@ DIGEST_BYTES = 16
 #: Taking an event apart goes down level by level on the interpreter's stack, and takes many times its size. Both bounds are
 #: far from what the stack and memory allow, so that an event has the same digest wherever it is met.
 CANONICAL_LEVELS = 100
-CANONICAL_BYTES = 8 << 20
+CANONICAL_BYTES = 1 << 20
 
 _EMPTY = blake2b(digest_size=DIGEST_BYTES)
 

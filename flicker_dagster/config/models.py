@@ -119,7 +119,9 @@ class RateLimit(Record):
 class Limits(Record):
     page_bytes: Count = Field(default=64 * 1024 * 1024, description="largest answer accepted")
     page_events: Count = Field(
-        default=500_000, description="most events of one answer; bounds the memory that decoding one takes"
+        default=500_000,
+        description="most events of one answer: decoding one takes up to three times page_bytes and 600 bytes for each of "
+        "these",
     )
     connect_timeout_ms: TimeoutMs = 10_000
     read_timeout_ms: TimeoutMs = Field(default=60_000, description="longest time without a byte of an answer")

@@ -35,6 +35,9 @@ _TOKEN = re.compile(
 )
 _IN_CLASS = re.compile(_CODE + r"|\\(?P<escaped>.)|\[:\^?\w+:\]|(?P<both>&&)|(?P<closes>\])|.", re.DOTALL)
 
+#: Plain words, perhaps anchored: Python finds them at a tenth of what asking an engine costs.
+_PLAIN = re.compile(r"(\^?)([\w @:/,=-]*)(\$?)")
+
 #: What RE2 says, and what a user needs to know.
 _IMPOSSIBLE = (
     (re.compile(r"\(\?<?[=!]"), "look-ahead and look-behind are not possible, as matching takes linear time"),
@@ -70,9 +73,15 @@ class Pattern:
             raise BadPattern("it holds half of a surrogate pair") from None
         self.most_bytes = min(MOST_TEXT_BYTES, _MOST_WORK // max(1, compiled.programsize))
         self._search = compiled.search
+        self._plain = _PLAIN.fullmatch(pattern)
 
     def found_in(self, text: str) -> bool | None:
         """Does the pattern match anywhere in a text? None for a text too long to be searched."""
+        if self._plain is not None:
+            begins, words, ends = self._plain.groups()
+            if begins:
+                return text == words if ends else text.startswith(words)
+            return text.endswith(words) if ends else words in text
         searched = text.encode("utf-8", "surrogatepass")
         return None if len(searched) > self.most_bytes else self._search(searched) is not None
 

@@ -6,7 +6,6 @@ import logging
 from collections.abc import Callable
 from typing import TypeVar
 
-from flicker_dagster.collect.event_fields import as_list
 from flicker_dagster.collect.filters import EventFilter
 from flicker_dagster.config.models import SourceConfig
 from flicker_dagster.deliver.batching import Batcher
@@ -101,7 +100,6 @@ class Intake:
         """Batches that became full with this page. Events that cannot be dated are filed under no hour and delivered."""
         self.tally.pages += 1
         self.tally.bytes += page.size_bytes
-        self.tally.unread_times += page.times_ms.count(None)
         if self._window is not None:
             self._count_window(page.digests, page.times_ms)
         else:
@@ -159,13 +157,12 @@ class Intake:
         return _at(fit, places), _at(fit, digests), _at(fit, times_ms)
 
     def _count_untimed(self, page: DecodedPage) -> None:
-        """Without a time nobody knows which window an event belongs to: said once, and counted, new or known."""
-        count = page.times_ms.count(None)
-        self.tally.untimed += count
+        """Without a time nobody knows which window an event belongs to: counted, new or known, and said once."""
+        self.tally.untimed += sum(ms is None and index not in page.unfit for index, ms in enumerate(page.times_ms))
         self.tally.untimed_shape = self.tally.untimed_shape or page.untimed_shape or ""
         if not self._told_untimed:
             self._told_untimed = True
-            log.warning("%s", untimed_words(self._source, count, len(page), page.untimed_shape or ""))
+            log.warning("%s: %s", self._source.name, self.tally.unread(self._source))
 
     def _count_times(self, timed: list[int], first_ms: int, last_ms: int, now_ms: int) -> None:
         self.tally.add_times(first_ms, last_ms)
@@ -193,16 +190,6 @@ class Intake:
     def holds_events(self) -> bool:
         """Events wait in memory for their batch to fill: a resume point must not lie behind them."""
         return self._batcher.pending_events > 0
-
-
-def untimed_words(source: SourceConfig, count: int, of: int, shape: str) -> str:
-    """That events have no time that can be read, and what to do."""
-    field = " or ".join(as_list(source.timestamp_field))
-    return (
-        f"{source.name}: {count} of {of} events have no time that can be read: timestamp_field {field!r} holds {shape} "
-        f"(timestamp_format {source.timestamp_format}). They are delivered, but no window can be verified by them, and the "
-        "position does not follow them; correct timestamp_field or timestamp_format"
-    )
 
 
 def _at(indices: list[int] | None, column: list[T]) -> list[T]:

@@ -49,7 +49,6 @@ class Tally(msgspec.Struct):
     untimed_shape: str = ""  # what stands in one of them where the time should
     future: int = 0
     cursor_resets: int = 0
-    unread_times: int = 0  # rows, new or known, whose time cannot be read
     unproven: str | None = None  # why the vendor may have more than was read
     first_ms: int | None = None  # time of the oldest new event
     last_ms: int | None = None  # time of the newest new event
@@ -86,14 +85,14 @@ class Tally(msgspec.Struct):
 
     def unread(self, source: SourceConfig) -> str | None:
         """What to say where the times of events could not be read: without them nothing tells how far collection is."""
-        if not self.unread_times:
+        if not self.untimed:
             return None
-        fields = (
-            source.timestamp_field if isinstance(source.timestamp_field, str) else " or ".join(source.timestamp_field)
-        )
+        fields = source.timestamp_field
         return (
-            f"{self.unread_times} of {self.seen + self.outside} events have no readable time in {fields} "
-            f"(timestamp_field, timestamp_format {source.timestamp_format}); they are delivered, and filed under no hour"
+            f"{self.untimed} of {self.seen + self.outside} events have no time that can be read: there is "
+            f"{self.untimed_shape} in {fields if isinstance(fields, str) else ' or '.join(fields)} (timestamp_field, "
+            f"timestamp_format {source.timestamp_format}). They are delivered, but filed under no hour, and the position "
+            "does not follow them; correct timestamp_field or timestamp_format"
         )
 
     def as_counts(self) -> dict[str, Any]:
