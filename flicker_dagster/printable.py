@@ -19,3 +19,12 @@ def cut(text: str, at_most: int) -> str:
     """The text, shortened to so many characters; the last one then says so. Mask before: half a secret is none that
     a mask would know."""
     return text if len(text) <= at_most else text[: at_most - 1] + "…"
+
+
+def cut_inside(text: str, at_most: int) -> str:
+    """The text, shortened to so many characters by its middle: a message begins with the request, whose address may be of
+    any length, and ends with the cause and what to do. Mask before, as for `cut`."""
+    if len(text) <= at_most:
+        return text
+    head = (at_most - 1) // 3
+    return f"{text[:head]}…{text[head + 1 - at_most :]}"

@@ -30,7 +30,7 @@ mutation Backfill($params: LaunchBackfillParams!) {
 def windows_between(source: SourceConfig, from_ms: int, to_ms: int, *, now_ms: int) -> list[str]:
     """Keys of the closed windows that hold a part of `[from_ms, to_ms)`, oldest first. Raises FlickerError if none."""
     if from_ms >= to_ms:
-        raise FlickerError(f"{source.name}: {rfc3339_ms(from_ms)} is not before {rfc3339_ms(to_ms)}")
+        raise FlickerError(f"{source.name}: FROM, {rfc3339_ms(from_ms)}, is not before TO, {rfc3339_ms(to_ms)}")
     begin_ms = grid_start_ms(source, now_ms)
     if from_ms < begin_ms:
         raise FlickerError(
@@ -76,6 +76,14 @@ def _ask(url: str, query: str, variables: dict[str, Any]) -> dict[str, Any]:
         ) from None
     except (OSError, ValueError) as error:
         raise FlickerError(
-            f"the web UI at {url} cannot be reached ({error}); a backfill needs a running Flicker with its web UI, so "
+            f"the web UI at {url} cannot be reached ({_why(error)}); a backfill needs a running Flicker with its web UI, so "
             "start it without --no-ui, or name its address with --url"
         ) from None
+
+
+def _why(error: Exception) -> str:
+    """What kept the request from being answered, without Python's names for it."""
+    inner = getattr(error, "reason", None) or error
+    if isinstance(inner, OSError) and inner.strerror:
+        return inner.strerror
+    return "no JSON in the answer" if isinstance(inner, json.JSONDecodeError) else str(inner)

@@ -41,7 +41,7 @@ class ConfigWatch:
             return "valid" if code == 0 else "fault"
         if state != self._judged and now_s - self._seen_s >= (QUIET_S if state else GONE_S):
             self._judged = state
-            command = [sys.executable, "-W", "ignore", "-m", "flicker_dagster.orchestration.check_config"]
+            command = [sys.executable, "-W", "ignore", "-m", "flicker_dagster.cli.check_config"]
             self._checking = Child("configuration", command)
             self._checking.spawn(env=env, cwd=cwd)
         return None

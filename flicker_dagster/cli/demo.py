@@ -185,8 +185,10 @@ def _settle(world: World, supervisor: Supervisor, asked: Asked) -> None:
 
 
 def _progress(rows: list[Row]) -> str:
-    parts = [f"{row.source} {row.emitted - row.missing:,} of {row.emitted:,}" for row in rows]
-    return f"in the SIEM: {', '.join(parts)}; twice {sum(row.twice for row in rows)}"
+    emitted, missing, twice = (
+        sum(column) for column in zip(*((r.emitted, r.missing, r.twice) for r in rows), strict=True)
+    )
+    return f"in the SIEM {emitted - missing:,} of {emitted:,}, {missing:,} not there yet, {twice:,} twice"
 
 
 def _print_summary(rows: list[Row]) -> None:

@@ -26,13 +26,15 @@ def leftover_lines(settings: Settings, config: FlickerConfig) -> list[str]:
         else f"{leftover.source}: its state goes on under {heirs[leftover.source]} with the next poll"
         for leftover in found
     ]
-    return lines + [f"{', '.join(o.sources)}: kept in the same place for {o.config}" for o in elsewhere]
+    return lines + [f"{', '.join(o.sources)}: kept in the same place for {o.words()}" for o in elsewhere]
 
 
-def tell_at_start(settings: Settings, config: FlickerConfig) -> None:
-    """Write down what is collected from here on, and log what is kept and is not."""
+def tell_at_start(settings: Settings, config: FlickerConfig, *, before: FlickerConfig | None = None) -> None:
+    """Write down what is collected from here on, and log what is kept and is not. `before`: what this Flicker collected
+    until an edit."""
     try:
-        write_down(settings.layout().store, settings.owner(config))
+        former = None if before is None else settings.owner(before)
+        write_down(settings.layout().store, settings.owner(config), former=former)
     except FlickerError as error:
         log.warning("%s", error)
     for line in leftover_lines(settings, config):

@@ -6,6 +6,8 @@ import logging
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
+import click
+
 from flicker_dagster.cli.leftovers import tell_at_start
 from flicker_dagster.cli.selection import show_table
 from flicker_dagster.config.load import load_config
@@ -47,6 +49,10 @@ def poll_once(settings: Settings, *, kept: bool = True) -> int:
         (row.source, row.seen, row.new, row.delivered, row.dead, row.error or "ok") for row in polled
     ]
     show_table("Polled once", columns, rows, empty="no sources")
+    if not kept and any(row.delivered + row.dead < row.new for row in polled):
+        click.echo(
+            "Without --track what was not delivered is dropped here; the next start asks the vendor for it again."
+        )
     return 0 if all(row.error is None for row in polled) else 1
 
 
@@ -74,7 +80,8 @@ def _poll(source: SourceConfig, settings: Settings) -> Polled:
         message = told(error, source)
         log.error("%s", message)
         message = message if failed is None else told(failed, source)
-        return Polled(source.name, error=message.removeprefix(f"{source.name}: "))
+        seen, new = (0, 0) if fetched is None else (fetched.tally.seen, fetched.tally.new)
+        return Polled(source.name, seen, new, error=message.removeprefix(f"{source.name}: "))
     drained = report.drained
     tally = report.tally
     wrong = told(failed, source).removeprefix(f"{source.name}: ") if failed is not None else None

@@ -14,7 +14,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from flicker_dagster.config.explain import suggestion
+from flicker_dagster.config.explain import one_of, suggestion
 from flicker_dagster.config.load import load_config
 from flicker_dagster.config.models import SourceConfig
 from flicker_dagster.errors import FlickerError
@@ -27,6 +27,9 @@ from flicker_dagster.times import parse_time_ms
 #: How long a command waits for a run in flight to leave the source.
 LOCK_WAIT_S = 60.0
 
+#: How many names a mistaken one is told.
+SHOWN_NAMES = 10
+
 
 def sources_named(settings: Settings, name: str | None) -> list[SourceConfig]:
     """The source of that name, or all. Raises ConfigError, and UsageError for a name that is not configured."""
@@ -36,7 +39,8 @@ def sources_named(settings: Settings, name: str | None) -> list[SourceConfig]:
     found = [source for source in sources if source.name == name]
     if not found:
         names = [source.name for source in sources]
-        raise click.UsageError(f"no source {name!r} in {settings.config_path}{suggestion(name, names)}")
+        meant = suggestion(name, names) or f"; expected {one_of(names[:SHOWN_NAMES])}"
+        raise click.UsageError(f"no source {name!r} in {settings.config_path}{meant}")
     return found
 
 

@@ -93,7 +93,8 @@ class RetryConfig(Record):
 class WindowConfig(Record):
     size: Literal["hour", "day"] = "hour"
     start: str | None = Field(
-        default=None, description="ISO date or time of the first window; default: when first collected"
+        default=None,
+        description="first window, an ISO date or time; default: the month in which retention_ms, or 90 days, ends",
     )
 
 

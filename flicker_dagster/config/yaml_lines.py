@@ -124,15 +124,29 @@ class Document:
         self.problems.append((node.start_mark.line + 1, path, what))
 
 
+#: What PyYAML's words mean to somebody who does not know its tokens.
+_MEANT = (
+    ("\\t", "indent with spaces, YAML takes no tabs"),
+    ("but got '{'", "a ${…} between { and } needs quotes"),
+    ("'<stream end>'", "a bracket or brace was not closed above"),
+    ("but found '<scalar>'", "a quote within a quoted value is written twice"),
+    ("expected <block end>", "this line begins in another column than its neighbours, or a dash or colon is missing"),
+    (
+        "mapping values are not allowed here",
+        "a value that holds ': ' needs quotes, or the line begins in a wrong column",
+    ),
+    ("could not find expected ':'", "a key needs ': ' behind it, or a quote was not closed above"),
+    ("found unexpected end of stream", "a quote was not closed above"),
+    ("cannot start any token", "a value that begins with this character needs quotes"),
+)
+
+
 def _reason(error: yaml.MarkedYAMLError) -> str:
     what = _shortened(error.problem or error.context or "cannot be read")
     if what.startswith("but ") and error.context:
         what = f"{error.context}, {what}"
-    if "\\t" in what:
-        what += "; indent with spaces, YAML takes no tabs"
-    if what.endswith("but got '{'"):
-        what += "; a ${…} between { and } needs quotes"
-    return what
+    meant = next((meaning for words, meaning in _MEANT if words in what), None)
+    return f"{what}; {meant}" if meant else what
 
 
 def _shortened(what: str) -> str:

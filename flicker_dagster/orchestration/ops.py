@@ -25,6 +25,7 @@ from flicker_dagster.pipeline.fetch import FetchReport, fetch_live
 from flicker_dagster.pipeline.read_window import read_window
 from flicker_dagster.pipeline.windows import window_of_key
 from flicker_dagster.pipeline.work import SourceWork
+from flicker_dagster.printable import cut_inside
 from flicker_dagster.types import Position
 
 #: How long a run waits for the source's lock: another run holds it only while it ends.
@@ -65,7 +66,7 @@ def build_fetch(source: SourceConfig, settings: Settings) -> dg.OpDefinition:
         context.add_output_metadata(_fetch_metadata(reports))
         paused = max(reports, key=lambda report: report.resume_at_ms or 0)
         if paused.resume_at_ms:
-            why = (paused.stopped or "")[:MAX_ERROR_TAG]
+            why = cut_inside(paused.stopped or "", MAX_ERROR_TAG)
             tags = {names.RESUME_TAG: f"{paused.resume_at_ms / 1000:.3f}", names.PAUSE_TAG: why}
             context.instance.add_run_tags(context.run_id, tags)
 

@@ -23,7 +23,7 @@ from flicker_dagster.errors import (
     StateError,
 )
 from flicker_dagster.orchestration import internals, names
-from flicker_dagster.printable import visible
+from flicker_dagster.printable import cut_inside, visible
 
 log = logging.getLogger("flicker.run")
 
@@ -35,7 +35,8 @@ _told_s: dict[str, float] = {}
 
 #: Share of a delay that is drawn at random, so that sources that failed together do not come back together.
 JITTER = 0.1
-MAX_ERROR_TAG = 300
+#: Characters of an error on its run, where `status` and the sensor's skip reason find it.
+MAX_ERROR_TAG = 600
 
 
 def retry_policy(retry: RetryConfig) -> dg.RetryPolicy:
@@ -112,7 +113,7 @@ def as_tick(source: SourceConfig) -> Iterator[None]:
 
 
 def _leave_on_run(context: dg.OpExecutionContext, message: str, asked_s: float | None) -> None:
-    tags = {names.ERROR_TAG: message[:MAX_ERROR_TAG]}
+    tags = {names.ERROR_TAG: cut_inside(message, MAX_ERROR_TAG)}
     if asked_s:
         tags[names.RESUME_TAG] = f"{time.time() + asked_s:.3f}"
     context.instance.add_run_tags(context.run_id, tags)
@@ -123,7 +124,7 @@ def _where(defect: Exception) -> str:
     frames = traceback.extract_tb(defect.__traceback__)
     ours = [frame for frame in frames if PACKAGE in Path(frame.filename).parts] or frames
     at = f" at {Path(ours[-1].filename).name}:{ours[-1].lineno}" if ours else ""
-    said = visible(" ".join(str(defect).split()))[:MAX_ERROR_TAG]
+    said = cut_inside(visible(" ".join(str(defect).split())), MAX_ERROR_TAG)
     return f"{type(defect).__name__}{f': {said}' if said else ''}{at}"
 
 

@@ -22,6 +22,9 @@ class Owner(msgspec.Struct, frozen=True):
     sources: list[str]
     namespace: str = ""
 
+    def words(self) -> str:
+        return f"{self.config}, namespace {self.namespace}" if self.namespace else self.config
+
     def is_former(self, other: Owner) -> bool:
         """Whether `other` is what this configuration was before an edit, or under another path."""
         same_file = (self.config, self.namespace) == (other.config, other.namespace)
@@ -33,11 +36,12 @@ class _Document(msgspec.Struct, frozen=True):
     configurations: list[Owner] = []
 
 
-def write_down(store: Store, owner: Owner) -> None:
-    """Say what this configuration collects; nothing is written where it is said already. Raises StateError."""
+def write_down(store: Store, owner: Owner, *, former: Owner | None = None) -> None:
+    """Say what this configuration collects; nothing is written where it is said already. `former`: what it is known to
+    have been before an edit, of its namespace too. Raises StateError."""
     for _ in attempts(store.describe(_KEY)):
         found, version = _load(store)
-        said = [*(each for each in found if not owner.is_former(each)), owner]
+        said = [*(each for each in found if not owner.is_former(each) and each != former), owner]
         if said == found:
             return
         try:

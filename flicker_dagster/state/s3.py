@@ -234,6 +234,11 @@ class S3Store:
 
         passing = (sdk.HTTPClientError, sdk.ConnectionError, sdk.CredentialRetrievalError)
         away = isinstance(error, passing) and not isinstance(error, sdk.SSLError)
+        if isinstance(error, sdk.NoCredentialsError | sdk.PartialCredentialsError):
+            return StateError(
+                f"cannot {doing} {self.describe(key)}: no AWS credentials are found; set AWS_ACCESS_KEY_ID and "
+                "AWS_SECRET_ACCESS_KEY, or give the machine a role"
+            )
         # Not the SDK's own text: it may quote the endpoint with user and password in it.
         return (StoreAway if away else StateError)(
             f"cannot {doing} {self.describe(key)}: {type(error).__name__}; check the network, AWS_REGION, "

@@ -9,8 +9,11 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
+from flicker_dagster.cli.check_config import check
 from flicker_dagster.cli.main import cli
 from flicker_dagster.errors import ConfigError
+from flicker_dagster.orchestration.applied import AppliedConfig
+from flicker_dagster.orchestration.settings import Settings
 from flicker_dagster.simulator.plain import Plain
 from flicker_dagster.simulator.receiver import Receiver
 from flicker_dagster.state.layout import StateLayout
@@ -129,6 +132,26 @@ def test_a_configuration_stands_for_what_it_was_before_an_edit_and_under_another
     for owner in (theirs, Owner("/a.yaml", ["x"]), Owner("/a.yaml", ["y"]), Owner("/b.yaml", ["y", "z"])):
         write_down(store, owner)
     assert others(store, Owner("/b.yaml", ["z"])) == [theirs]
+
+
+def test_an_edit_while_flicker_runs_is_written_down_and_what_it_leaves_is_named(
+    place: Place, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    waits(place)
+    monkeypatch.setattr(logging.getLogger("flicker"), "propagate", True)
+    settings = Settings(
+        str(place.home / "config.yaml"), state_dir=str(place.home / "work"), work_dir=str(place.home / "work")
+    )
+    applied = AppliedConfig(settings.work_dir, settings.config_path)
+    applied.put_in_force(applied.keep(Path(settings.config_path).read_text()))
+    place.flicker("sources", name="other")
+    text = "namespace: team_a\n" + Path(settings.config_path).read_text()
+    Path(settings.config_path).write_text(text)
+    assert check(settings) == 0
+    assert "okta-logs: no longer configured, and its state is kept" in caplog.text
+    assert others(place.layout().store, Owner("/theirs.yaml", ["theirs"])) == [
+        Owner(settings.config_path, ["other"], "team_a")
+    ]
 
 
 @pytest.mark.parametrize(

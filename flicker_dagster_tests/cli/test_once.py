@@ -67,6 +67,10 @@ def test_without_track_nothing_is_kept(scene: Scene) -> None:
     assert done.returncode == 0
     assert "Without --track nothing is kept" in done.stderr
     assert os.listdir(scene.home / "work") == []
+    assert "is dropped" not in done.stdout
+    scene.world.siem.faults.plan("503", count=None)
+    done = scene.run("--once")
+    assert "Without --track what was not delivered is dropped here" in done.stdout
 
 
 def test_while_the_siem_is_down_it_fails_and_afterwards_nothing_is_lost(scene: Scene) -> None:
@@ -74,6 +78,8 @@ def test_while_the_siem_is_down_it_fails_and_afterwards_nothing_is_lost(scene: S
     done = scene.run("--once", "--track")
     assert done.returncode == 1
     assert "503" in done.stderr
+    assert re.search(r"okta-audit-logs +│ [1-9]", done.stdout)  # what was read is told, delivered or not
+    assert "is dropped" not in done.stdout
     assert set(in_siem(scene.world).values()) == {0}
     scene.world.siem.faults.clear()
     assert scene.run("--once", "--track").returncode == 0

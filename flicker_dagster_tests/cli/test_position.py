@@ -226,6 +226,7 @@ def test_set_takes_a_time_or_an_age(scene: Scene, tail: Tail) -> None:
         (("set", OKTA), "give either TIME or --from-history N"),
         (("set", OKTA, "1h", "--from-history", "1"), "give either TIME or --from-history N"),
         (("rewind", "2h", "okta-audit-lgos"), "did you mean okta-audit-logs?"),
+        (("rewind", "2h", "x"), "; expected one of okta-audit-logs, github-audit-log or salesforce-audit"),
     ],
 )
 def test_a_mistake_in_a_command_is_told_as_such(scene: Scene, arguments: tuple[str, ...], words: str) -> None:

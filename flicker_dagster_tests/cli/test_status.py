@@ -56,14 +56,14 @@ def test_sources_shows_what_the_preset_overruled(scene: Scene) -> None:
 def test_a_backfill_without_the_web_ui_says_so(scene: Scene) -> None:
     done = scene.run("backfill", OKTA, "3h", "now", "--url", f"http://127.0.0.1:{free_port()}")
     assert done.returncode == 1
-    assert "needs a running Flicker with its web UI" in done.stderr
+    assert "cannot be reached (Connection refused); a backfill needs a running Flicker with its web UI" in done.stderr
     assert "Traceback" not in done.stderr
 
 
 @pytest.mark.parametrize(
     ("span", "words"),
     [
-        (("now", "3h"), "is not before"),
+        (("now", "3h"), ", is not before TO, "),
         (("2001-01-01", "2001-01-02"), "to reach further back set window.start"),
         (("2099-01-01", "2099-01-02"), "window in that span has closed yet"),
     ],

@@ -16,10 +16,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from flicker_dagster import definitions as location
+from flicker_dagster.cli.check_config import check
 from flicker_dagster.errors import ConfigError
 from flicker_dagster.orchestration import internals
 from flicker_dagster.orchestration.applied import DIGEST_VAR, KEPT, AppliedConfig, digest_of
-from flicker_dagster.orchestration.check_config import check
 from flicker_dagster.orchestration.load_applied import load_or_last_good
 from flicker_dagster.orchestration.settings import CONFIG_VAR, STATE_VAR, WORK_VAR, Settings
 

@@ -18,6 +18,7 @@ from flicker_dagster.errors import ConfigError, FlickerError, SpoolFull
 from flicker_dagster.orchestration import names, ops, retries
 from flicker_dagster.orchestration.retries import as_tick
 from flicker_dagster.orchestration.settings import Settings
+from flicker_dagster.pipeline.work import SourceWork
 from flicker_dagster_tests.conformance.harness import Scene, plain_scene
 from flicker_dagster_tests.orchestration.built import job_of
 
@@ -84,7 +85,7 @@ def test_what_nobody_can_mend_by_waiting_is_one_line_in_run_tag_and_log(
     assert "HTTP 401" in message
     assert "check the credentials" in message
     assert message in lines_of(caplog, logging.ERROR)
-    assert told.tag == message[:300]
+    assert told.tag == message
     assert told.retries == []
     assert not [line for line in caplog.messages if line.startswith("Fetched")]
 
@@ -115,7 +116,7 @@ def test_a_defect_keeps_its_stack_and_is_told_in_one_line_beside(
     assert "KeyError" in error.to_string()
     [line] = set(lines_of(caplog, logging.ERROR))
     assert line.startswith("plain: a defect in Flicker: KeyError: 'what nobody\\nthought of' at ops.py:")
-    assert told.tag == line[:300]
+    assert told.tag == line
 
 
 @pytest.mark.parametrize(
@@ -155,3 +156,17 @@ def test_the_log_is_told_of_a_failing_tick_once_a_minute(
     monkeypatch.setattr(retries, "REMIND_S", 0.0)
     fail("full")
     assert lines_of(caplog, logging.ERROR) == ["plain: full", "plain: damaged", "plain: full"]
+
+
+def test_a_long_address_does_not_cut_the_cause_off(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    long = scene.source.model_copy(update={"query_params": {"q": "SELECT " + "x" * 5_000}})
+    monkeypatch.setattr(Settings, "work", lambda _self, _source: SourceWork(long, scene.layout, clock=scene.clock))
+    scene.vendor.faults.plan("401", count=None)
+    told = Told(scene)
+    assert told.tag is not None
+    assert len(told.tag) == retries.MAX_ERROR_TAG
+    assert told.tag.startswith(f"{scene.source.name}: GET http://")
+    assert "…" in told.tag
+    assert told.tag.endswith(lines_of(caplog, logging.ERROR)[0][-200:])
