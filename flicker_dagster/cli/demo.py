@@ -129,8 +129,8 @@ def _start(world: World, supervisor: Supervisor, asked: Asked, began_s: float) -
     def say(text: str) -> None:
         console.print(f"{time.monotonic() - began_s:5.0f} s  {text}")
 
-    console.print("[bold]Flicker demo[/]: simulated Okta, GitHub and Salesforce, a SIEM, and Flicker in between")
-    say(f"live page   {world.page.url}   emitted, in the SIEM, missing, twice")
+    console.print("[bold]Flicker demo[/]: simulated Okta, GitHub, Salesforce and SIEM; Flicker in between")
+    say(f"live page   {world.page.url}   emitted, delivered, missing")
     say("starting code server, daemon and web UI, which takes some seconds …")
     supervisor.start()
     if asked.to_end.is_set():
@@ -174,7 +174,7 @@ def _watch(world: World, supervisor: Supervisor, asked: Asked, duration_s: int |
 
 def _settle(world: World, supervisor: Supervisor, asked: Asked) -> None:
     """Wait, bounded, until what was emitted last has had its poll."""
-    console.print("No more events are emitted; the last polls run (Ctrl-C: do not wait for them) …")
+    console.print("No more events are emitted; the last polls run (Ctrl-C: do not wait) …")
     deadline_s = time.monotonic() + SETTLE_S
 
     def settled() -> bool:

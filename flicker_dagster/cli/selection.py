@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import sys
 import textwrap
 from contextlib import suppress
 from itertools import zip_longest
@@ -72,9 +74,10 @@ def show_table(title: str, columns: tuple[str, ...], rows: list[tuple[object, ..
 
 
 def show_blocks(title: str, columns: tuple[str, ...], rows: list[tuple[str, ...]]) -> None:
-    """Print one line per value that is not empty, and an empty line between rows. Prose is broken between words only; a
-    value with line breaks keeps them."""
-    width = Console().width
+    """Print one line per value that is not empty, and an empty line between rows. For a terminal, or where COLUMNS says how
+    wide, prose is broken between words only; a value with line breaks keeps them."""
+    console = Console()
+    width = console.width if console.is_terminal or "COLUMNS" in os.environ else sys.maxsize
     indent = 2 + max(map(cell_len, columns))
     click.echo(title)
     for row in rows:

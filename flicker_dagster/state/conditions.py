@@ -54,8 +54,11 @@ def _check(store: S3Store) -> None:
         key = f"{FOLDER}{datetime.now(timezone.utc).strftime(_STAMP)}-{uuid.uuid4().hex}"
         try:
             fault = _fault(store, key)
-        finally:
-            _remove(store, key)
+        except StateError:  # the one thing to tell; whether the object can be removed is beside it
+            with suppress(StateError):
+                store.delete(key)
+            raise
+        _remove(store, key)
         if fault is None:
             return
     where = f"{store.describe('').rstrip('/')} at {endpoint_shown(S3Settings.from_env())}"

@@ -47,6 +47,13 @@ def test_a_narrow_terminal_breaks_no_value(moved: Scene, command: tuple[str, ...
         assert f"{moved.world.vendor('okta').url}/api/v1/logs\n" in text
 
 
+def test_in_a_file_every_value_is_one_line(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.delenv("COLUMNS", raising=False)
+    why = "the cause of a failure, in words, " * 20
+    show_table("Title", ("source", "result"), [("one", why)], empty="nothing")
+    assert f"result  {why.rstrip()}\n" in capsys.readouterr().out
+
+
 def test_a_table_stands_where_there_is_room_for_it(moved: Scene) -> None:
     moved.env["COLUMNS"] = "300"
     [line] = [line for line in said(moved, "position", "show").splitlines() if OKTA in line]

@@ -131,6 +131,16 @@ def test_settings_that_cannot_be_used_are_one_line(
     assert words in refused(layout)
 
 
+def test_without_credentials_one_line_says_which_to_set(
+    server: ObjectStore, layout: StateLayout, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    for variable in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.delenv(variable, raising=False)
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+    assert "no AWS credentials are found; set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY" in refused(layout)
+    assert caplog.records == []
+
+
 def test_several_that_start_at_once_do_not_disturb_each_other(server: ObjectStore, layout: StateLayout) -> None:
     said: list[str] = []
 
