@@ -11,11 +11,7 @@ from collections.abc import Iterator
 
 from flicker_dagster.json_text import as_text, read_json
 
-#: Deeper ones are not sent on: parsers on the way refuse them or die of them.
-MOST_LEVELS = 1_000
-
 _SPACE = re.compile(rb"[ \t\r\n]*")
-_BETWEEN_ITEMS = re.compile(rb"[ \t\r\n,]*")
 
 #: A number, a word, or what a vendor writes in their place.
 _BARE = re.compile(rb'[^\x00-\x20,\[\]{}":]+')
@@ -25,21 +21,14 @@ _FLAT = re.compile(
     rb'(?:[ \t\r\n]*"[^"\\]*"[ \t\r\n]*:[ \t\r\n]*(?:"[^"\\]*"|[^\x00-\x20,\[\]{}":]+)[ \t\r\n]*,(?=[ \t\r\n]*")){1,200}'
 )
 
-#: The end of an object where another may begin, or the list may end.
-_BOUNDARY = re.compile(rb"\}[ \t\r\n]*(?:,[ \t\r\n]*\{|\])")
-
 _STRING_OR_SPACE = re.compile(rb'("[^"\\]*(?:\\.[^"\\]*)*")|[ \t\r\n]+', re.DOTALL)
 _SCALAR = re.compile(rb'("[^"\\]*(?:\\.[^"\\]*)*")[ \t\r\n]*(:?)|([^\x00-\x20,\[\]{}":]+)', re.DOTALL)
 
 _QUOTE, _BACKSLASH, _COMMA, _COLON = b'"\\,:'
-_OBJECT, _ARRAY = b"{["
+OBJECT, _ARRAY = b"{["
 _CLOSING = 2  # from an opening bracket to its closing one
 _BLANK = 0x20
 _END = 0  # what stands behind the text; nothing else in here looks for a zero byte
-
-#: The search for the ends of damaged items may read the text so many times, each attempt counting for so much at least.
-_MOST_READINGS = 1
-_ATTEMPT_BYTES = 256
 
 
 class Damaged(ValueError):
@@ -51,13 +40,9 @@ class Damaged(ValueError):
         self.cut_off = cut_off
 
 
-class TooMany(ValueError):
-    """A list with more items than asked for."""
-
-
 def end_of_value(text: bytes, at: int = 0) -> tuple[int, int]:
     """Where the value at `at` ends, and how deeply it is nested (0 for a scalar). Raises Damaged."""
-    return _scan(text, _space(text, at), bytearray(), inside=False)
+    return scan(text, past_space(text, at), bytearray(), inside=False)
 
 
 def levels(text: bytes) -> int:
@@ -71,7 +56,7 @@ def levels(text: bytes) -> int:
 def is_one_value(text: bytes) -> bool:
     """Is this one value and nothing else, so that it can be told from its neighbours in a list?"""
     try:
-        return _space(text, end_of_value(text)[0]) == len(text)
+        return past_space(text, end_of_value(text)[0]) == len(text)
     except Damaged:
         return False
 
@@ -81,7 +66,7 @@ def find(text: bytes, parts: tuple[str, ...]) -> tuple[int, int] | None:
 
     Raises Damaged where the text is damaged before the value; a value that is damaged itself ends with the text.
     """
-    at, end = _space(text, 0), len(text)
+    at, end = past_space(text, 0), len(text)
     for part in parts:
         found: tuple[int, int] | None = None
         try:
@@ -127,52 +112,6 @@ def names(text: bytes, *, most: int) -> list[str]:
     return found
 
 
-def items(text: bytes, at: int, around: bytes, *, most: int) -> tuple[list[tuple[int, int, str | None]], int]:
-    """Start and end of each item of the list that opens at `at`, with what is wrong with it; and where the list ends.
-
-    `around` are the containers (`{` or `[` each) that are open around the list, and must be closed behind it, to the very
-    end of the text. What is no JSON is one item, from where it begins to where something follows that is. Raises Damaged
-    where the list's end cannot be told (text that was cut off), TooMany beyond `most` items.
-    """
-    found: list[tuple[int, int, str | None]] = []
-    search = _Search(text, around)
-    at += 1
-    damaged: int | None = None  # the index of the last damaged item
-    while True:
-        if len(found) > most:
-            raise TooMany(f"more than {most}")
-        at = start = _BETWEEN_ITEMS.match(text, at).end()  # type: ignore[union-attr]
-        try:
-            if text[at : at + 1] == b"]":
-                if search.closes(at + 1):
-                    return found, at + 1
-                if damaged is None:
-                    raise Damaged(at)
-                # A list inside of the damaged item was taken for the list itself: the item goes on.
-                start = found[damaged][0]
-                wrong = found[damaged][2]
-                open_string = False
-                del found[damaged:]
-            else:
-                at, depth = end_of_value(text, at)
-                if _byte(text, _space(text, at)) not in b",]{":
-                    raise Damaged(at)
-                found.append((start, at, _too_deep(depth) if depth > MOST_LEVELS else None))
-                continue
-        except Damaged as error:
-            if start == len(text) or text[start : start + 1] == b"]" or error.cut_off:
-                raise
-            wrong = f"it is not JSON (at its byte {error.at - start})"
-            at, open_string = start, error.at == len(text)
-        damaged = len(found)
-        at = search.next_boundary(at, open_string=open_string)
-        found.append((start, at, wrong))
-
-
-def _too_deep(depth: int) -> str:
-    return f"it is nested {depth} levels deep, and {MOST_LEVELS} are the most that is sent on"
-
-
 def compact(text: bytes) -> bytes:
     """JSON text without white space outside of strings."""
     return _STRING_OR_SPACE.sub(lambda match: match[1] or b"", text)
@@ -185,71 +124,13 @@ def scalars(text: bytes) -> Iterator[object]:
             yield read_value(match[1] or match[3])
 
 
-class _Search:
-    """Finds where a damaged item ends. What it may read in all is bounded."""
-
-    def __init__(self, text: bytes, around: bytes) -> None:
-        self._text = text
-        self._around = around
-        self._left = _MOST_READINGS * max(len(text), 1_000 * _ATTEMPT_BYTES)
-
-    def closes(self, at: int) -> bool:
-        """Does everything around the list end properly behind it, and the text with it?"""
-        if not self._around:
-            return at == len(self._text)
-        try:
-            end, _ = _scan(self._text, at, bytearray(self._around), inside=True)
-        except Damaged as error:
-            self._spend(error.at - at)
-            return False
-        self._spend(end - at)
-        return end == len(self._text)
-
-    def next_boundary(self, at: int, *, open_string: bool) -> int:
-        """Where an object ends behind which a sound item follows, or the end of the list. Raises Damaged.
-
-        With `open_string` a string has no end: what looks like the list's end may stand in it, in text that was cut off.
-        """
-        text = self._text
-        boundary = _BOUNDARY.search(text, at)
-        while boundary is not None:
-            behind = boundary.end()
-            if text[behind - 1] != _OBJECT:
-                if self.closes(behind):
-                    return boundary.start() + 1
-            elif self._sound(behind - 1):
-                return boundary.start() + 1
-            boundary = _BOUNDARY.search(text, boundary.start() + 1)
-        if not open_string:  # an end in which even the object's own is missing
-            end = text.find(b"]", at)
-            while end >= 0:
-                if self.closes(end + 1):
-                    return end
-                end = text.find(b"]", end + 1)
-        raise Damaged(len(text), cut_off=True)
-
-    def _sound(self, at: int) -> bool:
-        try:
-            end, _ = end_of_value(self._text, at)
-        except Damaged as error:
-            self._spend(error.at - at)
-            return False
-        self._spend(end - at)
-        return _byte(self._text, _space(self._text, end)) in b",]"
-
-    def _spend(self, count: int) -> None:
-        self._left -= max(count, _ATTEMPT_BYTES)
-        if self._left < 0:
-            raise Damaged(len(self._text))
-
-
 def members(text: bytes, at: int = 0) -> Iterator[tuple[str, int, int]]:
     """Key, start and end of each member of the object at `at`; none for anything else. Raises Damaged, after a member
     whose value is damaged."""
-    at = _space(text, at)
+    at = past_space(text, at)
     if text[at : at + 1] != b"{":
         return
-    at = _space(text, at + 1)
+    at = past_space(text, at + 1)
     while text[at : at + 1] != b"}":
         start = at
         at = _end_of_string(text, at)
@@ -261,14 +142,14 @@ def members(text: bytes, at: int = 0) -> Iterator[tuple[str, int, int]]:
             yield key, start, len(text)
             raise
         yield key, start, at
-        at = _space(text, at)
+        at = past_space(text, at)
         if text[at : at + 1] == b",":
-            at = _space(text, at + 1)
+            at = past_space(text, at + 1)
         elif text[at : at + 1] != b"}":
             raise Damaged(at)
 
 
-def _scan(text: bytes, at: int, stack: bytearray, *, inside: bool) -> tuple[int, int]:
+def scan(text: bytes, at: int, stack: bytearray, *, inside: bool) -> tuple[int, int]:
     """Where everything on the stack and the value at `at` have ended, and the greatest depth. With `inside` there is no
     value at `at`: one has just ended there."""
     deepest = len(stack)
@@ -278,13 +159,13 @@ def _scan(text: bytes, at: int, stack: bytearray, *, inside: bool) -> tuple[int,
                 byte = text[at]
                 if byte == _QUOTE:
                     at = _end_of_string(text, at)
-                elif byte in (_OBJECT, _ARRAY):
+                elif byte in (OBJECT, _ARRAY):
                     stack.append(byte)
                     at += 1
                     if text[at] <= _BLANK:
-                        at = _space(text, at)
+                        at = past_space(text, at)
                     if text[at] != byte + _CLOSING:  # a member or an item begins
-                        if byte == _OBJECT:
+                        if byte == OBJECT:
                             at = _to_value(text, at)
                         continue
                     deepest = max(deepest, len(stack))
@@ -299,7 +180,7 @@ def _scan(text: bytes, at: int, stack: bytearray, *, inside: bool) -> tuple[int,
             while stack:  # a value has ended
                 byte = text[at]
                 if byte <= _BLANK:
-                    at = _space(text, at)
+                    at = past_space(text, at)
                     byte = text[at]
                 opened = stack[-1]
                 if byte == opened + _CLOSING:
@@ -308,10 +189,10 @@ def _scan(text: bytes, at: int, stack: bytearray, *, inside: bool) -> tuple[int,
                     stack.pop()
                     at += 1
                 elif byte == _COMMA:
-                    at = _space(text, at + 1)
+                    at = past_space(text, at + 1)
                     if text[at] == opened + _CLOSING:
                         continue  # a comma too many does no harm
-                    if opened == _OBJECT:
+                    if opened == OBJECT:
                         at = _to_value(text, at)
                     break
                 else:
@@ -328,14 +209,14 @@ def _to_value(text: bytes, at: int) -> int:
     while flat is not None:
         at = flat.end()
         flat = _FLAT.match(text, at)
-    return _behind_colon(text, _end_of_string(text, _space(text, at)))
+    return _behind_colon(text, _end_of_string(text, past_space(text, at)))
 
 
 def _behind_colon(text: bytes, at: int) -> int:
-    at = _space(text, at)
+    at = past_space(text, at)
     if text[at : at + 1] != b":":
         raise Damaged(at, cut_off=at == len(text))
-    return _space(text, at + 1)
+    return past_space(text, at + 1)
 
 
 def _end_of_string(text: bytes, at: int) -> int:
@@ -355,9 +236,9 @@ def _end_of_string(text: bytes, at: int) -> int:
         start = quote + 1
 
 
-def _byte(text: bytes, at: int) -> int:
+def byte_at(text: bytes, at: int) -> int:
     return text[at] if at < len(text) else _END
 
 
-def _space(text: bytes, at: int) -> int:
+def past_space(text: bytes, at: int) -> int:
     return _SPACE.match(text, at).end()  # type: ignore[union-attr]

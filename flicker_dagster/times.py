@@ -24,15 +24,15 @@ LATEST_MS = 4_102_444_800_000  # 2100-01-01
 #: Longer text is no time.
 LONGEST_TEXT = 100
 
-_EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
-_MS = timedelta(milliseconds=1)
+EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
+MS = timedelta(milliseconds=1)
 _ISO = re.compile(
     r"(\d{4})-(\d\d)-(\d\d)(?:[T ](\d\d):(\d\d)(?::(\d\d)(?:[.,](\d{1,9}))?)?)?\s*(Z|z|UTC|[+-]\d\d(?::?\d\d)?)?"
 )
 _COMPACT = re.compile(r"(\d{4})(\d\d)(\d\d)(\d\d)(\d\d)(\d\d)(?:\.(\d{1,9}))?")
 _NUMBER = re.compile(r"[+-]?\d+(?:\.\d+)?")
 _OFFSET = re.compile(r"([+-])(\d\d?)(?::?([0-5]\d))?")
-_DIRECTIVE = re.compile(r"%(.)", re.DOTALL)
+DIRECTIVE = re.compile(r"%(.)", re.DOTALL)
 _AGE = re.compile(r"(\d{1,15})\s*(ms|s|m|h|d|w)(?:\s+ago)?")
 _AGE_MS = {"ms": 1, "s": 1_000, "m": 60_000, "h": 3_600_000, "d": 86_400_000, "w": 604_800_000}
 
@@ -148,54 +148,6 @@ def times_of_texts(values: list[str], zone: tzinfo | None = None) -> list[int | 
         return [parse_time_ms(value, zone=zone) for value in values]
 
 
-def bound_before(ms: int, fmt: str, zone: tzinfo | None = None) -> int:
-    """The last instant by `ms` that a request in this format can name, however the vendor reads it: what is written in a
-    zone may be read as another instant where clocks are set back, and that must not be later."""
-    step_ms = resolution_ms(fmt)
-    if zone is None or not _is_local(fmt):
-        return ms // step_ms * step_ms
-    local_ms = _local_ms(ms, zone) // step_ms * step_ms
-    while True:
-        readings = _readings(local_ms, zone)
-        if readings and readings[-1] <= ms:
-            return readings[-1]
-        over_ms = readings[-1] - ms if readings else 1
-        local_ms -= -(-over_ms // step_ms) * step_ms
-
-
-def bound_after(ms: int, fmt: str, zone: tzinfo | None = None) -> int:
-    """The first instant from `ms` on that a request in this format can name; no reading of it is earlier."""
-    step_ms = resolution_ms(fmt)
-    if zone is None or not _is_local(fmt):
-        return -(-ms // step_ms) * step_ms
-    local_ms = -(-_local_ms(ms, zone) // step_ms) * step_ms
-    while True:
-        readings = _readings(local_ms, zone)
-        if readings and readings[0] >= ms:
-            return readings[0]
-        short_ms = ms - readings[0] if readings else 1
-        local_ms += -(-short_ms // step_ms) * step_ms
-
-
-def _is_local(fmt: str) -> bool:
-    """Does a format write the clock of a zone, without saying which?"""
-    return "%" in fmt and not any(found in "zZs" for found in _DIRECTIVE.findall(fmt))
-
-
-def _local_ms(ms: int, zone: tzinfo) -> int:
-    """What a zone's clock shows at an instant, as if it were UTC."""
-    shown = datetime_of(ms).astimezone(zone).replace(tzinfo=timezone.utc)
-    return (shown - _EPOCH) // _MS
-
-
-def _readings(local_ms: int, zone: tzinfo) -> list[int]:
-    """The instants at which a zone's clock shows this, in order: one, two where it is set back, none where it is set
-    forward."""
-    shown = datetime_of(local_ms).replace(tzinfo=zone)
-    found = {(shown.replace(fold=fold) - _EPOCH) // _MS for fold in (0, 1)}
-    return sorted(ms for ms in found if _local_ms(ms, zone) == local_ms)
-
-
 def format_time(ms: int, fmt: str, zone: tzinfo | None = None) -> str:
     """An instant as a vendor wants it in a request. In a strftime pattern, written in `zone` (or UTC), `%f` is
     microseconds, `%L` milliseconds and `%s` seconds of the epoch."""
@@ -210,7 +162,7 @@ def format_time(ms: int, fmt: str, zone: tzinfo | None = None) -> str:
     if fmt == "unix_ns":
         return str(ms * 1_000_000)
     own = {"L": f"{ms % 1000:03d}", "s": str(ms // 1000)}
-    pattern = _DIRECTIVE.sub(lambda found: own.get(found[1], found[0]), fmt)
+    pattern = DIRECTIVE.sub(lambda found: own.get(found[1], found[0]), fmt)
     return datetime_of(ms).astimezone(zone or timezone.utc).strftime(pattern)
 
 
@@ -231,7 +183,7 @@ def rfc3339_ms(ms: int) -> str:
 
 
 def datetime_of(ms: int) -> datetime:
-    return _EPOCH + timedelta(milliseconds=ms)
+    return EPOCH + timedelta(milliseconds=ms)
 
 
 def parse_http_date_ms(text: str | None) -> int | None:
@@ -310,7 +262,7 @@ def _civil_ms(
         return None
     if zone is not None and not offset:
         moment = _first(moment, zone)
-    ms = int((moment - _EPOCH).total_seconds()) * 1000 + int((fraction or "0").ljust(3, "0")[:3])
+    ms = int((moment - EPOCH).total_seconds()) * 1000 + int((fraction or "0").ljust(3, "0")[:3])
     if leap:
         ms = ms // 1000 * 1000 + 999
     if offset and offset[0] in "+-":
@@ -322,7 +274,7 @@ def _civil_ms(
 
 def _first(shown: datetime, zone: tzinfo) -> datetime:
     """The first instant at which a zone's clock may be meant to show this."""
-    return min((shown.replace(tzinfo=zone, fold=fold) for fold in (0, 1)), key=lambda moment: moment - _EPOCH)
+    return min((shown.replace(tzinfo=zone, fold=fold) for fold in (0, 1)), key=lambda moment: moment - EPOCH)
 
 
 def _guess_unit(value: float) -> int | None:
@@ -372,7 +324,7 @@ def _strptime_ms(value: object, fmt: str, zone: tzinfo | None) -> int | None:
     if moment.tzinfo is None:
         named = zone is None or "%Z" in fmt  # the only names that strptime knows everywhere are UTC and GMT
         moment = moment.replace(tzinfo=timezone.utc) if named else _first(moment, zone)  # type: ignore[arg-type]
-    return (moment - _EPOCH) // _MS
+    return (moment - EPOCH) // MS
 
 
 def _plausible(ms: int | None) -> int | None:

@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from flicker_dagster.json_scan import Damaged, TooMany, end_of_value, find, items, levels, scalars, value_at
+from flicker_dagster.json_items import TooMany, items
+from flicker_dagster.json_scan import Damaged, end_of_value, find, levels, scalars, value_at
 
 EVENT = b'{"id":"a"}'
 

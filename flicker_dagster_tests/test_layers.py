@@ -14,7 +14,18 @@ import flicker_dagster
 PACKAGE = Path(flicker_dagster.__file__).parent
 
 #: What each floor may import of the package, besides itself.
-BASE = {"errors", "types", "times", "json_text", "json_paths", "json_scan", "failpoints", "printable"}
+BASE = {
+    "errors",
+    "types",
+    "times",
+    "json_text",
+    "json_paths",
+    "json_scan",
+    "json_items",
+    "time_bounds",
+    "failpoints",
+    "printable",
+}
 #: What an exchange by HTTP is made of.
 HTTP = {"reasons", "addresses", "deadlines", "timed_sockets", "answers"}
 ALLOWED = {
@@ -25,6 +36,8 @@ ALLOWED = {
     "printable": set(),
     "json_paths": set(),
     "json_scan": {"json_text"},
+    "json_items": {"json_scan"},
+    "time_bounds": {"times"},
     "failpoints": {"errors"},
     "config": BASE,
     "addresses": set(),

@@ -10,11 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from flicker_dagster.errors import FlickerError
+from flicker_dagster.time_bounds import bound_after, bound_before
 from flicker_dagster.times import (
     EARLIEST_MS,
     LATEST_MS,
-    bound_after,
-    bound_before,
     format_time,
     parse_http_date_ms,
     parse_retry_after_s,

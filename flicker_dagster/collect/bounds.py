@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from flicker_dagster.config.models import SourceConfig
-from flicker_dagster.times import bound_after, bound_before
+from flicker_dagster.time_bounds import bound_after, bound_before
 
 
 def from_bound_ms(source: SourceConfig, ms: int) -> int:

@@ -7,8 +7,9 @@ from typing import Any, Literal
 import msgspec
 
 from flicker_dagster.config.models import SourceConfig
+from flicker_dagster.json_items import items
 from flicker_dagster.json_paths import readings
-from flicker_dagster.json_scan import Damaged, compact, end_of_value, find, items, read_value
+from flicker_dagster.json_scan import Damaged, compact, end_of_value, find, read_value
 from flicker_dagster.json_text import read_json
 
 #: What stands where an answer should hold its events.

@@ -18,7 +18,8 @@ from flicker_dagster.collect.identity import (
 from flicker_dagster.collect.paths import Reader
 from flicker_dagster.config.models import SourceConfig
 from flicker_dagster.errors import BadAnswer
-from flicker_dagster.json_scan import TooMany, names
+from flicker_dagster.json_items import TooMany
+from flicker_dagster.json_scan import names
 from flicker_dagster.times import parse_time_ms, times_of_texts
 from flicker_dagster.types import DecodedPage
 

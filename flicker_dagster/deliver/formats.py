@@ -11,8 +11,9 @@ from typing import Protocol
 
 import msgspec
 
+from flicker_dagster.json_items import items
 from flicker_dagster.json_paths import lookup_any, readings
-from flicker_dagster.json_scan import items, members, value_at
+from flicker_dagster.json_scan import members, value_at
 from flicker_dagster.json_text import read_json
 from flicker_dagster.times import rfc3339_ms
 

@@ -13,7 +13,8 @@ import msgspec
 from flicker_dagster.collect.event_fields import EventFields
 from flicker_dagster.deliver.drain import drain
 from flicker_dagster.failpoints import reach
-from flicker_dagster.json_scan import MOST_LEVELS, is_one_value, levels
+from flicker_dagster.json_items import MOST_LEVELS
+from flicker_dagster.json_scan import is_one_value, levels
 from flicker_dagster.pipeline.set_aside import NEVER_SENT
 from flicker_dagster.pipeline.windows import shard_of
 from flicker_dagster.pipeline.work import SourceWork
