@@ -48,6 +48,8 @@ FULL = re.compile(r"\[Errno (28|122|5)\]")  # no space, quota, input/output
 STEPS_FAILED = re.compile(r" - RUN_FAILURE - .* Steps failed: ")
 #: Raised in the daemon for what a tick raised in the code server, which has told it there.
 TOLD = re.compile(r"^[\w.]*DagsterUserCodeProcessError: ", re.MULTILINE)
+#: A tick of what an edited configuration no longer has, before the daemon has seen that: the last one it had.
+REMOVED = re.compile(r"DagsterInvariantViolationError: Could not find (sensor|schedule) '[^']*'\. Found:")
 
 IDLE_S = 0.1
 MOST_LINES = 500
@@ -117,7 +119,7 @@ def worth_telling(block: list[str]) -> Told:
         return Told([])  # each of the steps has told why
     if not STACK.search(after):
         return Told([] if record["logger"] == RUNS else [record["said"]])
-    if TOLD.search(after) and "\nStack Trace:" not in after:
+    if TOLD.search(after) and ("\nStack Trace:" not in after or REMOVED.search(after)):
         return Told([])
     outage = _outage(after)
     return Told(block) if outage is None else Told([f"{record['said']}: {outage}"], outage)

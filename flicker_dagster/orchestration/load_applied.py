@@ -9,7 +9,6 @@ from flicker_dagster.config.file_text import read_file_text
 from flicker_dagster.config.load import parse_config
 from flicker_dagster.config.models import FlickerConfig
 from flicker_dagster.errors import ConfigError
-from flicker_dagster.orchestration import internals
 from flicker_dagster.orchestration.applied import DIGEST_VAR, AppliedConfig, digest_of
 from flicker_dagster.orchestration.settings import Settings
 
@@ -25,6 +24,8 @@ def text_to_load(settings: Settings) -> str:
     A run worker takes the text that its run was asked for with, or what is in force where that is no longer kept. Whoever
     loads for the first time takes what its starter names, else the file.
     """
+    from flicker_dagster.orchestration import internals  # not for those who only check a text: Dagster takes long
+
     applied = AppliedConfig(settings.work_dir, settings.config_path)
     given = internals.handed_over(_key(applied))
     text = applied.text(given or os.environ.get(DIGEST_VAR))
@@ -40,6 +41,8 @@ def load_text(settings: Settings, text: str) -> FlickerConfig:
 
 def hand_over(settings: Settings, text: str) -> None:
     """A valid text was loaded: a code location puts it in force, and its runs will load the same."""
+    from flicker_dagster.orchestration import internals
+
     applied = AppliedConfig(settings.work_dir, settings.config_path)
     digest = digest_of(text)
     if internals.initializes():

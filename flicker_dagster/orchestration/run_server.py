@@ -1,8 +1,9 @@
 """The run server: a thread-free process with everything imported, which forks one child per run.
 
 It is started by the warm launcher, serves only the process that started it, and ends with it, however early that goes:
-its runs have DRAIN_S to finish then. It retires (answers `stale`) when the code it has loaded has changed on disk, or
-another configuration is in force. Which one a run loads does not depend on that: it is the one that asked for it.
+its runs have DRAIN_S to finish then. It retires (answers `stale`) when the code it has loaded has changed on disk; when
+another configuration is in force it loads that in place, so that no run waits for a new server. Which one a run loads
+does not depend on that: it is the one that asked for it.
 """
 
 from __future__ import annotations
@@ -41,7 +42,8 @@ MODULE = "flicker_dagster.definitions"
 class RunServer:
     """Accepts requests at a Unix socket, one at a time; each takes milliseconds."""
 
-    def __init__(self, path: str, parent: int, loaded: tuple[object, ...]) -> None:
+    def __init__(self, path: str, parent: int, code: object, digest: str | None) -> None:
+        """`code` and `digest` are of the code and the configuration that are loaded."""
         self.path = path
         self.parent = parent
         self.children: dict[int, dict[str, str]] = {}  # pid → request
@@ -50,14 +52,15 @@ class RunServer:
         self.ending_s: float | None = None  # since when, monotonic
         self.signalled: dict[int, int] = {}  # pid → the last signal that ended its patience
         self.inode = 0
-        self.loaded = loaded
+        self.code = code
+        self.digest = digest
         self.wake_read, self.wake_write = os.pipe()
         os.set_blocking(self.wake_write, False)
         self.listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
 
     def serve(self) -> None:
         """Serve until nobody needs us. Raises RuntimeError if a thread is running: a fork of it could deadlock."""
-        if threading.active_count() != 1 or len(os.listdir("/proc/self/task")) != 1:
+        if _has_threads():
             raise RuntimeError(f"threads are running after the warm-up: {threading.enumerate()}")
         Path(self.path).unlink(missing_ok=True)
         self.listener.bind(self.path)
@@ -85,7 +88,16 @@ class RunServer:
             self._retire()
             if self.ending_s is None:
                 self.ending_s = time.monotonic()
+        elif self._was_replaced():
+            self._retire()
         return self.retired
+
+    def _was_replaced(self) -> bool:
+        """Has the socket's name become another's, as when we were stopped for too long to answer?"""
+        try:
+            return os.stat(self.path).st_ino != self.inode
+        except FileNotFoundError:
+            return True
 
     def _hurry(self) -> None:
         """Runs that are still at work long after the end was asked for: a vendor or SIEM may never answer them."""
@@ -126,11 +138,27 @@ class RunServer:
         if request["do"] == "terminate":
             return {"done": self._terminate(request["run_id"])}
         if request["do"] == "run":
-            if fingerprint() != self.loaded:
+            if not self._is_current():
                 self._retire()
                 return {"stale": True}
+            if _has_hung_up(connection):  # it waited too long for us, and has had this run started elsewhere
+                return {"error": "nobody waits for this run to be started"}
             return {"pid": self._fork(request, connection)}
         return {"error": f"unknown request {request['do']!r}"}
+
+    def _is_current(self) -> bool:
+        """Is the code that is loaded the one on disk? Another configuration than the loaded one is loaded."""
+        if code_fingerprint() != self.code:
+            return False
+        digest = digest_in_force()
+        if digest != self.digest:
+            try:
+                load(digest)
+            except Exception as error:  # whatever a new server may make of it
+                log.info("the configuration in force is loaded by a new run server: %s", error)
+                return False
+            self.digest = digest
+        return not _has_threads()
 
     def _fork(self, request: dict[str, str], connection: socket.socket) -> int:
         server = os.getpid()
@@ -204,10 +232,21 @@ def report_lost(run_id: str, packed_instance: str, how: str) -> None:
             internals.report_lost_worker(run, instance, how)
 
 
-def fingerprint() -> tuple[str | None, object]:
-    """What a new server would load: a warm one is stale as soon as that differs from what it has loaded."""
+def digest_in_force() -> str | None:
     settings = Settings.from_env()
-    return AppliedConfig(settings.work_dir, settings.config_path).in_force(), code_fingerprint()
+    return AppliedConfig(settings.work_dir, settings.config_path).in_force()
+
+
+def load(digest: str | None) -> None:
+    """Load the definitions of a configuration. Raises whatever that raises."""
+    from flicker_dagster.orchestration import internals
+
+    if digest is not None:
+        os.environ[DIGEST_VAR] = digest
+    gc.unfreeze()
+    internals.preload(MODULE)
+    gc.collect()
+    gc.freeze()  # a collection in a child must not touch, and so copy, the pages it shares with us
 
 
 def code_fingerprint() -> tuple[tuple[str, int, int], ...]:
@@ -215,6 +254,16 @@ def code_fingerprint() -> tuple[tuple[str, int, int], ...]:
     package = Path(__file__).resolve().parent.parent
     files = sorted([*package.rglob("*.py"), *package.rglob("*.yaml")])
     return tuple((str(path), (found := path.stat()).st_size, found.st_mtime_ns) for path in files)
+
+
+def _has_threads() -> bool:
+    """A fork of a process with threads could deadlock."""
+    return threading.active_count() != 1 or len(os.listdir("/proc/self/task")) != 1
+
+
+def _has_hung_up(connection: socket.socket) -> bool:
+    readable, _, _ = select.select([connection], [], [], 0)
+    return bool(readable) and connection.recv(1, socket.MSG_PEEK) == b""
 
 
 def _exit_after(work: Any, *arguments: str) -> None:
@@ -242,13 +291,11 @@ def main() -> None:
     fcntl.flock(lock, fcntl.LOCK_SH)
     from flicker_dagster.orchestration.warm_up import warm_up
 
-    loaded = fingerprint()  # before it is loaded: what changes meanwhile is found at the first run
-    if loaded[0] is not None:
-        os.environ[DIGEST_VAR] = loaded[0]
-    warm_up(MODULE)
-    gc.collect()
-    gc.freeze()  # a collection in a child must not touch, and so copy, the pages it shares with us
-    RunServer(path, parent, loaded).serve()
+    # Before anything is loaded: what changes meanwhile is found at the first run.
+    code, digest = code_fingerprint(), digest_in_force()
+    warm_up()
+    load(digest)
+    RunServer(path, parent, code, digest).serve()
 
 
 if __name__ == "__main__":

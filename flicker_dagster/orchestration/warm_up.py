@@ -16,15 +16,14 @@ from flicker_dagster.orchestration import internals
 log = logging.getLogger("flicker.warm_up")
 
 
-def warm_up(module: str) -> None:
-    """Load the code location and run the throw-away job. Leaves no thread and no open file behind."""
+def warm_up() -> None:
+    """Run the throw-away job. Leaves no thread and no open file behind."""
     # What a live run of the pipeline imports.
     import flicker_dagster.pipeline.deliver
     import flicker_dagster.pipeline.fetch  # noqa: F401
 
     if internals.available() is None:
         from dagster._grpc.impl import core_execute_run  # noqa: F401
-    internals.preload(module)
     logging.disable(logging.CRITICAL)
     try:
         with dg.DagsterInstance.local_temp(overrides={"telemetry": {"enabled": False}}) as instance:

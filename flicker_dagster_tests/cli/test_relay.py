@@ -115,6 +115,24 @@ def test_a_defect_in_a_tick_passes_with_the_stack_of_the_other_process(capfd: py
     assert relayed(lines, capfd) == [f"daemon: {line}" for line in lines]
 
 
+@pytest.mark.parametrize("kind", ["sensor", "schedule"])
+def test_a_tick_of_what_an_edited_configuration_no_longer_has_is_no_defect(
+    kind: str, capfd: pytest.CaptureFixture[str]
+) -> None:
+    error = "dagster._core.errors.DagsterUserCodeProcessError: dagster._core.errors.DagsterInvariantViolationError: "
+    error += f"Could not find {kind} 'okta_live'. Found: 'github_live'."
+    lines = [
+        TICK.format("okta_live"),
+        *CRASH[:2],
+        error,
+        "",
+        "Stack Trace:",
+        '  File "impl.py", line 377, in get',
+        "    raise",
+    ]
+    assert relayed([*lines, OWN_ERROR], capfd) == [OWN_ERROR]
+
+
 def test_a_crash_passes_even_where_it_follows_chatter_at_once(capfd: pytest.CaptureFixture[str]) -> None:
     assert relayed([CHATTER, *CRASH, CHATTER], capfd) == [f"daemon: {line}" for line in CRASH]
 

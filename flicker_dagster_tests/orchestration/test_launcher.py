@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -108,7 +109,7 @@ def test_another_processs_server_is_never_used(server: tuple[WarmRunLauncher, Ru
 
 
 def test_runs_that_never_end_are_ended_when_their_server_has_waited(monkeypatch: pytest.MonkeyPatch) -> None:
-    served = RunServer("unused", os.getpid(), ())
+    served = RunServer("unused", os.getpid(), (), None)
     served.children = {pid: {} for pid in (7, 8)}
     sent: list[tuple[int, int]] = []
     now_s = [100.0]
@@ -120,6 +121,61 @@ def test_runs_that_never_end_are_ended_when_their_server_has_waited(monkeypatch:
         now_s[0] += wait_s
         served._hurry()
     assert sent == [(7, signal.SIGTERM), (8, signal.SIGTERM), (7, signal.SIGKILL), (8, signal.SIGKILL)]
+
+
+@pytest.fixture
+def served(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[RunServer, list[str]]]:
+    """A server in this process, of which `loaded` tells the digests it was made to load, and no fork comes."""
+    loaded: list[str] = []
+    monkeypatch.setattr(run_server, "code_fingerprint", lambda: "code")
+    monkeypatch.setattr(run_server, "digest_in_force", lambda: "new")
+    monkeypatch.setattr(run_server, "load", loaded.append)
+    monkeypatch.setattr(run_server, "_has_threads", lambda: False)
+    monkeypatch.setattr(RunServer, "_fork", lambda *_: 7)
+    server = RunServer(str(tmp_path / "a.sock"), os.getppid(), "code", "old")
+    server.listener.bind(server.path)
+    server.inode = os.stat(server.path).st_ino
+    yield server, loaded
+    server._retire()
+
+
+def _asked(server: RunServer, *, hung_up: bool = False) -> dict[str, object]:
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        if hung_up:
+            theirs.close()
+        return server._handle({"do": "run", "run_id": "r"}, ours)
+
+
+def test_another_configuration_is_loaded_in_place_and_no_run_waits_for_a_new_server(
+    served: tuple[RunServer, list[str]],
+) -> None:
+    server, loaded = served
+    assert [_asked(server), _asked(server)] == [{"pid": 7}, {"pid": 7}]
+    assert loaded == ["new"]
+    assert not server.retired
+
+
+def test_a_server_that_cannot_load_what_is_in_force_retires(
+    served: tuple[RunServer, list[str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(run_server, "load", lambda _: 1 / 0)
+    assert _asked(served[0]) == {"stale": True}
+    assert served[0].retired
+
+
+def test_a_run_that_nobody_waits_for_any_more_is_not_started(served: tuple[RunServer, list[str]]) -> None:
+    # as after a pause of the whole process: whoever asked has had it started elsewhere
+    assert "pid" not in _asked(served[0], hung_up=True)
+
+
+def test_a_server_whose_name_another_has_taken_retires_and_leaves_it(served: tuple[RunServer, list[str]]) -> None:
+    server, _ = served
+    assert not server._unneeded()
+    os.rename(server.path, f"{server.path}.old")
+    Path(server.path).touch()
+    assert server._unneeded()
+    assert Path(server.path).exists()
 
 
 def _await(condition: Callable[[], bool]) -> None:
