@@ -12,7 +12,7 @@ import os
 from contextlib import suppress
 from pathlib import Path
 
-from flicker_dagster.state.files import replace_file
+from flicker_dagster.state.files import make_directory, replace_file
 
 #: Set by the supervisor for a code server: load the text of this digest, not the file.
 DIGEST_VAR = "FLICKER_CONFIG_DIGEST"
@@ -33,7 +33,7 @@ class AppliedConfig:
     def keep(self, text: str) -> str:
         """Keep a text that is valid; answers its digest. Raises OSError."""
         digest = digest_of(text)
-        self.directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        make_directory(self.directory)
         if self.text(digest) is None:
             self._write(f"{digest}.yaml", text)
         else:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Awaitable, Callable, Iterable, MutableMapping
 from typing import Any
 
@@ -10,6 +11,8 @@ from flicker_dagster.web.complaints import Complaints
 from flicker_dagster.web.hosts import Authority
 from flicker_dagster.web.mutations import refused_mutation
 from flicker_dagster.web.rules import GRAPHQL, Refusal, refusal, told
+
+log = logging.getLogger("flicker.web")
 
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
@@ -65,7 +68,17 @@ class Guard:
         elif scope["type"] == "http" and scope["method"] == "POST":
             await self._write(scope, receive, send)
         else:
+            await self._hand_on(scope, receive, send)
+
+    async def _hand_on(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """What is wrong with a request (GraphQL that is a list, or is nested too deep) Dagster's UI answers with a 500, and
+        raises: whoever asks must not fill the log with stacks."""
+        try:
             await self._app(scope, receive, with_headers(send))
+        except Exception as error:
+            what = told(f"{type(error).__name__}: {error}")
+            self._complaints.tell("failed", f"the web UI failed at {told(scope['path'])}: {what}")
+            log.debug("the web UI failed", exc_info=True)
 
     async def _probed(self, scope: Scope, send: Send) -> None:
         if scope["method"] not in ("GET", "HEAD"):
@@ -89,7 +102,7 @@ class Guard:
         if isinstance(body, Refusal):
             await self._refuse(body, scope, receive, send)
         else:
-            await self._app(scope, _replay(body, receive), with_headers(send))
+            await self._hand_on(scope, _replay(body, receive), send)
 
     async def _refuse(self, refused: Refusal, scope: Scope, receive: Receive, send: Send) -> None:
         asked = "WebSocket" if scope["type"] == "websocket" else scope["method"]

@@ -139,7 +139,8 @@ def test_kept_texts_are_read_by_their_user_only_and_as_they_were(settings: Setti
     kept = of(settings)
     for path in kept.directory.iterdir():
         assert stat.S_IMODE(path.stat().st_mode) == 0o600
-    assert stat.S_IMODE(kept.directory.stat().st_mode) == 0o700
+    for made in (kept.directory, kept.directory.parent, Path(settings.work_dir)):
+        assert stat.S_IMODE(made.stat().st_mode) == 0o700
     assert kept.text(digest) == text_of("a") + "# naïve\r\n"
     (kept.directory / f"{digest}.yaml").write_text(text_of("b"))
     assert kept.text(digest) is None, "it is no longer what its name says"

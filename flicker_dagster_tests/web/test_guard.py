@@ -313,6 +313,22 @@ def test_read_only_lets_questions_through_and_no_change() -> None:
     assert asked.inner.reached == ["/graphql"]
 
 
+def test_a_request_that_dagsters_ui_fails_at_is_one_line_of_the_log(
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def failing(*_: object) -> None:
+        raise AttributeError("'list' object\nhas no attribute 'get'")
+
+    asked = Asked()
+    monkeypatch.setattr(asked.guard, "_app", failing)
+    with caplog.at_level("INFO"):
+        for _ in range(3):
+            asked.ask("POST", "/graphql", [host(LOCAL), OWN, JSON], body=b"[]")
+        asked.ask()
+    [line] = [record.getMessage() for record in caplog.records]
+    assert "'/graphql': \"AttributeError: 'list' object\\nhas no attribute 'get'\"" in line
+
+
 def test_every_answer_carries_the_headers_that_keep_other_sites_out() -> None:
     for answer in (Asked().ask(), Asked().ask(headers=[host("evil.example")]), Asked().ask(path="/healthz")):
         assert answer.headers["x-frame-options"] == "DENY"
