@@ -18,6 +18,7 @@ from flicker_dagster.orchestration.settings import Settings
 from flicker_dagster.pipeline.begin import starting_position
 from flicker_dagster.pipeline.carry_over import carried_over
 from flicker_dagster.pipeline.deliver import deliver_live, waiting_events
+from flicker_dagster.pipeline.doubts import doubt_of
 from flicker_dagster.pipeline.fetch import FetchReport, fetch_live
 from flicker_dagster.pipeline.rewind import finish_rewind
 
@@ -85,10 +86,11 @@ def _poll(source: SourceConfig, settings: Settings) -> Polled:
     drained = report.drained
     tally = report.tally
     wrong = told(failed, source).removeprefix(f"{source.name}: ") if failed is not None else None
-    wrong = wrong or tally.unproven or tally.unread(source)
+    doubt = doubt_of(source, tally)
+    if doubt is not None:
+        log.error("%s", doubt)
+        wrong = wrong or doubt.removeprefix(f"{source.name}: ")
     if wrong is None and fetched is not None and fetched.resume_at_ms:
         wrong = fetched.stopped
-    if failed is None and (tally.unproven or tally.untimed):
-        log.error("%s: %s", source.name, wrong)
     dead = drained.dead + tally.set_aside
     return Polled(source.name, tally.seen, tally.new, drained.delivered, dead, error=wrong)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
 import dagster as dg
@@ -11,6 +12,8 @@ from flicker_dagster.config.models import SourceConfig
 from flicker_dagster.orchestration import internals, names
 from flicker_dagster.orchestration.verified import Look
 from flicker_dagster.pipeline.deliver import LiveReport
+from flicker_dagster.pipeline.doubts import doubt_of
+from flicker_dagster.pipeline.tally import Tally
 from flicker_dagster.pipeline.work import SourceWork
 from flicker_dagster.types import Window
 
@@ -32,7 +35,9 @@ def check_specs(source: SourceConfig) -> list[dg.AssetCheckSpec]:
     ]
 
 
-def complete_check(source: SourceConfig, looks: list[Look], *, gaps: list[Window]) -> dg.AssetCheckResult:
+def complete_check(
+    source: SourceConfig, looks: list[Look], *, gaps: list[Window], doubts: Sequence[str] = ()
+) -> dg.AssetCheckResult:
     """What sweeps found in these looks at windows: of this run and, so that a late finding stays in sight while clean
     windows are swept, of the last day."""
     swept = {look.key: look for look in sorted(looks, key=lambda look: look.at_ms)}
@@ -50,12 +55,13 @@ def complete_check(source: SourceConfig, looks: list[Look], *, gaps: list[Window
         )
     if gaps:
         words += f". Gap: {_some([window.key for window in gaps])} were never verified and are no longer kept"
+    words = ". ".join([*doubts, words])
     return _complete_result(
         source,
-        passed=late == 0 and not gaps,
+        passed=late == 0 and not gaps and not doubts,
         severity=dg.AssetCheckSeverity.ERROR if gaps else dg.AssetCheckSeverity.WARN,
         description=words,
-        metadata={"late": late, "seen": seen, "windows": len(swept), "gaps": len(gaps)},
+        metadata={"late": late, "seen": seen, names.WINDOWS_KEY: len(swept), "gaps": len(gaps)},
     )
 
 
@@ -92,16 +98,40 @@ def gap_check(source: SourceConfig, report: LiveReport) -> dg.AssetCheckResult |
     )
 
 
-def last_finding(instance: dg.DagsterInstance, work: SourceWork) -> dg.AssetCheckResult:
+def doubt_check(source: SourceConfig, tally: Tally) -> dg.AssetCheckResult | None:
+    """A live run that may not have read all there is, or could not date it: say so."""
+    doubt = doubt_of(source, tally)
+    return None if doubt is None else _not_known(source, doubt)
+
+
+def last_finding(
+    instance: dg.DagsterInstance, work: SourceWork, *, backfilled: Sequence[Window] = (), doubts: Sequence[str] = ()
+) -> dg.AssetCheckResult:
     """What the last sweep found, once more. Dagster shows a check beside the latest materialisation only: a live run
-    that left it out would hide the finding behind "skipped" or "not evaluated"."""
+    that left it out would hide the finding behind "skipped" or "not evaluated". Where nothing was swept yet, nothing is
+    known; a backfill speaks for its windows alone."""
     source = work.source
-    found = internals.last_evaluation(instance, _complete_key(source), state_id=work.state_id)
-    if found is None:
-        return _complete_result(source, passed=True, description="no window has been swept yet")
-    return _complete_result(
-        source, passed=found.passed, severity=found.severity, description=found.description, metadata=found.metadata
-    )
+    if doubts:
+        return _not_known(source, ". ".join(doubts))
+    found = internals.last_evaluation(instance, _complete_key(source), state_id=work.state_id, knows=_speaks_of_sweeps)
+    if found is not None:
+        return _complete_result(
+            source, passed=found.passed, severity=found.severity, description=found.description, metadata=found.metadata
+        )
+    if backfilled:
+        words = f"{_windows([w.key for w in backfilled])} backfilled: all delivered. No window since then was swept yet"
+        return _complete_result(source, passed=True, description=words, metadata={names.WINDOWS_KEY: 0})
+    return _not_known(source, "not known yet: no window has been swept yet")
+
+
+def _speaks_of_sweeps(found: dg.AssetCheckEvaluation) -> bool:
+    swept = found.metadata.get(names.WINDOWS_KEY)
+    return "gap s" in found.metadata or (swept is not None and bool(swept.value))
+
+
+def _not_known(source: SourceConfig, words: str) -> dg.AssetCheckResult:
+    """Dagster's checks pass or fail, and know no third; what is not known is not green."""
+    return _complete_result(source, passed=False, severity=dg.AssetCheckSeverity.WARN, description=words)
 
 
 def marked(result: dg.AssetCheckResult, state_id: str) -> dg.AssetCheckResult:
@@ -109,13 +139,27 @@ def marked(result: dg.AssetCheckResult, state_id: str) -> dg.AssetCheckResult:
     return result._replace(metadata={**result.metadata, names.STATE_TAG: dg.MetadataValue.text(state_id)})
 
 
-def delivered_check(source: SourceConfig, dead_letters: int) -> dg.AssetCheckResult:
-    words = "no dead letters" if dead_letters == 0 else f"{dead_letters} dead letters; see `flicker dead-letters list`"
+def delivered_check(instance: dg.DagsterInstance, work: SourceWork, tallies: Sequence[Tally]) -> dg.AssetCheckResult:
+    """Every run that gets here has delivered what it read and what waited; so the dead letters are what is missing. Where
+    no event has come by yet, nothing is known of the SIEM."""
+    key = dg.AssetCheckKey(dg.AssetKey(names.asset_path(work.source)), names.CHECK_DELIVERED)
+    dead_letters = work.dead_letters.count()
+    found = internals.last_evaluation(instance, key, state_id=work.state_id)
+    known = any(tally.new or tally.known > 0 for tally in tallies) or dead_letters > 0
+    known = known or (found is not None and "not known" not in found.metadata)
+    if not known:
+        words = "not known yet: no event was delivered so far"
+        severity, metadata = dg.AssetCheckSeverity.WARN, {"not known": True}
+    else:
+        words = (
+            "no dead letters" if dead_letters == 0 else f"{dead_letters} dead letters; see `flicker dead-letters list`"
+        )
+        severity, metadata = dg.AssetCheckSeverity.ERROR, {}
     return dg.AssetCheckResult(
-        asset_key=dg.AssetKey(names.asset_path(source)),
-        check_name=names.CHECK_DELIVERED,
-        passed=dead_letters == 0,
-        severity=dg.AssetCheckSeverity.ERROR,
+        asset_key=key.asset_key,
+        check_name=key.name,
+        passed=known and dead_letters == 0,
+        severity=severity,
         description=words,
-        metadata={"dead letters": dead_letters},
+        metadata={"dead letters": dead_letters, **metadata},
     )

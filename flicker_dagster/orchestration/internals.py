@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import functools
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import dagster as dg
@@ -177,10 +177,14 @@ _EVALUATIONS = 50
 
 
 def last_evaluation(
-    instance: dg.DagsterInstance, key: dg.AssetCheckKey, *, state_id: str
+    instance: dg.DagsterInstance,
+    key: dg.AssetCheckKey,
+    *,
+    state_id: str,
+    knows: Callable[[dg.AssetCheckEvaluation], bool] = lambda _found: True,
 ) -> dg.AssetCheckEvaluation | None:
-    """The newest evaluation of a check that bears the mark of a state; runs that planned one and failed before it do not
-    count."""
+    """The newest evaluation of a check that bears the mark of a state and that `knows` takes for an answer; runs that
+    planned one and failed before it do not count."""
     from dagster._core.storage.asset_check_execution_record import COMPLETED_ASSET_CHECK_EXECUTION_RECORD_STATUSES
 
     for limit in (1, _EVALUATIONS):
@@ -189,7 +193,7 @@ def last_evaluation(
         ):
             found = record.evaluation
             mark = None if found is None else found.metadata.get(names.STATE_TAG)
-            if mark is not None and mark.value == state_id:
+            if found is not None and mark is not None and mark.value == state_id and knows(found):
                 return found
     return None
 

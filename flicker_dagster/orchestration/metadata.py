@@ -69,6 +69,10 @@ def _counts(tally: Tally) -> dict[str, dg.MetadataValue]:
     }
     if tally.untimed:
         metadata["in place of a time"] = dg.MetadataValue.text(tally.untimed_shape)
+    if tally.cursor_resets:
+        metadata["started again by time"] = dg.MetadataValue.int(tally.cursor_resets)
+    if tally.unproven is not None:
+        metadata[names.DOUBT_KEY] = dg.MetadataValue.text(tally.unproven)
     if tally.gap_ms:
         metadata["gap s"] = dg.MetadataValue.float(tally.gap_ms / 1000)
     if tally.first_ms is not None and tally.last_ms is not None:

@@ -46,6 +46,8 @@ SEEN_KEY = "events seen"
 VERIFIED_KEY = "verified at"
 LATENESS_KEY = "lateness max s"
 REDELIVERED_KEY = "redelivered"
+DOUBT_KEY = "may be incomplete"
+WINDOWS_KEY = "windows"
 
 CHECK_COMPLETE, CHECK_DELIVERED = "complete", "delivered"
 
@@ -100,9 +102,13 @@ def run_tags(source: SourceConfig, state_id: str, mode: str) -> dict[str, str]:
     return {**source_tags(source), STATE_TAG: state_id, MODE_TAG: mode}
 
 
-def data_version(state_id: str, run_id: str) -> str:
+def data_version(state_id: str, run_id: str, *, settled: bool = True) -> str:
     """What a run makes of an asset; another with each run, so that assets downstream see that there is something new."""
-    return f"{state_id}-{run_id}"
+    return f"{state_id}-{run_id}{'' if settled else UNSETTLED}"
+
+
+#: Ends the data version of windows that were read before they had settled: they are green and not verified.
+UNSETTLED = "-unsettled"
 
 
 def is_made_from(state_id: str, tags: Mapping[str, str] | None) -> bool:

@@ -12,15 +12,23 @@ import dagster as dg
 from flicker_dagster.config.models import SourceConfig
 from flicker_dagster.errors import DeliverError
 from flicker_dagster.orchestration import names
-from flicker_dagster.orchestration.checks import complete_check, delivered_check, gap_check, last_finding, marked
+from flicker_dagster.orchestration.checks import (
+    complete_check,
+    delivered_check,
+    doubt_check,
+    gap_check,
+    last_finding,
+    marked,
+)
 from flicker_dagster.orchestration.metadata import live_metadata, window_metadata
 from flicker_dagster.orchestration.recorded import RunsMade
 from flicker_dagster.orchestration.retries import MAX_ERROR_TAG, as_dagster, retry_policy
 from flicker_dagster.orchestration.settings import Settings
-from flicker_dagster.orchestration.verified import gaps, look_of, recent_looks
+from flicker_dagster.orchestration.verified import gaps, is_settled, look_of, recent_looks
 from flicker_dagster.pipeline.begin import begun_ms, starting_position
 from flicker_dagster.pipeline.carry_over import carried_over
 from flicker_dagster.pipeline.deliver import WindowReport, deliver_live, deliver_window, drain_unit, waiting_events
+from flicker_dagster.pipeline.doubts import doubt_of
 from flicker_dagster.pipeline.fetch import FetchReport, fetch_live
 from flicker_dagster.pipeline.read_window import read_window
 from flicker_dagster.pipeline.windows import window_of_key
@@ -95,23 +103,29 @@ def build_deliver(source: SourceConfig, settings: Settings) -> dg.OpDefinition:
                 for report in reports:
                     context.add_asset_metadata(window_metadata(report), partition_key=report.window.key)
                 complete = _complete(context.instance, work, reports)
+                settled = all(is_settled(source, report.window, report.began_ms) for report in reports)
+                tallies = [report.tally for report in reports]
             else:
                 live = deliver_live(work)
                 context.add_asset_metadata(live_metadata(live, now_ms=work.now_ms()))
-                complete = gap_check(source, live) or last_finding(context.instance, work)
-            dead_letters = work.dead_letters.count()
+                complete = gap_check(source, live) or doubt_check(source, live.tally)
+                complete = complete or last_finding(context.instance, work)
+                settled, tallies = True, [live.tally]
+            delivered = delivered_check(context.instance, work, tallies)
             state_id = work.state_id
-        version = dg.DataVersion(names.data_version(state_id, op_context.run_id))
+        version = dg.DataVersion(names.data_version(state_id, op_context.run_id, settled=settled))
         op_context.set_data_version(dg.AssetKey(names.asset_path(source)), version)
         yield dg.Output(None, "result")
         yield marked(complete, state_id)
-        yield delivered_check(source, dead_letters)
+        yield marked(delivered, state_id)
 
     return deliver
 
 
 def _complete(instance: dg.DagsterInstance, work: SourceWork, reports: list[WindowReport]) -> dg.AssetCheckResult:
-    """The check over this run's windows and the recorded ones. Windows from before collection began are a backfill."""
+    """The check over this run's windows and the recorded ones. Windows from before collection began are a backfill, which
+    says nothing of live collection."""
+    doubts = [doubt for report in reports if (doubt := doubt_of(work.source, report.tally)) is not None]
     began_ms = begun_ms(work)
     own = [
         look_of(report.window.key, window_metadata(report), recorded_s=report.began_ms / 1000)
@@ -119,9 +133,9 @@ def _complete(instance: dg.DagsterInstance, work: SourceWork, reports: list[Wind
         if began_ms is not None and report.window.start_ms >= began_ms
     ]
     if not own:
-        return last_finding(instance, work)
+        return last_finding(instance, work, backfilled=[report.window for report in reports], doubts=doubts)
     recorded = recent_looks(instance, work.source, work)
-    return complete_check(work.source, own + recorded, gaps=gaps(instance, work.source, work))
+    return complete_check(work.source, own + recorded, gaps=gaps(instance, work.source, work), doubts=doubts)
 
 
 def _fetch(context: dg.OpExecutionContext, work: SourceWork, config: FetchConfig) -> list[FetchReport]:

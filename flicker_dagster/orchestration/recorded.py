@@ -15,7 +15,7 @@ from typing import Any
 import dagster as dg
 import sqlalchemy as db
 
-from flicker_dagster.orchestration.names import DATA_VERSION_TAG, data_version
+from flicker_dagster.orchestration.names import DATA_VERSION_TAG, UNSETTLED, data_version
 from flicker_dagster.state.files import replace_file
 
 _MATERIALIZED = "ASSET_MATERIALIZATION"
@@ -35,9 +35,10 @@ class Recorded:
         self._is_ours = self._tags.c.value.like(f"{data_version(state_id, '')}%")
 
     def partitions(self, asset_key: dg.AssetKey) -> set[str]:
-        """The partitions that we materialised."""
+        """The partitions that we materialised once they had settled."""
         events = self._events
-        wanted = [events.c.asset_key == asset_key.to_string(), events.c.partition.isnot(None)]
+        settled = self._tags.c.value.notlike(f"%{UNSETTLED}")
+        wanted = [events.c.asset_key == asset_key.to_string(), events.c.partition.isnot(None), settled]
         with self._connect() as connection:
             query = db.select(events.c.partition).select_from(self._ours()).where(*wanted).distinct()
             return {row[0] for row in connection.execute(query)}

@@ -8,6 +8,7 @@ from typing import Any
 import dagster as dg
 import msgspec
 
+from flicker_dagster.collect.bounds import from_bound_ms
 from flicker_dagster.config.models import SourceConfig
 from flicker_dagster.orchestration import names
 from flicker_dagster.orchestration.recorded import Recorded
@@ -52,6 +53,11 @@ def due_windows(instance: dg.DagsterInstance, source: SourceConfig, work: Source
     ]
 
 
+def is_settled(source: SourceConfig, window: Window, read_ms: int) -> bool:
+    """Had a window settled when its reading began? What was read before proves nothing of what came after."""
+    return read_ms >= window.end_ms + source.sweep.settle_ms
+
+
 def verified_keys(instance: dg.DagsterInstance, source: SourceConfig, state_id: str) -> set[str]:
     """The windows that runs of this state have verified. Another location on the instance may have an asset of the same
     key, and anybody may report a materialisation by hand: what they say is nothing to go by."""
@@ -88,7 +94,10 @@ def _settled(source: SourceConfig, work: SourceWork) -> list[Window]:
     if began_ms is None:  # nothing collected yet
         return []
     since_ms = max(began_ms, grid_start_ms(source, now_ms))
-    return list(closed_windows(source, since_ms, now_ms - source.sweep.settle_ms))
+    # Where an upper bound is written in days, no window can be asked for before its day is over.
+    settled_ms = now_ms - source.sweep.settle_ms
+    until_ms = settled_ms if source.time_filter_until_future else from_bound_ms(source, settled_ms)
+    return list(closed_windows(source, since_ms, until_ms))
 
 
 def _is_kept(source: SourceConfig, work: SourceWork, window: Window) -> bool:

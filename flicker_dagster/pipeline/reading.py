@@ -23,6 +23,7 @@ from flicker_dagster.errors import (
 )
 from flicker_dagster.failpoints import reach
 from flicker_dagster.pipeline.begin import lower_begin
+from flicker_dagster.pipeline.doubts import all_untimed, doubt_of
 from flicker_dagster.pipeline.intake import Intake
 from flicker_dagster.pipeline.plan import Slice, after_slice, frontier_after, time_of
 from flicker_dagster.pipeline.tally import Tally
@@ -118,6 +119,10 @@ class Reading:
                         raise
                 if stopped is not None:
                     return self._report(complete=False, stopped=stopped)
+                if piece.last and self.window is not None and all_untimed(self.intake.tally):
+                    raise EndUnproven(
+                        f"{doubt_of(source, self.intake.tally)}. Window {self.window.key} is not verified"
+                    )
                 walk = None if piece.last else after_slice(source, self.state.frontier, piece.walk)
                 self._save([], msgspec.structs.replace(self.state, walk=walk, complete=piece.last))
                 if piece.last:

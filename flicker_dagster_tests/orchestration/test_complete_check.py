@@ -146,8 +146,19 @@ def test_a_live_run_says_so_where_nothing_has_been_swept_yet(scene: Scene, sweep
     scene.emit(3)
     assert sweeper.job.execute_in_process(instance=sweeper.instance).success
     passed, words = complete(sweeper)
+    assert not passed, "what is not known is not green"
+    assert words == "not known yet: no window has been swept yet"
+
+
+def test_a_backfill_speaks_for_its_windows_and_not_for_live_collection(scene: Scene, sweeper: Sweeper) -> None:
+    older = scene.key_of(scene.clock.now_ms - 6 * HOUR_MS)
+    assert sweeper.job.execute_in_process(instance=sweeper.instance, partition_key=older).success
+    passed, words = complete(sweeper)
     assert passed
-    assert words == "no window has been swept yet"
+    assert words == f"1 window ({older}) backfilled: all delivered. No window since then was swept yet"
+    scene.emit(3)
+    assert sweeper.job.execute_in_process(instance=sweeper.instance).success
+    assert complete(sweeper) == (False, "not known yet: no window has been swept yet")
 
 
 def test_a_failed_run_is_not_taken_for_the_last_finding(scene: Scene, sweeper: Sweeper) -> None:

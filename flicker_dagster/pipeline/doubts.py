@@ -1,0 +1,21 @@
+"""Doubts: why what was read of a vendor may not be all there is, or cannot be placed in time. Nothing is green beside one."""
+
+from __future__ import annotations
+
+from flicker_dagster.config.models import SourceConfig
+from flicker_dagster.pipeline.intake import untimed_words
+from flicker_dagster.pipeline.tally import Tally
+
+
+def doubt_of(source: SourceConfig, tally: Tally) -> str | None:
+    """In one line, naming the source; None where there is no doubt."""
+    if tally.unproven is not None:
+        return f"{source.name}: {tally.unproven}"
+    if tally.untimed:
+        return untimed_words(source, tally.untimed, tally.seen + tally.outside, tally.untimed_shape)
+    return None
+
+
+def all_untimed(tally: Tally) -> bool:
+    """Were there events, and none with a time that can be read? Then no window can be told from its neighbours."""
+    return bool(tally.untimed) and tally.untimed >= tally.seen + tally.outside
