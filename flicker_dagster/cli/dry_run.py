@@ -28,7 +28,7 @@ MAX_PAGES = 5
 SAMPLE_EVENTS = 2
 
 COLUMNS = (
-    "source", "from", "requests", "would ship", "first event", "last event", "sample ids", "warning", "failed",
+    "source", "from", "requests", "would ship", "first event", "last event", "sample ids", "warning", "in doubt", "failed",
 )  # fmt: skip
 SHOWN_ID_CHARS = 200
 
@@ -44,24 +44,25 @@ class Look:
     samples: str = ""
     more: bool = False
     warnings: str = ""
+    doubt: str = ""  # why what was seen may not be all, or tells no time
     error: str | None = None
 
 
 def dry_run_all(settings: Settings) -> int:
-    """0 if every source answered, 1 otherwise. Raises ConfigError."""
+    """0 if every source answered and nothing about its answers is in doubt, 1 otherwise. Raises ConfigError."""
     config = load_config(settings.config_path)
     looks = [_look(source, settings) for source in config.sources]
     show_blocks("Dry run", COLUMNS, [_row(look) for look in looks])
     click.echo("Nothing was shipped and no position has moved.")
-    return 0 if all(look.error is None for look in looks) else 1
+    return 0 if all(look.error is None and not look.doubt for look in looks) else 1
 
 
 def _row(look: Look) -> tuple[str, ...]:
     asked = (look.source, look.since, str(look.requests))
     if look.error is not None:
-        return (*asked, "", "", "", "", look.warnings, look.error)
+        return (*asked, "", "", "", "", look.warnings, look.doubt, look.error)
     ships = f"{look.events}{'+' if look.more else ''} events"
-    return (*asked, ships, look.first, look.last, look.samples, look.warnings, "")
+    return (*asked, ships, look.first, look.last, look.samples, look.warnings, look.doubt, "")
 
 
 def _look(source: SourceConfig, settings: Settings) -> Look:
@@ -76,7 +77,8 @@ def _look(source: SourceConfig, settings: Settings) -> Look:
             times_ms: list[int] = []
             event_filter = EventFilter(source)
             piece = next_slice(source, position, None, now_ms=work.now_ms())
-            for page in walk_pages(source, work.client, piece.walk):
+            doubt = ""
+            for page in walk_pages(source, work.client, piece.walk, seen_before=work.names_next_pages):
                 requests += 1
                 tally.seen, unfit = tally.seen + len(page.decoded), unfit + len(page.decoded.unfit)
                 if page.decoded.untimed_shape is not None:
@@ -88,15 +90,14 @@ def _look(source: SourceConfig, settings: Settings) -> Look:
                 times_ms += [ms for i in kept if (ms := page.decoded.times_ms[i]) is not None]
                 samples += [_id_of(source, bytes(page.decoded.events[i])) for i in kept[: SAMPLE_EVENTS - len(samples)]]
                 more = page.next is not None
+                doubt = page.unproven or ""
                 if requests >= MAX_PAGES:
                     break
             first, last = (rfc3339_ms(min(times_ms)), rfc3339_ms(max(times_ms))) if times_ms else ("", "")
-            warnings = [unread] if (unread := tally.unread(source)) else []
-            if unfit:
-                warnings.append(f"{unfit} events cannot be sent on and would be kept as dead letters")
-            return Look(
-                source.name, since, requests, events, first, last, "\n".join(samples), more, "\n".join(warnings)
-            )
+            doubt = doubt or tally.unread(source) or ""
+            warning = f"{unfit} events cannot be sent on and would be kept as dead letters" if unfit else ""
+            found = "\n".join(samples)
+            return Look(source.name, since, requests, events, first, last, found, more, warning, doubt)
     except FlickerError as error:
         return Look(source.name, since, requests, error=told(error, source))
 

@@ -11,8 +11,11 @@ from flicker_dagster.orchestration.settings import Settings
 
 
 def check_health(settings: Settings) -> int:
-    """0 if every required daemon has a fresh heartbeat, else 1 with the names of those that have none."""
+    """0 if every required daemon has a fresh heartbeat, else 1 with the names of those that have none. What else needs
+    somebody's eye is told and changes no exit code: a restart would not help."""
     import dagster as dg
+
+    from flicker_dagster.state.refused_edits import RefusedEdits
 
     home = dagster_home(settings)
     if home is None:
@@ -21,6 +24,8 @@ def check_health(settings: Settings) -> int:
         return 1
     with dg.DagsterInstance.from_config(home) as instance:
         statuses = instance.get_daemon_statuses()
+    for line in RefusedEdits(settings.work_dir).lines():
+        click.echo(line, err=True)
     ill = sorted(name for name, status in statuses.items() if status.required and not status.healthy)
     if ill:
         click.echo(f"no fresh heartbeat from: {', '.join(ill)}", err=True)

@@ -103,6 +103,7 @@ def show_status(settings: Settings, *, as_json: bool = False) -> int:
         instance = None if home is None else stack.enter_context(dg.DagsterInstance.from_config(home))
         found = [_status(source, settings, instance) for source in config.sources]
     dagster_ran, leftovers = instance is not None, leftover_lines(settings, config)
+    edits = settings.layout().refused_edits().lines()
     if as_json:
         show_json(
             {
@@ -110,13 +111,14 @@ def show_status(settings: Settings, *, as_json: bool = False) -> int:
                 "dagster_ran": dagster_ran,
                 "configuration_fault": fault,
                 "leftovers": leftovers,
+                "refused_edits": edits,
             }
         )
     else:
         columns = ("source", "position", "lag", "last run", "waiting", "dead letters", "verified windows")
         rows = [status.row(dagster_ran=dagster_ran) for status in found]
         show_table("Status", columns, rows, empty="no sources")
-        for line in leftovers:
+        for line in [*leftovers, *edits]:
             click.echo(line)
         if fault is not None:
             click.echo(fault)

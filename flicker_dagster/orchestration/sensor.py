@@ -18,7 +18,7 @@ import dagster as dg
 from flicker_dagster.config.models import SourceConfig
 from flicker_dagster.errors import CollectError
 from flicker_dagster.orchestration import bounded, internals, names
-from flicker_dagster.orchestration.cursor import LiveCursor, fold, parse_cursor
+from flicker_dagster.orchestration.cursor import LiveCursor, fold
 from flicker_dagster.orchestration.history import (
     LiveOutcome,
     RunSeen,
@@ -28,7 +28,7 @@ from flicker_dagster.orchestration.history import (
 )
 from flicker_dagster.orchestration.probing import hurried, probes
 from flicker_dagster.orchestration.retries import as_tick
-from flicker_dagster.orchestration.rewinding import heed_rewind
+from flicker_dagster.orchestration.rewinding import heed_rewind, saved_cursor
 from flicker_dagster.orchestration.settings import Settings
 from flicker_dagster.pipeline.begin import starting_position
 from flicker_dagster.pipeline.carry_over import carry_over
@@ -85,10 +85,11 @@ def interval_s(source: SourceConfig) -> int:
 
 
 def tick(context: dg.SensorEvaluationContext, source: SourceConfig, work: SourceWork) -> dg.SensorResult:
-    """One evaluation. Raises FlickerError for a cursor or registry that cannot be read: the tick fails, nothing moves."""
+    """One evaluation. Raises StateError for a registry that cannot be read: the tick fails, nothing moves."""
     before = context.cursor
-    cursor = parse_cursor(before) if before else LiveCursor(starting_position(work))
-    cursor = heed_rewind(work.rewinds, cursor, saved=bool(before))
+    saved = saved_cursor(work, before) if before else None
+    cursor = saved or LiveCursor(starting_position(work))
+    cursor = heed_rewind(work.rewinds, cursor, saved=saved is not None)
     runs = recent_runs(context.instance, work, names.LIVE)
     outcome = _last_outcome(context.instance, source, runs)
     if outcome is not None:

@@ -3,17 +3,13 @@
 from __future__ import annotations
 
 from flicker_dagster.config.models import SourceConfig
-from flicker_dagster.pipeline.intake import untimed_words
 from flicker_dagster.pipeline.tally import Tally
 
 
 def doubt_of(source: SourceConfig, tally: Tally) -> str | None:
     """In one line, naming the source; None where there is no doubt."""
-    if tally.unproven is not None:
-        return f"{source.name}: {tally.unproven}"
-    if tally.untimed:
-        return untimed_words(source, tally.untimed, tally.seen + tally.outside, tally.untimed_shape)
-    return None
+    doubt = tally.unproven or tally.unread(source)
+    return None if doubt is None else f"{source.name}: {doubt}"
 
 
 def all_untimed(tally: Tally) -> bool:

@@ -42,8 +42,7 @@ def probe(work: SourceWork, position: Position) -> ProbeResult:
     known = Known(work.ledger, [])
     event_filter = EventFilter(work.source)
     pages = 0
-    seen_before = state is not None and state.paging_seen and state.shape == work.shape
-    for page in walk_pages(work.source, work.client, piece.walk, seen_before=lambda: seen_before):
+    for page in walk_pages(work.source, work.client, piece.walk, seen_before=work.names_next_pages):
         pages += 1
         decoded = page.decoded
         keep = event_filter.mask(decoded)

@@ -222,7 +222,7 @@ class Reading:
             self.left = None
 
     def _names_next_pages(self) -> bool:
-        return self.state.paging_seen or self.work.walk_notes.read().paging_shape == self.work.shape
+        return self.state.paging_seen or self.work.names_next_pages()
 
     def _heed_paging(self, page: Page) -> None:
         """Remember that this vendor does name next pages: only then does a page without one prove anything."""

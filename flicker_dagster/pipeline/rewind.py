@@ -30,6 +30,7 @@ def order_position(work: SourceWork, position: Position, *, redeliver: bool) -> 
     stands = work.registry.position(name)
     if stands is not None:
         work.history.keep(name, stands)
+    work.layout.refused_edits().clear(name)
     return work.rewinds.order(position, redeliver=redeliver)
 
 

@@ -7,6 +7,8 @@ from typing import Any
 
 import msgspec
 
+from flicker_dagster.config.models import SourceConfig
+
 
 class Lateness(msgspec.Struct):
     """A distribution of delays in fixed memory: counts by power of two to the quarter, so within a fifth, and the exact
@@ -79,6 +81,18 @@ class Tally(msgspec.Struct):
             last_ms=self.last_ms,
             early=self.early,
             lateness=self.lateness,
+        )
+
+    def unread(self, source: SourceConfig) -> str | None:
+        """What to say where the times of events could not be read: without them nothing tells how far collection is."""
+        if not self.untimed:
+            return None
+        fields = source.timestamp_field
+        return (
+            f"{self.untimed} of {self.seen + self.outside} events have no time that can be read: there is "
+            f"{self.untimed_shape} in {fields if isinstance(fields, str) else ' or '.join(fields)} (timestamp_field, "
+            f"timestamp_format {source.timestamp_format}). They are delivered, but filed under no hour, and the position "
+            "does not follow them; correct timestamp_field or timestamp_format"
         )
 
     def as_counts(self) -> dict[str, Any]:

@@ -79,6 +79,10 @@ class SourceWork:
         """The fingerprint of what shapes this source's walks. Raises SecretUnset."""
         return shape_of(self.source, self.env)
 
+    def names_next_pages(self) -> bool:
+        """Has an answer under this configuration held what names the next page? Raises SecretUnset, StateError."""
+        return self.walk_notes.read().paging_shape == self.shape
+
     @cached_property
     def ledger(self) -> Ledger:
         return self.layout.ledger(self.source.name)

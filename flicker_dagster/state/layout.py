@@ -14,6 +14,7 @@ from flicker_dagster.state.ledger import Ledger
 from flicker_dagster.state.locations import checked_registry, is_s3, split_s3
 from flicker_dagster.state.names import file_safe
 from flicker_dagster.state.position_history import PositionHistory, history_key
+from flicker_dagster.state.refused_edits import RefusedEdits
 from flicker_dagster.state.registry import Registry
 from flicker_dagster.state.rewinds import Rewinds, rewind_key
 from flicker_dagster.state.spool import SourceSpool
@@ -94,6 +95,9 @@ class StateLayout:
 
     def walk_notes(self, source: str) -> WalkNotebook:
         return WalkNotebook(self.store, source)
+
+    def refused_edits(self) -> RefusedEdits:
+        return RefusedEdits(self.work_dir)
 
     def spool(self, source: str, *, cap_bytes: int | None = None) -> SourceSpool:
         return SourceSpool(self.work_dir, source, cap_bytes=cap_bytes)

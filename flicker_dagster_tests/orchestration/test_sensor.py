@@ -9,11 +9,16 @@ from pathlib import Path
 
 import dagster as dg
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from flicker_dagster.errors import FlickerError
 from flicker_dagster.orchestration import internals, names
+from flicker_dagster.orchestration.cursor import parse_cursor
 from flicker_dagster.orchestration.sensor import build_live_sensor, unless_edited
 from flicker_dagster.orchestration.settings import Settings
+from flicker_dagster.pipeline.rewind import order_position
+from flicker_dagster.types import Position
 from flicker_dagster_tests.builders import a_source
 from flicker_dagster_tests.orchestration.built import definitions_of
 from flicker_dagster_tests.orchestration.tails import Tail, a_tail
@@ -185,6 +190,16 @@ def test_a_probe_that_fails_leaves_it_to_a_run_to_show_why(tail: Tail) -> None:
 
 # -- by hand
 
+json_values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
+    lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
+    max_leaves=5,
+)
+cursor_like = st.dictionaries(
+    st.sampled_from(["last_timestamp", "cursor", "redeliver", "awaiting", "rewind", "other"]),
+    json_values | st.sampled_from(["2026-01-31T12:00:00Z", "2099-01-01T00:00:00Z", "0001-01-01T00:00:00Z"]),
+).map(json.dumps)
+
 
 def test_a_cursor_edited_while_a_run_is_in_flight_wins(tail: Tail) -> None:
     tail.scene.emit(3)
@@ -202,24 +217,78 @@ def test_a_cursor_edited_during_a_tick_is_not_overwritten(monkeypatch: pytest.Mo
     assert result.cursor == REWOUND
 
 
-@pytest.mark.parametrize(
-    ("cursor", "words"),
-    [
-        ("yesterday", "the cursor is no JSON"),
-        ("[]", "the cursor is a list"),
-        ('{"since": "2026-01-31T12:00:00Z"}', "unknown keys ['since']"),
-        ('{"last_timestamp": "yesterday", "cursor": null}', "last_timestamp is 'yesterday'; expected an RFC 3339 time"),
-    ],
-)
-def test_a_cursor_that_cannot_be_read_fails_the_tick_and_says_what_is_expected(
-    tail: Tail, cursor: str, words: str
+NONSENSE = [
+    ("yesterday", "the cursor is no JSON"),
+    ("   ", "the cursor is no JSON"),
+    ("[]", "the cursor is a list"),
+    ("{}", "last_timestamp is None"),
+    ("null", "the cursor is a NoneType"),
+    ("NaN", "the cursor is a float"),
+    ("[" * 100_000, "the cursor is no JSON"),
+    ('{"last_timestamp": ' + "9" * 5_000 + "}", "the cursor is no JSON"),
+    ('{"last_timestamp": NaN}', "last_timestamp is nan"),
+    ('{"last_timestamp": 1767225600}', "last_timestamp is 1767225600"),
+    ('{"since": "2026-01-31T12:00:00Z"}', "unknown keys ['since']"),
+    ('{"last_timestamp": "yesterday", "cursor": null}', "last_timestamp is 'yesterday'; expected an RFC 3339 time"),
+    ('{"last_timestamp": "57972-01-01T00:00:00Z"}', "last_timestamp is '57972"),
+    ('{"last_timestamp": "2098-01-01T00:00:00Z"}', "is in the future"),
+    ('{"last_timestamp": "2026-01-31T12:00:00Z", "cursor": "\\ud800"}', "the cursor's cursor is"),
+    ('{"last_timestamp": "2026-01-31T12:00:00Z", "cursor": {"a": 1}}', "the cursor's cursor is"),
+    ('{"last_timestamp": "2026-01-31T12:00:00Z", "redeliver": "yes"}', "the cursor's redeliver is 'yes'"),
+    ('{"last_timestamp": "2026-01-31T12:00:00Z", "redeliver": 1}', "the cursor's redeliver is 1"),
+    ('{"last_timestamp": "2026-01-31T12:00:00Z", "awaiting": 7}', "the cursor's awaiting is 7"),
+    ('{"last_timestamp": "2026-01-31T12:00:00Z\x1b[2J"}', "Invalid control character"),
+    ("x" * 1_000_000, "the cursor has 1000000 characters"),
+]
+
+
+@pytest.mark.parametrize(("cursor", "words"), NONSENSE, ids=[text[:30] for text, _ in NONSENSE])
+def test_a_cursor_edited_into_nonsense_is_told_once_and_the_last_good_position_goes_on(
+    tail: Tail, cursor: str, words: str, caplog: pytest.LogCaptureFixture
 ) -> None:
+    assert tail.run(tail.asked()).success
+    with tail.scene.work() as work:
+        stands = work.registry.position("plain")
     tail.cursor = cursor
-    with pytest.raises(FlickerError) as caught:
+    for _ in range(3):
         tail.look()
-    assert words in str(caught.value)
-    assert '"last_timestamp": "2026-01-31T12:00:00.000Z"' in str(caught.value)
-    assert tail.cursor == cursor
+    assert parse_cursor(tail.cursor or "").position == stands
+    told = [r.getMessage() for r in caplog.records if "was edited and cannot be used" in r.getMessage()]
+    assert len(told) == 1
+    assert told[0].startswith("plain: ")
+    assert words in told[0]
+    assert told[0].isprintable()
+    assert len(told[0]) < 600
+    [line] = tail.scene.layout.refused_edits().lines()
+    assert words in line
+    assert "flicker position set plain" in line
+
+
+def test_an_order_wins_over_a_cursor_edited_into_nonsense_at_every_stage(tail: Tail) -> None:
+    assert tail.run(tail.asked()).success
+    for looks in (0, 1, 2):
+        with tail.scene.work() as work:
+            order_position(work, Position("2026-01-31T12:00:00.000Z", None), redeliver=False)
+        for _ in range(looks):
+            tail.look()
+        tail.cursor = "nonsense"
+        tail.look()
+        assert parse_cursor(tail.cursor or "").position.last_timestamp == "2026-01-31T12:00:00.000Z"
+        tail.cursor = None
+    with tail.scene.work() as work:
+        order_position(work, Position("2026-02-01T12:00:00.000Z", None), redeliver=False)
+    assert tail.scene.layout.refused_edits().lines() == [], "an order is the answer to it"
+
+
+@pytest.mark.fuzz
+@given(text=st.one_of(st.text(), st.binary().map(lambda data: data.decode("latin-1")), cursor_like))
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_whatever_stands_in_the_cursor_a_tick_goes_on(tail: Tail, text: str) -> None:
+    tail.cursor = text
+    result = tail.look()
+    assert result.run_requests
+    saved = parse_cursor(tail.cursor or "")
+    assert parse_cursor(saved.to_text()) == saved
 
 
 def test_a_registry_that_cannot_be_read_fails_the_tick(tail: Tail) -> None:

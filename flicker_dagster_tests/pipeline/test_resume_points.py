@@ -160,6 +160,8 @@ def test_a_walk_is_begun_anew_when_what_shaped_it_has_changed(scene: Scene, chan
     asked = _asked(scene)
     assert poll(scene) is None
     assert "cursor" not in asked[0], "its first request is by time"
+    scene.clock.now_s += 2  # in whole seconds the present one cannot be asked for yet
+    assert poll(scene) is None
     scene.assert_each_once()
 
 
