@@ -23,6 +23,7 @@ from flicker_dagster.state.names import file_safe
 from flicker_dagster.state.position_history import history_key
 from flicker_dagster.state.rewinds import rewind_key
 from flicker_dagster.state.stores import ANYTHING
+from flicker_dagster.state.walk_notes import notes_key
 from flicker_dagster.times import parse_time_ms
 
 log = logging.getLogger("flicker.carry_over")
@@ -46,7 +47,7 @@ def carry_over(work: SourceWork) -> bool:
         moved += _move_ledger(work, old)
         moved += work.layout.dead_letters(old).move_to(new)
         moved += _move_begin(work, old)
-        for key_of in (rewind_key, history_key):
+        for key_of in (rewind_key, history_key, notes_key):
             moved += _move_object(work, key_of(old), key_of(new))
         moved += _move_position(work, old)
         work.layout.store.write(renamed_key(new), old.encode(), expected=ANYTHING)

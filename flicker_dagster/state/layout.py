@@ -19,7 +19,7 @@ from flicker_dagster.state.registry import Registry
 from flicker_dagster.state.rewinds import Rewinds, rewind_key
 from flicker_dagster.state.spool import SourceSpool
 from flicker_dagster.state.stores import LocalStore, Store, open_store
-from flicker_dagster.state.walk_notes import WalkNotebook
+from flicker_dagster.state.walk_notes import WalkNotebook, notes_key
 
 DEFAULT_REGISTRY = "registry.json"
 
@@ -83,9 +83,10 @@ class StateLayout:
         return DeadLetters(self.store, source)
 
     def objects_of(self, source: str) -> list[str]:
-        """Keys of the single objects of a source: earlier positions, a rewind, where collection began, and from which name
-        it was carried over. Ledger and dead letters are folders of their own."""
-        return [history_key(source), rewind_key(source), begun_key(source), renamed_key(source)]
+        """Keys of the single objects of a source: earlier positions, a rewind, notes of its walks, where collection began,
+        and from which name it was carried over. Ledger and dead letters are folders of their own."""
+        keys_of = (history_key, rewind_key, notes_key, begun_key, renamed_key)
+        return [key_of(source) for key_of in keys_of]
 
     def history(self) -> PositionHistory:
         return PositionHistory(self.store)

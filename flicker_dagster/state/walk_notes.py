@@ -19,12 +19,16 @@ class WalkNotes(msgspec.Struct, frozen=True):
     paging_shape: str | None = None
 
 
+def notes_key(source: str) -> str:
+    return f"walks/{file_safe(source)}.json"
+
+
 class WalkNotebook:
     """The notes of one source, at `walks/<source>.json`. What cannot be read counts as not known."""
 
     def __init__(self, store: Store, source: str) -> None:
         self._store = store
-        self._key = f"walks/{file_safe(source)}.json"
+        self._key = notes_key(source)
 
     def read(self) -> WalkNotes:
         """Raises StateError where the store cannot be reached."""

@@ -124,7 +124,7 @@ def test_what_another_location_verified_is_still_to_be_verified_here(
     assert prod.due(instance) == due
     assert staging.due(instance) == due[1:]
     assert recent_looks(instance, prod.source, prod.work) == []
-    assert last_finding(instance, prod.work).description == "no window has been swept yet"
+    assert last_finding(instance, prod.work).description == "not known yet: no window has been swept yet"
     assert "1 window" in (last_finding(instance, staging.work).description or "")
     assert prod.sweep(instance, due[0]).success
     assert prod.due(instance) == due[1:]
