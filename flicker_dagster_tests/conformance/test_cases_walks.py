@@ -333,7 +333,9 @@ def test_events_without_a_time_that_can_be_read_certify_nothing(open_scene: Call
     rows = events(clock, 5, newest_age_s=_three_hours_ago(clock), step_s=10)
     scene = open_scene(lambda _query: {"value": rows}, clock, **_paged("next") | {"timestamp_field": "published"})
     poll(scene)
-    with pytest.raises(EndUnproven, match=r"5 of 5 events have no time that can be read: there is nothing in published"):
+    with pytest.raises(
+        EndUnproven, match=r"5 of 5 events have no time that can be read: there is nothing in published"
+    ):
         scene.sweep(scene.key_of(clock.now_ms - 3 * HOUR_S * 1000))
     scene.deliver()
     assert scene.received() == {r["id"]: 1 for r in rows}
