@@ -28,7 +28,7 @@ class TooLarge(urllib3.exceptions.HTTPError):
     """More than the limit arrived."""
 
 
-def check_framing(response: urllib3.BaseHTTPResponse) -> None:
+def _check_framing(response: urllib3.BaseHTTPResponse) -> None:
     """Raise Unreadable where the headers do not say, in one way, where the body ends (RFC 9112, 6.3): two readers would
     find two answers in it."""
     lengths = response.headers.getlist("Content-Length")
@@ -43,6 +43,7 @@ def check_framing(response: urllib3.BaseHTTPResponse) -> None:
 
 def read_body(response: urllib3.BaseHTTPResponse, *, at_most_bytes: int) -> bytes:
     """The body, inflated. Raises TooLarge, Unreadable, and urllib3's HTTPError where it is cut off."""
+    _check_framing(response)
     length = response.headers.get("Content-Length")
     if length is not None and int(length) <= at_most_bytes and _compression(response) is None:
         return response.read(decode_content=False)  # at once, which spares two copies
@@ -58,7 +59,8 @@ def read_body(response: urllib3.BaseHTTPResponse, *, at_most_bytes: int) -> byte
 
 def read_begin(response: urllib3.BaseHTTPResponse, *, at_most_bytes: int) -> bytes:
     """The body of an answer that is only to be told of: what is beyond the limit is not waited for, and the connection
-    is closed then."""
+    is closed then. Raises Unreadable, and urllib3's HTTPError where it is cut off."""
+    _check_framing(response)
     begin = b""
     for piece in _pieces(response, at_most_bytes=at_most_bytes):
         begin += piece

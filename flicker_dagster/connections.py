@@ -21,7 +21,6 @@ import urllib3.util
 
 from flicker_dagster import __version__
 from flicker_dagster.addresses import origin_of, target_of
-from flicker_dagster.answers import check_framing
 from flicker_dagster.config.models import Tls
 from flicker_dagster.config.secrets import resolve
 from flicker_dagster.deadlines import Deadline
@@ -68,8 +67,7 @@ class Connections:
         """One attempt at a path and query of this server, no redirect followed. The answer's body is read, or left, inside
         of the `with`; all of it together ends by the deadline.
 
-        Raises urllib3's HTTPError (`answers.Unreadable` for an answer that contradicts itself among them), and ValueError
-        for a header that cannot be sent.
+        Raises urllib3's HTTPError, and ValueError for a header that cannot be sent.
         """
         for name, value in headers.items():
             if "\n" in value or "\r" in value:  # http.client lets some through, as a continued line
@@ -86,7 +84,6 @@ class Connections:
                 preload_content=False,
             )
             try:
-                check_framing(response)
                 yield response
             finally:
                 if not response.closed:

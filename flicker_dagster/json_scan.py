@@ -26,6 +26,9 @@ _SCALAR = re.compile(rb'("[^"\\]*(?:\\.[^"\\]*)*")[ \t\r\n]*(:?)|([^\x00-\x20,\[
 
 _QUOTE, _BACKSLASH, _COMMA, _COLON = b'"\\,:'
 OBJECT, _ARRAY = b"{["
+#: Larger objects and arrays are no values of a field that is read by itself.
+LARGEST_CONTAINER_BYTES = 256 * 1024
+
 _CLOSING = 2  # from an opening bracket to its closing one
 _BLANK = 0x20
 _END = 0  # what stands behind the text; nothing else in here looks for a zero byte
@@ -92,7 +95,10 @@ def value_at(text: bytes, parts: tuple[str, ...]) -> object:
 
 
 def read_value(text: bytes) -> object:
-    """A value, or its text where nobody can read it."""
+    """A value, or its text where nobody can read it. A large object or array stays text as well: taken apart it would be
+    dozens of times its size, and no id, time or cursor is one."""
+    if len(text) > LARGEST_CONTAINER_BYTES and text[:1] in (b"{", b"["):
+        return as_text(text)
     try:
         return read_json(text)
     except (ValueError, RecursionError):

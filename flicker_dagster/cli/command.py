@@ -79,12 +79,16 @@ def _exit_code(run: Callable[[], Any]) -> int | str | None:
         _say(f"{error.strerror or type(error).__name__}{where}; {_HOW_TO_TRACE}")
         return EXIT_FAILED
     except Exception as error:
-        _trace()
-        last = traceback.extract_tb(error.__traceback__)[-1]
-        where = f"{Path(last.filename).parent.name}/{Path(last.filename).name}, line {last.lineno}"
-        # Not the error's own text, which nobody has masked.
-        _say(f"internal error, please report it: {type(error).__name__} in {where}; {_HOW_TO_TRACE}")
+        _say(defect_told(error))
         return EXIT_FAILED
+
+
+def defect_told(error: Exception) -> str:
+    """A line about an error that nobody foresaw, without its own text, which nobody has masked."""
+    _trace()
+    last = traceback.extract_tb(error.__traceback__)[-1]
+    where = f"{Path(last.filename).parent.name}/{Path(last.filename).name}, line {last.lineno}"
+    return f"internal error, please report it: {type(error).__name__} in {where}; {_HOW_TO_TRACE}"
 
 
 _HOW_TO_TRACE = f"{LEVEL_VAR}=debug shows the trace"

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import click
 
+from flicker_dagster.cli.command import defect_told
 from flicker_dagster.cli.selection import show_blocks
 from flicker_dagster.collect.event_fields import EventFields
 from flicker_dagster.collect.filters import EventFilter
@@ -98,8 +99,9 @@ def _look(source: SourceConfig, settings: Settings) -> Look:
             warning = f"{unfit} events cannot be sent on and would be kept as dead letters" if unfit else ""
             found = "\n".join(samples)
             return Look(source.name, since, requests, events, first, last, found, more, warning, doubt)
-    except FlickerError as error:
-        return Look(source.name, since, requests, error=told(error, source))
+    except Exception as error:  # whatever goes wrong with one source costs no other its look
+        message = told(error, source) if isinstance(error, FlickerError) else defect_told(error)
+        return Look(source.name, since, requests, error=message)
 
 
 def _id_of(source: SourceConfig, event: bytes) -> str:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 import click
 
+from flicker_dagster.cli.command import defect_told
 from flicker_dagster.cli.leftovers import tell_at_start
 from flicker_dagster.cli.selection import show_table
 from flicker_dagster.config.load import load_config
@@ -77,8 +78,8 @@ def _poll(source: SourceConfig, settings: Settings) -> Polled:
             report = deliver_live(work)
             if rewind is not None:
                 finish_rewind(work, rewind, report)
-    except FlickerError as error:
-        message = told(error, source)
+    except Exception as error:  # whatever goes wrong with one source costs no other its poll
+        message = told(error, source) if isinstance(error, FlickerError) else f"{source.name}: {defect_told(error)}"
         log.error("%s", message)
         message = message if failed is None else told(failed, source)
         seen, new = (0, 0) if fetched is None else (fetched.tally.seen, fetched.tally.new)

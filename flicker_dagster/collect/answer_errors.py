@@ -18,6 +18,9 @@ _NAME_CHARS = 60
 _READ_BYTES = 16_384
 
 _ERROR = re.compile(r"error|exception|^faults?$|^failures?$", re.IGNORECASE)
+_ERROR_ALONE = re.compile(
+    r"errors?([-_]?(code|type|message|msg|description|detail|details))?|exception|faults?|failures?", re.IGNORECASE
+)
 _SUCCESS = re.compile(r"^(ok|success|succeeded|successful)$", re.IGNORECASE)
 _STATUS = re.compile(r"^(status|state|result|type)$", re.IGNORECASE)
 _FAILED = re.compile(r"^(error|errors|fail|failed|failure|fault|exception|unauthori[sz]ed|denied)$", re.IGNORECASE)
@@ -41,13 +44,18 @@ def told_at(body: bytes, path: str, mask: Mask) -> str | None:
     return None
 
 
-def told_errors(body: bytes, mask: Mask) -> tuple[list[str], list[str]]:
-    """The fields of an object that speak of an error, as `name: value`; and others that may explain it."""
+def told_errors(body: bytes, mask: Mask, *, by_name_alone: bool = False) -> tuple[list[str], list[str]]:
+    """The fields of an object that speak of an error, as `name: value`; and others that may explain it.
+
+    `by_name_alone` heeds only names that mean nothing else: where the promised list is there, `lastErrorTime` is no error.
+    """
     errors: list[str] = []
     words: list[str] = []
     try:
         for name, start, end in members(body):
             kind = _kind(name, _value(body, start, end))
+            if kind == "error" and by_name_alone and _ERROR.search(name) and not _ERROR_ALONE.fullmatch(name):
+                kind = None
             if kind is not None:
                 told = errors if kind == "error" else words
                 told.append(f"{shown_name(name)}: {shown(_value(body, start, end), mask)}")

@@ -19,7 +19,7 @@ from flicker_dagster.collect.paths import Reader
 from flicker_dagster.config.models import SourceConfig
 from flicker_dagster.errors import BadAnswer
 from flicker_dagster.json_items import TooMany
-from flicker_dagster.json_scan import names
+from flicker_dagster.json_scan import names, read_value
 from flicker_dagster.times import parse_time_ms, times_of_texts
 from flicker_dagster.types import DecodedPage
 
@@ -60,7 +60,7 @@ class PageDecoder:
             ) from None
         except (msgspec.DecodeError, ValueError) as error:
             self._refuse_unreadable(body, size_bytes, error)
-        self._refuse_if_error(body, standing, fields)
+        self._refuse_if_error(body, standing, fields, len(page))
         return page, fields
 
     def _page(self, body: bytes, size_bytes: int) -> tuple[DecodedPage, dict[str, Any], Standing]:
@@ -112,7 +112,7 @@ class PageDecoder:
             raise BadAnswer(f"the answer reports an error ({', '.join([*errors, *words])}); {error}")
         raise BadAnswer(f"{_what_is_wrong(body)} ({error}); it has {_described(body, size_bytes)}")
 
-    def _refuse_if_error(self, body: bytes, standing: Standing, fields: dict[str, Any]) -> None:
+    def _refuse_if_error(self, body: bytes, standing: Standing, fields: dict[str, Any], rows: int) -> None:
         """Raise BadAnswer where the answer speaks of an error, which must not be told as its effect: a missing
         results_field. Nor may a wrong path or an error in a 200 pass for a quiet vendor: sweeps would certify its
         windows."""
@@ -120,6 +120,7 @@ class PageDecoder:
         if field and fields.get(field):
             raise BadAnswer(f"the answer reports an error in {field}: {shown(fields[field], self._mask)}")
         if standing == "list":
+            self._refuse_if_empty_by_error(body, rows)
             return
         errors, words = told_errors(body, self._mask)
         missing = f"results_field {self.source.results_field!r} is not in it"
@@ -133,6 +134,14 @@ class PageDecoder:
         raise BadAnswer(
             f"the answer is not the JSON that was expected ({missing}; {advice}); it has {_described(body, len(body))}"
         )
+
+    def _refuse_if_empty_by_error(self, body: bytes, rows: int) -> None:
+        """A list without events beside an error says nothing of what there is."""
+        if rows or not self.source.results_field:
+            return
+        errors, words = told_errors(body, self._mask, by_name_alone=True)
+        if errors:
+            raise BadAnswer(f"the answer reports an error ({', '.join([*errors, *words])}), and holds no events")
 
     def _digests(self, rows: list, page: DecodedPage) -> list[bytes]:
         columns = [self._event.reader.column(path, rows) for path in self._event.id_paths]
@@ -180,7 +189,7 @@ class _AnswerReader:
         self._array = msgspec.json.Decoder(list[item])
         self._envelope: Reader | None = None
         if root:
-            self._envelope = Reader({**dict.fromkeys(fields, Any), root: list[item]}, "Envelope")
+            self._envelope = Reader({**dict.fromkeys(fields, msgspec.Raw), root: list[item]}, "Envelope")
             self._decoder = msgspec.json.Decoder(self._envelope.type)
 
     def read(self, text: bytes) -> tuple[list[Any] | None, dict[str, Any], Standing]:
@@ -192,11 +201,18 @@ class _AnswerReader:
             return self._array.decode(text), {}, "list"
         answer = self._decoder.decode(text)
         envelope = self._envelope
-        fields = {path: envelope.get(path, answer) for path in self._fields if envelope.holds(path, answer)}
+        fields = {
+            path: _first_value(envelope.each(path, answer)) for path in self._fields if envelope.holds(path, answer)
+        }
         items = self._envelope.get(self._root, answer)
         if items is not None:
             return items, fields, "list"
         return None, fields, "null" if self._envelope.holds(self._root, answer) else "absent"
+
+
+def _first_value(found: list[msgspec.Raw]) -> Any:
+    """The first of several values that is not null."""
+    return next((value for raw in found if (value := read_value(bytes(raw))) is not None), None)
 
 
 def _what_is_wrong(body: bytes) -> str:

@@ -9,23 +9,29 @@ from __future__ import annotations
 
 import difflib
 import re
-from typing import Any
+from collections.abc import Iterator
+from itertools import islice
 
 import msgspec
 
 from flicker_dagster.collect.paging import Seen, counts, links_of
 from flicker_dagster.config.models import SourceConfig
 from flicker_dagster.json_paths import split_path
-from flicker_dagster.json_text import read_json
+from flicker_dagster.json_scan import read_value
 
 #: How alike the name that is configured and one that the answer has must be, to be taken for a slip of the pen.
 ALIKE = 0.8
 
-#: A larger answer is not taken apart for that: it would take many times its size in memory.
+#: A larger answer is not taken apart for that: its names alone may take many times its size in memory.
 MOST_SEARCHED_BYTES = 8 << 20
 
 #: How deep an envelope is searched for such a name.
 DEEP = 4
+
+#: So many names are compared; an envelope has a few.
+MOST_NAMES = 1_000
+
+_OBJECT = msgspec.json.Decoder(dict[str, msgspec.Raw])
 
 
 def names_paging(source: SourceConfig, seen: Seen) -> bool:
@@ -70,22 +76,27 @@ def lookalike(source: SourceConfig, seen: Seen, body: bytes) -> str | None:
     wanted = [split_path(path)[-1] for path in _fields(source)]
     if len(body) > MOST_SEARCHED_BYTES:
         return None
+    members = islice(_members(body, DEEP), MOST_NAMES)
+    return next((name for name, value in members if _alike(name, wanted) and _tells_more(value)), None)
+
+
+def _members(text: bytes | msgspec.Raw, deep: int) -> Iterator[tuple[str, msgspec.Raw]]:
+    """Names of an envelope and their values, undecoded; but not of the events in its lists."""
     try:
-        envelope = read_json(body)
+        members = _OBJECT.decode(text)
     except (msgspec.DecodeError, ValueError, RecursionError):
-        return None
-    return next((name for name, value in _members(envelope, DEEP) if _tells_more(value) and _alike(name, wanted)), None)
+        return
+    yield from members.items()
+    for value in members.values() if deep > 1 else ():
+        if memoryview(value)[:1] == b"{":
+            yield from _members(value, deep - 1)
 
 
-def _members(value: Any, deep: int) -> list[tuple[str, Any]]:
-    """Names and values of an envelope, but not of the events in its lists."""
-    if not isinstance(value, dict) or deep == 0:
-        return []
-    return [*value.items(), *(member for inner in value.values() for member in _members(inner, deep - 1))]
-
-
-def _tells_more(value: Any) -> bool:
-    return value is True or (isinstance(value, str | int | float) and bool(value))
+def _tells_more(value: msgspec.Raw) -> bool:
+    if memoryview(value)[:1] in (b"{", b"["):
+        return False
+    found = read_value(bytes(value))
+    return found is True or (isinstance(found, str | int | float) and bool(found))
 
 
 def _alike(name: str, wanted: list[str]) -> bool:

@@ -16,6 +16,9 @@ from flicker_dagster.types import WalkState
 #: One parameter of a link, from where the last one ended. No part of a line is looked at more than a few times.
 _PARAMETER = re.compile(r"\s*;\s*([^,;\s=]+)\s*=\s*(?:\"([^\"]*)\"|([^\",;\s]*))")
 
+#: Half an emoji, or what stands for bytes that are no UTF-8: neither can be written into a request.
+_SURROGATE = re.compile("[\ud800-\udfff]")
+
 
 class Seen(msgspec.Struct, frozen=True):
     """What an answer showed of paging: rows on the page, the `Link` lines, the configured body fields that it holds."""
@@ -144,6 +147,8 @@ def _text(value: Any) -> str | None:
         raise BadAnswer(
             f"the cursor of the next page is {len(text)} characters long; expected {MAX_LINK_CHARS} at most"
         )
+    if _SURROGATE.search(text):
+        raise BadAnswer("the cursor of the next page holds bytes or half a character that no text has")
     return text
 
 

@@ -37,7 +37,11 @@ class Reader:
 
     def get(self, path: str, value: Any) -> Any:
         """What lies at a path of one decoded struct; None where it is absent or null."""
-        return next((found for get in self._getters[path] if (found := get(value)) is not None), None)
+        return next(iter(self.each(path, value)), None)
+
+    def each(self, path: str, value: Any) -> list[Any]:
+        """What lies at each reading of a path of one decoded struct, without what is absent or null."""
+        return [found for get in self._getters[path] if (found := get(value)) is not None]
 
     def column(self, path: str, rows: Sequence[Any]) -> list[Any]:
         """The values at a path of many decoded structs; None where it is absent or null. A loop in C where it can be."""
@@ -69,7 +73,7 @@ class Reader:
             parts = (*above, key)
             self._names[parts] = [*self._names.get(above, []), field]
             inner = self._struct(leaf, f"{name}_{number}", parts) if isinstance(leaf, dict) else leaf
-            fields.append((field, inner | None | UnsetType if inner is not Any else Any, UNSET))
+            fields.append((field, inner if inner is msgspec.Raw else inner | None | UnsetType, UNSET))
         return msgspec.defstruct(name, fields, rename=rename, gc=False)
 
 

@@ -94,8 +94,7 @@ class HttpSender:
         body = batch.body if self._gzip else igzip.decompress(batch.body)
         try:
             with connections.exchange("POST", self._url, body=body, headers=headers, deadline=deadline) as response:
-                status = response.status
-                said = read_begin(response, at_most_bytes=MAX_ANSWER_BYTES)
+                said = _begin_of(response)
         except (urllib3.exceptions.NewConnectionError, urllib3.exceptions.ConnectTimeoutError) as error:
             return Retry(self._mask(f"cannot connect: {reason_of(error)}"))
         except urllib3.exceptions.SSLError as error:
@@ -110,6 +109,7 @@ class HttpSender:
             if deadline.left_s <= 0:
                 return Ambiguous(f"no answer after sending within {deadline.limit}")
             return Ambiguous(self._mask(f"no answer after sending: {type(error).__name__}: {error}"))
+        status = response.status
         outcome = classify_http(
             status,
             response.headers,
@@ -181,3 +181,12 @@ class HttpSender:
 
     def _mask(self, text: str) -> str:
         return self._masker.shown(text, at_most=LONGEST_REASON_CHARS)
+
+
+def _begin_of(response: urllib3.BaseHTTPResponse) -> bytes:
+    """What an answer says, as far as it can be read. Its status has answered the request already: whatever becomes of the
+    body (endless, cut off, packed wrongly), a batch that was taken is not sent again."""
+    try:
+        return read_begin(response, at_most_bytes=MAX_ANSWER_BYTES)
+    except (urllib3.exceptions.HTTPError, TimeoutError):
+        return b""

@@ -25,8 +25,9 @@ from flicker_dagster.failpoints import reach
 from flicker_dagster.pipeline.begin import lower_begin
 from flicker_dagster.pipeline.doubts import all_untimed, doubt_of
 from flicker_dagster.pipeline.intake import Intake
-from flicker_dagster.pipeline.plan import Slice, after_slice, frontier_after, time_of
+from flicker_dagster.pipeline.plan import QUIET_DISTANCE_MS, Slice, after_slice, frontier_after, time_of
 from flicker_dagster.pipeline.tally import Tally
+from flicker_dagster.pipeline.windows import DAY_MS
 from flicker_dagster.pipeline.work import SourceWork
 from flicker_dagster.state.spool import Failed, SpoolUnit, UnitState
 from flicker_dagster.times import rfc3339_ms
@@ -39,6 +40,10 @@ PAGES_PER_RESUME_POINT = 10
 
 #: Clocks that differ by less are taken for equal: a Date header is cut to the second, and an answer takes its time.
 SKEW_HEEDED_MS = 5_000
+
+#: Clocks that differ by more show that one of them is no clock (a cached answer, a proxy, a reset): collection must not jump
+#: to another year because of it. Within it the distance of a quiet position covers what a Date moves.
+SKEW_BELIEVED_MS = QUIET_DISTANCE_MS
 
 
 #: After so many failures in a row at one resume point the span is asked for by time instead.
@@ -94,6 +99,7 @@ class Reading:
         self.asking: WalkState | None = None  # the request of the walk that is under way
         self.left: CollectError | None = None  # why a resume point was left, until its walk by time has answered
         self.again_by_time = False
+        self.told_of_a_wrong_clock = False
 
     def run(self, plan: Callable[[UnitState, int], Slice]) -> FetchReport:
         source = self.work.source
@@ -235,17 +241,35 @@ class Reading:
         if page.vendor_now_ms is None:
             return self._now_ms()
         skew_ms = page.vendor_now_ms - self.work.now_ms()
+        if abs(skew_ms) > SKEW_BELIEVED_MS:
+            self._tell_of_a_wrong_clock(page.vendor_now_ms)
+            now_ms = min(page.vendor_now_ms, self._now_ms())  # the position follows the earlier one
+            self._refuse_if_open(now_ms)
+            return now_ms
         skew_ms = skew_ms if abs(skew_ms) > SKEW_HEEDED_MS else 0
         if skew_ms != self.state.skew_ms:
             self.state = msgspec.structs.replace(self.state, skew_ms=skew_ms)
         stood_ms = time_of(self.state.frontier)
         if stood_ms is not None and stood_ms > page.vendor_now_ms + SKEW_HEEDED_MS:
             raise _StoodInTheFuture(page.vendor_now_ms, skew_ms)
-        if self.window is not None and page.vendor_now_ms < self.window.end_ms:
+        self._refuse_if_open(page.vendor_now_ms)
+        return page.vendor_now_ms
+
+    def _refuse_if_open(self, now_ms: int) -> None:
+        if self.window is not None and now_ms < self.window.end_ms:
             raise NotClosed(
                 f"{self.work.source.name}: window {self.window.key} is still open by the vendor's clock; it is read again later"
             )
-        return page.vendor_now_ms
+
+    def _tell_of_a_wrong_clock(self, vendor_now_ms: int) -> None:
+        if not self.told_of_a_wrong_clock:
+            self.told_of_a_wrong_clock = True
+            log.warning(
+                "%s: the vendor's clock (its Date header) and ours are %.0f days apart; the Date is not believed: check the "
+                "clock of this machine, and what stands between it and the vendor",
+                self.work.source.name,
+                (vendor_now_ms - self.work.now_ms()) / DAY_MS,
+            )
 
     def _now_ms(self) -> int:
         return self.work.now_ms() + self.state.skew_ms
