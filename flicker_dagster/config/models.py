@@ -94,7 +94,7 @@ class WindowConfig(Record):
     size: Literal["hour", "day"] = "hour"
     start: str | None = Field(
         default=None,
-        description="first window, an ISO date or time; default: the month in which retention_ms, or 90 days, ends",
+        description="first window, an ISO date or time; default: the one in which collection began",
     )
 
 

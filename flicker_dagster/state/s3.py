@@ -124,6 +124,12 @@ def endpoint_shown(settings: S3Settings) -> str:
     return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}"
 
 
+def let_go_of_clients() -> None:
+    """Forget the shared clients; whoever uses one at this moment keeps it. A process must do so before it forks: two that
+    write to one connection would read each other's answers."""
+    shared_client.cache_clear()
+
+
 class S3Store:
     """Objects of a bucket below a prefix. A version is an ETag."""
 
