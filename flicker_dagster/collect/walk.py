@@ -165,6 +165,8 @@ class _Guard:
             return None, self._unproven(decoded, f"{STALE_PAGES} pages in a row brought no new event")
         if after.cursor is not None and _digest(after.cursor) in self._cursors:
             log.info("%s: the vendor repeats a cursor; the walk ends there", self._source.name)
+            if after.cursor != at.cursor:  # the same cursor again is how some say that nothing follows; a circle is not
+                return None, "the next page that the vendor names is one that was read before: there may be more"
             return None, self._unproven(decoded, "the vendor names a page that was read before")
         return after, None
 

@@ -164,3 +164,17 @@ def test_nothing_is_taken_for_the_end_while_there_is_more(
     assert read == count or pages[-1].unproven is not None
     if not misspelt and heeds:
         assert pages[-1].unproven is None
+
+
+@pytest.mark.parametrize(("length", "proven"), [(1, True), (2, False), (5, False)])
+def test_cursors_in_a_circle_prove_nothing(length: int, proven: bool) -> None:
+    """The same cursor again is how some vendors say that nothing follows; a page of before that is named as the next one
+    leads back, and what lies behind was never read. None of the pages is full."""
+    asked = 0
+
+    def answer(_url: str, _query: Any) -> Any:
+        nonlocal asked
+        asked += 1
+        return {"items": rows([asked]), "next": f"c{asked % length}"}
+
+    assert (last_page(source_of(CURSOR), ScriptedClient(answer)).unproven is None) == proven

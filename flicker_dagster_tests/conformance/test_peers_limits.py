@@ -41,7 +41,7 @@ rows(
 @row("peers-19", behaviour="waits count by the vendor's clock and are clamped to 1 s … 15 min")
 @pytest.mark.parametrize(("reset_in_s", "wait_s"), [(-3_600, 1.0), (10**6, 900.0)])
 def test_a_wait_is_never_negative_and_never_endless(tmp_path: Path, reset_in_s: int, wait_s: float) -> None:
-    with plain_scene(tmp_path, limits={"max_wait_ms": 10**6}) as scene:
+    with plain_scene(tmp_path, limits={"max_wait_ms": 10**6, "run_seconds": 3_600}) as scene:
         scene.emit(5)
         scene.vendor.reset_s = lambda: int(scene.clock.now_s) + reset_in_s  # type: ignore[method-assign]
         scene.vendor.per_minute = 0
