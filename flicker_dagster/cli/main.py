@@ -244,10 +244,9 @@ def backfill(settings: Settings, source: str, start: str, end: str, redeliver: b
 
     from flicker_dagster.cli.backfill import launch_backfill, windows_between
     from flicker_dagster.cli.selection import sources_named
-    from flicker_dagster.orchestration.grid import with_grids
     from flicker_dagster.times import start_from_ms
 
-    [configured] = with_grids(sources_named(settings, source), settings)
+    [configured] = sources_named(settings, source)
     now_ms = int(time.time() * 1000)
     keys = windows_between(configured, start_from_ms(start, now_ms), start_from_ms(end, now_ms), now_ms=now_ms)
     backfill_id = launch_backfill(url, configured, keys, redeliver=redeliver)

@@ -14,7 +14,6 @@ from flicker_dagster.config.models import FlickerConfig, SourceConfig
 from flicker_dagster.config.vendors import preset_of
 from flicker_dagster.orchestration import names
 from flicker_dagster.orchestration.checks import check_specs
-from flicker_dagster.orchestration.grid import with_grids
 from flicker_dagster.orchestration.maintenance import build_maintenance
 from flicker_dagster.orchestration.ops import build_deliver, build_fetch
 from flicker_dagster.orchestration.schedule import build_sweep_schedule
@@ -47,7 +46,7 @@ def build_definitions(config: FlickerConfig, settings: Settings | None = None) -
     differ in the names of their sources or in their `namespace`.
     """
     settings = settings or dataclasses.replace(Settings.from_env(), config_path=config.path)
-    built = [build_source(source, settings) for source in with_grids(config.sources, settings)]
+    built = [build_source(source, settings) for source in config.sources]
     maintenance, daily = build_maintenance(config, settings)
     return dg.Definitions(
         assets=[part.asset for part in built],

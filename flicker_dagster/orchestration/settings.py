@@ -70,10 +70,6 @@ class Settings:
             env[REGISTRY_VAR] = _absolute(self.registry_file)
         return env
 
-    @property
-    def is_remote(self) -> bool:
-        return is_s3(self.registry_file or self.state_dir)
-
     def place(self) -> str:
         """A few letters that tell where the state lies, for names that are needed before anything is read."""
         location = _absolute(self.registry_file or self.state_dir)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 
 from flicker_dagster.errors import WriteConflict
-from flicker_dagster.pipeline.plan import time_of
 from flicker_dagster.pipeline.work import SourceWork
 from flicker_dagster.state.layout import begun_key
 from flicker_dagster.state.stores import ANYTHING
@@ -61,16 +60,6 @@ def begun_ms(work: SourceWork) -> int | None:
     """The time from which collection covers the source; windows before it are the business of backfills."""
     stored = work.layout.store.read(_begun_key(work))
     return None if stored is None else parse_time_ms(stored.data.decode())
-
-
-def begins_ms(work: SourceWork, *, now_ms: int) -> int:
-    """The same, and for a source that was never collected where it will begin. Raises StateError, FlickerError for a
-    `start_from` that cannot be read."""
-    written_ms = begun_ms(work)
-    if written_ms is not None:
-        return written_ms
-    stands_ms = time_of(work.registry.position(work.source.name))
-    return start_from_ms(work.source.start_from, now_ms) if stands_ms is None else stands_ms
 
 
 def lower_begin(work: SourceWork, begin_ms: int) -> None:

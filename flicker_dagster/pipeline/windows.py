@@ -47,8 +47,9 @@ def shards_between(start_ms: int, end_ms: int) -> list[str]:
 
 
 def grid_start_ms(source: SourceConfig, now_ms: int) -> int:
-    """Where the source's partition grid begins: `window.start`, which definitions are built with (`orchestration.grid`),
-    else the first of the month in which retention ends: a grid that moved every hour would change under the UI's feet.
+    """Where the source's partition grid begins: `window.start`, else the first of the month in which retention ends.
+
+    The first of a month keeps the grid still for weeks; a grid that moved every hour would change under the UI's feet.
     """
     if source.window.start is not None:
         start_ms = parse_time_ms(source.window.start)
