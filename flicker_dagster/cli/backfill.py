@@ -10,7 +10,9 @@ from typing import Any
 from flicker_dagster.config.models import SourceConfig
 from flicker_dagster.errors import FlickerError
 from flicker_dagster.orchestration import names
-from flicker_dagster.pipeline.windows import closed_windows, grid_start_ms
+from flicker_dagster.pipeline.grid import grid_begin_ms
+from flicker_dagster.pipeline.windows import closed_windows
+from flicker_dagster.state.layout import StateLayout
 from flicker_dagster.times import rfc3339_ms
 
 TIMEOUT_S = 30
@@ -27,14 +29,15 @@ mutation Backfill($params: LaunchBackfillParams!) {
 """
 
 
-def windows_between(source: SourceConfig, from_ms: int, to_ms: int, *, now_ms: int) -> list[str]:
+def windows_between(source: SourceConfig, from_ms: int, to_ms: int, *, now_ms: int, layout: StateLayout) -> list[str]:
     """Keys of the closed windows that hold a part of `[from_ms, to_ms)`, oldest first. Raises FlickerError if none."""
     if from_ms >= to_ms:
         raise FlickerError(f"{source.name}: FROM, {rfc3339_ms(from_ms)}, is not before TO, {rfc3339_ms(to_ms)}")
-    begin_ms = grid_start_ms(source, now_ms)
+    begin_ms = grid_begin_ms(source, layout, now_ms=now_ms)
     if from_ms < begin_ms:
         raise FlickerError(
-            f"{source.name}: windows begin at {rfc3339_ms(begin_ms)}; to reach further back set window.start"
+            f"{source.name}: windows begin at {rfc3339_ms(begin_ms)}, with which collection began; to reach further back "
+            f'set window: {{start: "{rfc3339_ms(from_ms)}"}} in this source and ask again'
         )
     keys = [w.key for w in closed_windows(source, from_ms, now_ms) if w.start_ms < to_ms]
     if not keys:

@@ -19,7 +19,8 @@ from flicker_dagster.orchestration.ops import build_deliver, build_fetch
 from flicker_dagster.orchestration.schedule import build_sweep_schedule
 from flicker_dagster.orchestration.sensor import build_live_sensor, interval_s
 from flicker_dagster.orchestration.settings import Settings
-from flicker_dagster.pipeline.windows import SIZES_MS, grid_start_ms
+from flicker_dagster.pipeline.grid import grid_begin_ms
+from flicker_dagster.pipeline.windows import SIZES_MS
 
 #: Windows per run when a range is backfilled: large enough to be cheap, small enough to fail in parts.
 WINDOWS_PER_RUN = 24
@@ -58,7 +59,8 @@ def build_definitions(config: FlickerConfig, settings: Settings | None = None) -
 
 def build_source(source: SourceConfig, settings: Settings) -> SourceDefinitions:
     """Asset, job, sensor and schedule of one source. `live: false` leaves the tail out."""
-    asset = build_asset(source, settings)
+    grid_ms = grid_begin_ms(source, settings.layout(), now_ms=int(time.time() * 1000))
+    asset = build_asset(source, settings, grid_ms)
     job = dg.define_asset_job(
         names.job_name(source),
         selection=dg.AssetSelection.assets(dg.AssetKey(names.asset_path(source))),
@@ -67,11 +69,11 @@ def build_source(source: SourceConfig, settings: Settings) -> SourceDefinitions:
         description=f"Collects {source.name}: a live poll without a partition, a window with one.",
     )
     sensor = build_live_sensor(source, settings, names.job_name(source)) if source.live else None
-    return SourceDefinitions(asset, job, sensor, build_sweep_schedule(source, settings, job))
+    return SourceDefinitions(asset, job, sensor, build_sweep_schedule(source, settings, job, grid_ms=grid_ms))
 
 
-def build_asset(source: SourceConfig, settings: Settings) -> dg.AssetsDefinition:
-    """The graph-backed asset `fetch ─► deliver`, partitioned by window."""
+def build_asset(source: SourceConfig, settings: Settings, grid_ms: int) -> dg.AssetsDefinition:
+    """The graph-backed asset `fetch ─► deliver`, partitioned by window from `grid_ms` on."""
     fetch, deliver = build_fetch(source, settings), build_deliver(source, settings)
     preset = preset_of(source)
 
@@ -80,7 +82,7 @@ def build_asset(source: SourceConfig, settings: Settings) -> dg.AssetsDefinition
         key_prefix=source.namespace or None,
         description=_description(source),
         group_name=names.group_name(source),
-        partitions_def=partitions_of(source),
+        partitions_def=partitions_of(source, grid_ms),
         backfill_policy=dg.BackfillPolicy.multi_run(max_partitions_per_run=WINDOWS_PER_RUN),
         kinds={"api", source.destination.type, *(preset.kinds if preset else [])},
         owners=source.owners or None,
@@ -99,10 +101,9 @@ def build_asset(source: SourceConfig, settings: Settings) -> dg.AssetsDefinition
     return audit_logs.map_asset_specs(lambda spec: dg.apply_freshness_policy(spec, _freshness(source)))
 
 
-def partitions_of(source: SourceConfig) -> dg.TimeWindowPartitionsDefinition:
-    """The grid of windows. It ends with the last closed window: an open one cannot be certified."""
-    start_ms = grid_start_ms(source, int(time.time() * 1000))
-    start = datetime.fromtimestamp(start_ms / 1000, tz=timezone.utc)
+def partitions_of(source: SourceConfig, grid_ms: int) -> dg.TimeWindowPartitionsDefinition:
+    """The grid of windows from `grid_ms` on. It ends with the last closed window: an open one cannot be certified."""
+    start = datetime.fromtimestamp(grid_ms / 1000, tz=timezone.utc)
     if source.window.size == "day":
         return dg.DailyPartitionsDefinition(start_date=start, timezone="UTC")
     return dg.HourlyPartitionsDefinition(start_date=start, timezone="UTC")

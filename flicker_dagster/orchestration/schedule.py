@@ -23,13 +23,13 @@ TICK_MINUTES = 5
 
 
 def build_sweep_schedule(
-    source: SourceConfig, settings: Settings, job: dg.UnresolvedAssetJobDefinition
+    source: SourceConfig, settings: Settings, job: dg.UnresolvedAssetJobDefinition, *, grid_ms: int
 ) -> dg.ScheduleDefinition:
-    """The schedule `<asset>_sweep`, running by default."""
+    """The schedule `<asset>_sweep`, running by default. `grid_ms` is where the grid begins that Dagster has loaded."""
 
     def look(instance: dg.DagsterInstance, work: SourceWork) -> dg.SkipReason | list[dg.RunRequest]:
         carry_over(work)
-        return tick(instance, source, work)
+        return tick(instance, source, work, grid_ms=grid_ms)
 
     @dg.schedule(
         name=names.schedule_name(source),
@@ -51,8 +51,11 @@ def build_sweep_schedule(
     return sweep
 
 
-def tick(instance: dg.DagsterInstance, source: SourceConfig, work: SourceWork) -> dg.SkipReason | list[dg.RunRequest]:
-    """Ask for the windows that are due, or say why none is."""
+def tick(
+    instance: dg.DagsterInstance, source: SourceConfig, work: SourceWork, *, grid_ms: int = 0
+) -> dg.SkipReason | list[dg.RunRequest]:
+    """Ask for the windows that are due, or say why none is. One before the grid is due once the definitions are loaded
+    again: collection then turned out to have begun earlier than they knew."""
     if not source.sweep.enabled:
         return dg.SkipReason("sweep.enabled is false")
     if not source.live:
@@ -71,7 +74,7 @@ def tick(instance: dg.DagsterInstance, source: SourceConfig, work: SourceWork) -
             return dg.SkipReason(
                 f"waits after {failures} failed sweep(s): {runs[0].error or 'see the run for its error'}"
             )
-    due = due_windows(instance, source, work)
+    due = [window for window in due_windows(instance, source, work) if window.start_ms >= grid_ms]
     if not due:
         lost = gaps(instance, source, work)
         words = f"; {len(lost)} window(s) were never verified and are no longer kept by the vendor" if lost else ""

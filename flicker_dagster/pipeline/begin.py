@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 
 from flicker_dagster.errors import WriteConflict
+from flicker_dagster.pipeline.grid import remember_begin
 from flicker_dagster.pipeline.work import SourceWork
 from flicker_dagster.state.layout import begun_key
 from flicker_dagster.state.stores import ANYTHING
@@ -59,7 +60,10 @@ def begin_without_a_tail(work: SourceWork) -> None:
 def begun_ms(work: SourceWork) -> int | None:
     """The time from which collection covers the source; windows before it are the business of backfills."""
     stored = work.layout.store.read(_begun_key(work))
-    return None if stored is None else parse_time_ms(stored.data.decode())
+    began_ms = None if stored is None else parse_time_ms(stored.data.decode())
+    if began_ms is not None:
+        remember_begin(work.layout, work.source.name, began_ms)
+    return began_ms
 
 
 def lower_begin(work: SourceWork, begin_ms: int) -> None:

@@ -9,6 +9,7 @@ from flicker_dagster.cli.backfill import launch_backfill, windows_between
 from flicker_dagster.config.load import load_config
 from flicker_dagster.config.models import SourceConfig
 from flicker_dagster.errors import FlickerError
+from flicker_dagster.pipeline.grid import grid_begin_ms
 from flicker_dagster.pipeline.rewind import order_position
 from flicker_dagster.pipeline.windows import HOUR_MS
 from flicker_dagster.pipeline.work import SourceWork
@@ -66,7 +67,9 @@ def drain(
     for source in load_config(stack.settings.config_path).sources:
         with SourceWork(source, stack.settings.layout()) as work:
             order_position(work, Position(rfc3339_ms(closed_ms // HOUR_MS * HOUR_MS), None), redeliver=False)
-        keys = windows_between(source, since_ms, closed_ms, now_ms=closed_ms)
+        layout = stack.settings.layout()
+        from_ms = max(since_ms, grid_begin_ms(source, layout, now_ms=closed_ms))
+        keys = windows_between(source, from_ms, closed_ms, now_ms=closed_ms, layout=layout)
         window_runs.append(WindowRuns(stack, source, keys))
     began_s = looked_s = time.monotonic()
     quiet_since_s: float | None = None

@@ -8,6 +8,8 @@ from flicker_dagster.config.models import SourceConfig
 from flicker_dagster.orchestration import names
 from flicker_dagster.orchestration.factory import build_source
 from flicker_dagster.orchestration.settings import Settings
+from flicker_dagster.pipeline.windows import DAY_MS
+from flicker_dagster.times import rfc3339_ms
 from flicker_dagster_tests.conformance.harness import Scene
 
 
@@ -26,4 +28,9 @@ def settings_of(scene: Scene) -> Settings:
 
 
 def job_of(scene: Scene) -> dg.JobDefinition:
-    return definitions_of(scene.source, settings_of(scene)).resolve_job_def(names.job_name(scene.source))
+    """The job over a grid that begins long ago: many scenes play in the past, and definitions are loaded now."""
+    window = scene.source.window
+    if window.start is None:
+        window = window.model_copy(update={"start": rfc3339_ms(scene.clock.now_ms - 60 * DAY_MS)})
+    source = scene.source.model_copy(update={"window": window})
+    return definitions_of(source, settings_of(scene)).resolve_job_def(names.job_name(source))
