@@ -12,6 +12,7 @@ from flicker_dagster.config.explain import Problem, suggestion
 from flicker_dagster.config.models import Destination, HttpDestination, SourceConfig, Tls, asset_name
 from flicker_dagster.config.patterns import BadPattern, compiled
 from flicker_dagster.config.secrets import references
+from flicker_dagster.config.spans import check_paging_fields
 from flicker_dagster.errors import FlickerError
 from flicker_dagster.times import NAMED_FORMATS, parse_time_ms, start_from_ms, zone_of
 
@@ -37,6 +38,7 @@ def check_source(source: SourceConfig, path: str, line_of: LineOf) -> list[Probl
     found += _source_auth(source)
     found += _tls(source.tls, "tls")
     found += _paging(source)
+    found += check_paging_fields(source)
     found += _times(source)
     found += _patterns(source)
     return _problems(found, path, line_of)

@@ -28,6 +28,7 @@ from flicker_dagster.config.models import (
 )
 from flicker_dagster.config.numbers import fill_numbers
 from flicker_dagster.config.shape import places
+from flicker_dagster.config.spans import notes_of
 from flicker_dagster.config.vendors import GENERIC, Preset, lay_beneath, presets, recognise
 from flicker_dagster.config.yaml_lines import Document
 from flicker_dagster.errors import ConfigError
@@ -200,6 +201,10 @@ class _Load:
             sound = {key: raw[key] for key in SourceConfig.model_fields if key in raw and key not in faulty}
             source = SourceConfig.model_validate(_ANY_SOURCE | sound)
         self.problems += check_source(source, path, self._line)
+        self.notes += [
+            f"{self.path}:{self._line(f'{path}.{key}')}: {source.name}: {key}: {words}"
+            for key, words in notes_of(source)
+        ]
         if own_destination:
             self.problems += check_destination(source.destination, f"{path}.destination", self._line)
         return None if faulty else source

@@ -26,9 +26,10 @@ HISTORY_HOURS = 9
 def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     """Collection starts now; the vendor has hours of history that only backfills and rewinds can bring."""
     home = tmp_path_factory.mktemp("ui")
+    window = {"start": (_now_hour() - timedelta(hours=HISTORY_HOURS)).isoformat()}
     with (
         World(vendors=("okta", "github", "salesforce"), rate=1, history_s=HISTORY_HOURS * 3600) as world,
-        a_stack(home, world, start_from="now", sweep={"enabled": False}) as stack,
+        a_stack(home, world, start_from="now", window=window, sweep={"enabled": False}) as stack,
     ):
         stack.wait(lambda: stack.world.siem.ids("/okta"), "live collection has begun")
         yield stack
