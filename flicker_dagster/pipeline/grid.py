@@ -18,6 +18,7 @@ from flicker_dagster.pipeline.windows import grid_start_ms, window_at
 from flicker_dagster.state.files import make_directory, replace_file
 from flicker_dagster.state.layout import StateLayout, begun_key
 from flicker_dagster.state.names import file_safe
+from flicker_dagster.state.s3 import let_go_of_clients
 from flicker_dagster.state.stores import LocalStore
 from flicker_dagster.times import parse_time_ms, rfc3339_ms, start_from_ms
 
@@ -88,7 +89,14 @@ class _Asking:
         if self._left_s <= 0:
             return None
         found: list[int | None] = []
-        asking = threading.Thread(target=lambda: found.append(_stored_ms(layout, names)), daemon=True)
+
+        def ask() -> None:
+            try:
+                found.append(_stored_ms(layout, names))
+            finally:  # runs are forked from the process that loads definitions: they must not share its connections
+                let_go_of_clients()
+
+        asking = threading.Thread(target=ask, daemon=True)
         asking.start()
         asking.join(self._left_s)
         if asking.is_alive():

@@ -142,3 +142,15 @@ def test_a_state_that_is_away_or_does_not_answer_holds_up_no_definitions(
     for number in range(20):
         assert begins(a_source(name=f"source-{number}", start_from="now"), layout) == NOON_MS
     assert time.monotonic() - began_s < 2
+
+
+def test_connections_opened_to_ask_are_let_go_before_anybody_forks(
+    remote: tuple[Remote, StateLayout], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Runs are forked from the process that loaded the definitions; two of them on one connection would read each
+    other's answers."""
+    _, layout = remote
+    let_go: list[bool] = []
+    monkeypatch.setattr(grid, "let_go_of_clients", lambda: let_go.append(True))
+    begins(a_source(), layout)
+    assert let_go
