@@ -44,6 +44,7 @@ class Scene:
         self.vendor, self.siem, self.source, self.directory, self.clock = vendor, siem, source, directory, clock
         self.state: Path | str = directory / "state"
         self.cursor: Position | None = None
+        self.refusing = False  # does the vendor refuse what rests on an earlier answer? For tests that make it
 
     @property
     def layout(self) -> StateLayout:

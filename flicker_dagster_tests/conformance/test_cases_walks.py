@@ -11,6 +11,7 @@ from typing import Any
 import dagster as dg
 import pytest
 
+from flicker_dagster.cli.dry_run import dry_run_all
 from flicker_dagster.cli.once import poll_once
 from flicker_dagster.config.models import HttpDestination, Limits, Pagination, RetryConfig, SourceConfig
 from flicker_dagster.errors import CollectError, EndUnproven
@@ -341,6 +342,39 @@ def test_events_without_a_time_that_can_be_read_certify_nothing(open_scene: Call
     assert scene.received() == {r["id"]: 1 for r in rows}
 
 
+def _settings(scene: Scene, tmp_path: Path, field: str) -> Settings:
+    """A configuration of the scene's vendor with pages of 10, as a file."""
+    file = tmp_path / "config.yaml"
+    file.write_text(
+        f"""api_sources:
+  - name: audit
+    endpoint: "{scene.source.endpoint}"
+    polling_frequency_ms: 5000
+    results_field: value
+    id_field: id
+    timestamp_field: time
+    pagination: {{pagination_type: cursor, cursor_param: skip, next_cursor_field: {field}, page_size: 10}}
+    start_from: 6h
+    destination: {{type: http, endpoint: "{scene.siem.url}/siem"}}
+"""
+    )
+    return Settings(config_path=str(file), state_dir=str(tmp_path / "state"), work_dir=str(tmp_path / "work"))
+
+
+@row("case-first_page_only", behaviour="")
+@pytest.mark.parametrize("command", [poll_once, dry_run_all])
+def test_once_and_dry_run_say_what_is_in_doubt_and_exit_with_1(
+    open_scene: Callable[..., Scene], tmp_path: Path, capsys: Any, command: Callable[[Settings], int]
+) -> None:
+    clock = Clock()
+    rows = events(clock, 25, newest_age_s=60)
+    scene = open_scene(_misspelt(clock, "next_cursor", rows), clock, **_paged("nextCursor"))
+    assert command(_settings(scene, tmp_path, "nextCursor")) == 1
+    shown = " ".join(capsys.readouterr().out.replace("│", " ").split())
+    assert "no nextCursor (pagination.next_cursor_field), but it has 'next_cursor'" in shown
+    assert command(_settings(scene, tmp_path, "next_cursor")) == 0
+
+
 @row("case-kept_walk_new_config", behaviour="")
 def test_once_delivers_what_was_read_before_a_failed_page_and_fails(
     open_scene: Callable[..., Scene], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Any
@@ -355,21 +389,7 @@ def test_once_delivers_what_was_read_before_a_failed_page_and_fails(
         return {"value": rows[at : at + 10], "next": str(at + 10)}
 
     scene = open_scene(answer, clock, **_paged("next"))
-    file = tmp_path / "config.yaml"
-    file.write_text(
-        f"""api_sources:
-  - name: audit
-    endpoint: "{scene.source.endpoint}"
-    polling_frequency_ms: 5000
-    results_field: value
-    id_field: id
-    timestamp_field: time
-    pagination: {{pagination_type: cursor, cursor_param: skip, next_cursor_field: next, page_size: 10}}
-    start_from: 6h
-    destination: {{type: http, endpoint: "{scene.siem.url}/siem"}}
-"""
-    )
-    settings = Settings(config_path=str(file), state_dir=str(tmp_path / "state"), work_dir=str(tmp_path / "work"))
+    settings = _settings(scene, tmp_path, "next")
     assert poll_once(settings) == 1
     assert len(scene.received()) == 20
     shown = " ".join(capsys.readouterr().out.split())

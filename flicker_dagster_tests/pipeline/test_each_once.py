@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 from unittest.mock import patch
 
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -21,6 +22,7 @@ from flicker_dagster import failpoints
 from flicker_dagster.config.models import Limits
 from flicker_dagster.errors import CollectError, DeliverError
 from flicker_dagster.simulator.plain import Plain, Shape
+from flicker_dagster.simulator.server import Request, Response
 from flicker_dagster_tests.conformance.harness import Scene, plain_scene
 
 LOOKBACK_S = 120
@@ -115,6 +117,38 @@ def _kill_at(name: str, times: int) -> Iterator[None]:
         yield
 
 
+def _edited(**changes: Any) -> Step:
+    """Somebody changes the configuration between two polls; what is kept of a walk was made for the former one."""
+
+    def step(scene: Scene) -> None:
+        edits = dict(changes)
+        size = edits.pop("page_size", None)
+        if size is not None:
+            edits["pagination"] = scene.source.pagination.model_copy(update={"page_size": size})
+        scene.source = scene.source.model_copy(update=edits)
+
+    return step
+
+
+def _refused_for_good(kind: str) -> Step:
+    """Whatever rests on an earlier answer is refused until the end of the script: no kept cursor, page or offset works."""
+
+    def step(scene: Scene) -> None:
+        honest = scene.vendor.answer
+
+        def answer(request: Request, *, expired: bool) -> Response:
+            query = request.query
+            further = "cursor" in query or query.get("page", "1") != "1" or query.get("offset", "0") != "0"
+            if further and scene.refusing:
+                return Response.json({"error": "no longer"}, int(kind))
+            return honest(request, expired=expired)
+
+        scene.refusing = True
+        scene.vendor.answer = answer  # type: ignore[method-assign]
+
+    return step
+
+
 def _lose_the_spool(scene: Scene) -> None:
     """An ephemeral disk: a re-fetch from the position, never an event. With it goes what the SIEM had taken and nobody
     had committed yet, with its answer (`acks`) or without (it keeps the key), which is sent twice; so not then."""
@@ -136,6 +170,10 @@ steps = st.one_of(
     st.builds(_siem_fails, st.sampled_from(SIEM_FAULTS), st.integers(0, 3)),
     st.builds(_killed_poll, st.sampled_from(failpoints.NAMES), st.integers(1, 4)),
     st.just(_lose_the_spool),
+    st.builds(lambda size: _edited(page_size=size), st.integers(1, 8)),
+    st.builds(lambda slice_ms: _edited(slice_ms=slice_ms), st.sampled_from([None, 3 * LOOKBACK_S * 1000, 3_600_000])),
+    st.builds(lambda text: _edited(query_params={"q": text}), st.sampled_from(["a", "b"])),
+    st.builds(_refused_for_good, st.sampled_from(["400", "404", "409", "422", "500"])),
 )
 shapes = st.builds(
     Shape,
@@ -157,10 +195,12 @@ def _play(script: list[Step], **scene_options: Any) -> None:
             step(scene)
         scene.vendor.faults.clear()
         scene.siem.faults.clear()
+        scene.refusing = False
         scene.clock.now_s += LOOKBACK_S
         quiet = 0
         for _ in range(MOST_POLLS):
             report = scene.poll()
+            scene.clock.now_s += 1
             quiet = 0 if report.tally.new else quiet + report.complete
             if quiet == 2:  # the first may have ended a walk that began before the last event was listed
                 break
@@ -169,7 +209,8 @@ def _play(script: list[Step], **scene_options: Any) -> None:
         scene.assert_each_once()
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@pytest.mark.fuzz
+@settings(max_examples=settings().max_examples // 4, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(
     st.lists(steps, min_size=1, max_size=14),
     shapes,

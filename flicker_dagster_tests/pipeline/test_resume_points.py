@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -278,3 +279,23 @@ def test_pagination_keys_that_shape_no_listing_cost_no_resume_point(scene: Scene
     poll(scene)
     poll(scene)
     assert scene.vendor.requests - before == 3
+
+
+def test_a_fetch_ends_with_run_seconds_while_an_answer_is_waited_for(tmp_path: Path) -> None:
+    """What was read before is kept, the next poll goes on from there, and it counts as no failure."""
+    with plain_scene(tmp_path, buffer_size=10, limits=Limits(run_seconds=1)) as scene:
+        scene.emit(45)
+        scene.vendor.faults.plan("slow", after=2, seconds=20)
+        began_s = time.monotonic()
+        report = scene.fetch()
+        assert time.monotonic() - began_s < 5
+        assert not report.complete
+        assert "limits.run_seconds (1)" in (report.stopped or "")
+        scene.deliver()
+        assert len(scene.received()) == 20
+        with scene.work() as work:
+            assert work.live.state is not None
+            assert work.live.state.failed is None
+        scene.vendor.faults.clear()
+        scene.poll()
+        scene.assert_each_once()
