@@ -44,6 +44,9 @@ OUTAGE = re.compile(
 )
 FULL = re.compile(r"\[Errno (28|122|5)\]")  # no space, quota, input/output
 
+#: A run that somebody ended outside of its steps: no defect, and nothing lost by it.
+INTERRUPTED = re.compile(r"(DagsterExecutionInterruptedError|KeyboardInterrupt)")
+
 #: The end of a run whose steps failed.
 STEPS_FAILED = re.compile(r" - RUN_FAILURE - .* Steps failed: ")
 #: Raised in the daemon for what a tick raised in the code server, which has told it there.
@@ -121,6 +124,9 @@ def worth_telling(block: list[str]) -> Told:
         return Told([] if record["logger"] == RUNS else [record["said"]])
     if TOLD.search(after) and ("\nStack Trace:" not in after or REMOVED.search(after)):
         return Told([])
+    raised = _raised(after)
+    if raised and all(INTERRUPTED.fullmatch(each["name"]) for each in raised):
+        return Told([record["said"]])
     outage = _outage(after)
     return Told(block) if outage is None else Told([f"{record['said']}: {outage}"], outage)
 
@@ -132,10 +138,15 @@ def _crash(block: list[str]) -> Told:
 
 def _outage(text: str) -> str | None:
     """The last error of a stack, if every error in it is one of an outage."""
-    raised = [found for found in RAISED.finditer(text) if found["name"].endswith(ERRORS)]
+    raised = _raised(text)
     if not raised or not all(OUTAGE.fullmatch(each["name"]) or FULL.match(each["said"] or "") for each in raised):
         return None
     return f"{raised[-1]['name']}: {raised[-1]['said'] or ''}".rstrip(": ")
+
+
+def _raised(text: str) -> list[re.Match[str]]:
+    """The lines of a stack that name an error."""
+    return [found for found in RAISED.finditer(text) if found["name"].endswith(ERRORS)]
 
 
 class Reminders:

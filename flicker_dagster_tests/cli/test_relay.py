@@ -109,6 +109,13 @@ def test_a_run_that_fails_outside_of_its_steps_passes_with_its_stack(capfd: pyte
     assert relayed(lines, capfd) == [f"daemon: {line}" for line in lines]
 
 
+def test_a_run_that_was_interrupted_is_one_line(capfd: pytest.CaptureFixture[str]) -> None:
+    said = f'{RUN} - RUN_FAILURE - Execution of run for "okta_job" failed. Execution was interrupted unexpectedly.'
+    stack = ["", "dagster._core.errors.DagsterExecutionInterruptedError", "", "Stack Trace:", '  File "api.py", line 1']
+    [line] = relayed([said, *stack, "    raise error_cls()"], capfd)
+    assert "interrupted unexpectedly" in line
+
+
 def test_a_defect_in_a_tick_passes_with_the_stack_of_the_other_process(capfd: pytest.CaptureFixture[str]) -> None:
     lines = [TICK.format("okta_live"), *CRASH[:2], "dagster._core.errors.DagsterUserCodeProcessError: KeyError: 'x'",
              "", "Stack Trace:", '  File "sensor.py", line 1, in tick']  # fmt: skip
