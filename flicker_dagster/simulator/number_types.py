@@ -21,7 +21,7 @@ PORT = click.IntRange(1, 65_535)
 #: 0: whichever is free.
 ANY_PORT = click.IntRange(0, 65_535)
 #: Events per second.
-RATE = FiniteRange(0, 1_000, min_open=True)
+RATE = FiniteRange(0, 1_000)
 SHARE = FiniteRange(0, 1)
 #: Hours back from now: ten years.
 HISTORY_HOURS = FiniteRange(0, 87_600)

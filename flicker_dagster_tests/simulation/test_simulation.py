@@ -20,7 +20,7 @@ from flicker_dagster_tests.simulation.steps import Menu, script_of
 #: is read in the format of today, and what one machine delivered is known to another only once all of it was.
 PROMISED = Menu(machines=False, partial=False, formats=False)
 
-SEEDS = 500
+SEEDS = 200
 PORTION = 100
 
 
