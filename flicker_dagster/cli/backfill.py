@@ -37,7 +37,7 @@ def windows_between(source: SourceConfig, from_ms: int, to_ms: int, *, now_ms: i
     if from_ms < begin_ms:
         raise FlickerError(
             f"{source.name}: windows begin at {rfc3339_ms(begin_ms)}, with which collection began; to reach further back "
-            f'set window: {{start: "{rfc3339_ms(from_ms)}"}} in this source and ask again'
+            f'set window.start of this source, as in window: {{start: "{rfc3339_ms(from_ms)}"}}, and ask again'
         )
     keys = [w.key for w in closed_windows(source, from_ms, now_ms) if w.start_ms < to_ms]
     if not keys:

@@ -19,7 +19,8 @@ from flicker_dagster.pipeline.plan import (
     time_of,
     window_slice,
 )
-from flicker_dagster.pipeline.reading import FetchReport, Reading, by_time
+from flicker_dagster.pipeline.reading import FetchReport, Reading
+from flicker_dagster.pipeline.resuming import of_this_shape
 from flicker_dagster.pipeline.set_aside import set_aside
 from flicker_dagster.pipeline.tally import Tally
 from flicker_dagster.pipeline.work import SourceWork
@@ -44,7 +45,7 @@ def fetch_live(work: SourceWork, position: Position, *, redeliver: bool = False)
     unit = work.live
     state = unit.state
     if state is not None:
-        state = _of_this_shape(work, state)
+        state = of_this_shape(work, state)
     # Read even where the unit knows better: no registry, no collection, or its loss would go unnoticed for a whole poll.
     stood = work.registry.position(work.source.name)
     moved = state is not None and stood not in (state.registry_seen, state.frontier)
@@ -109,21 +110,6 @@ def fetch_window(work: SourceWork, window: Window, *, redeliver: bool = False, f
     intake = _intake(work, tally, window=window, redeliver_until_ms=redeliver_until_ms)
     fetch = Reading(work, unit, state, intake, window=window)
     return fetch.run(lambda state, now_ms: window_slice(work.source, window, state.walk, now_ms=now_ms))
-
-
-def _of_this_shape(work: SourceWork, state: UnitState) -> UnitState:
-    """The live unit without its resume point and cursor where another configuration made them. What was read waits on,
-    known by id. An older Flicker said nothing of what made them: of its state the durable cursor alone is kept."""
-    if state.shape == work.shape:
-        return state
-    kept = msgspec.structs.replace(state, walk=None) if state.shape is None else by_time(state)
-    if (kept.walk, kept.frontier) != (state.walk, state.frontier):
-        log.warning(
-            "%s: endpoint, parameters, paging or slices were changed since its last walk; it goes on by time, and what "
-            "was read already is recognised",
-            work.source.name,
-        )
-    return msgspec.structs.replace(kept, shape=work.shape, failed=None, paging_seen=False, cursor_noted=False)
 
 
 def _goes_on(state: UnitState, *, redeliver: bool, now_ms: int) -> bool:

@@ -9,7 +9,7 @@ from flicker_dagster.config.models import SourceConfig
 from flicker_dagster.errors import FlickerError, NotClosed, NotRetained
 from flicker_dagster.pipeline.windows import DAY_MS
 from flicker_dagster.times import parse_time_ms, rfc3339_ms
-from flicker_dagster.types import Page, Position, WalkState, Window
+from flicker_dagster.types import Page, Position, WalkState, Window, timed_of
 
 #: A quiet source's position follows the clock at this distance, so that it neither looks stale nor runs into retention.
 QUIET_DISTANCE_MS = DAY_MS
@@ -124,6 +124,17 @@ def refuse_if_not_retained(source: SourceConfig, window: Window, *, now_ms: int)
 def earliest_ms(source: SourceConfig, start_ms: int, now_ms: int) -> int:
     """Never ask further back than the vendor keeps events: some answer that with an error, for ever."""
     return start_ms if source.retention_ms is None else max(start_ms, now_ms - source.retention_ms)
+
+
+def newest_after(newest_ms: int | None, page: Page, now_ms: int) -> int | None:
+    """The newest event time so far; an event dated in the future of the vendor's clock does not count."""
+    times_ms = timed_of(page.decoded.times_ms)
+    page_ms = max(times_ms, default=None)
+    if page_ms is not None and page_ms > now_ms:
+        page_ms = max((ms for ms in times_ms if ms <= now_ms), default=None)
+    if page_ms is None or newest_ms is None:
+        return newest_ms if page_ms is None else page_ms
+    return max(newest_ms, page_ms)
 
 
 def frontier_after(

@@ -12,26 +12,19 @@ import msgspec
 
 from flicker_dagster.collect.walk import walk as walk_pages
 from flicker_dagster.deadlines import Deadline
-from flicker_dagster.errors import (
-    CollectError,
-    CursorRejected,
-    EndUnproven,
-    NotClosed,
-    NotRetained,
-    RateLimited,
-    SpoolFull,
-)
+from flicker_dagster.errors import CollectError, EndUnproven, NotClosed, RateLimited, SpoolFull
 from flicker_dagster.failpoints import reach
 from flicker_dagster.pipeline.begin import lower_begin
 from flicker_dagster.pipeline.doubts import all_untimed, doubt_of
 from flicker_dagster.pipeline.intake import Intake
 from flicker_dagster.pipeline.plan import QUIET_DISTANCE_MS, Slice, after_slice, frontier_after, time_of
+from flicker_dagster.pipeline.resuming import by_time, failed_again, is_to_be_left, speaks_of_place
 from flicker_dagster.pipeline.tally import Tally
 from flicker_dagster.pipeline.windows import DAY_MS
 from flicker_dagster.pipeline.work import SourceWork
-from flicker_dagster.state.spool import Failed, SpoolUnit, UnitState
+from flicker_dagster.state.spool import SpoolUnit, UnitState
 from flicker_dagster.times import rfc3339_ms
-from flicker_dagster.types import Page, Position, WalkState, Window, timed_of
+from flicker_dagster.types import Page, Position, WalkState, Window
 
 log = logging.getLogger("flicker.fetch")
 
@@ -44,13 +37,6 @@ SKEW_HEEDED_MS = 5_000
 #: Clocks that differ by more show that one of them is no clock (a cached answer, a proxy, a reset): collection must not jump
 #: to another year because of it. Within it the distance of a quiet position covers what a Date moves.
 SKEW_BELIEVED_MS = QUIET_DISTANCE_MS
-
-
-#: After so many failures in a row at one resume point the span is asked for by time instead.
-MOST_FAILURES = 3
-
-#: What says nothing about a resume point.
-_NOT_THE_PLACE = (RateLimited, NotClosed, NotRetained, EndUnproven)
 
 
 class FetchReport(msgspec.Struct, frozen=True):
@@ -157,19 +143,14 @@ class Reading:
     def _starts_again(self, error: CollectError) -> bool:
         """Is what failed a resume point that is to be left, and its span asked for by time?
 
-        A vendor says in many ways that it no longer takes a cursor or a page: whatever it says, a few times in a row are
-        enough. The resume point itself stays on the disk until the walk by time has had an answer, so that an outage or
-        a wrong token costs nothing that was read.
+        The resume point itself stays on the disk until the walk by time has had an answer, so that an outage or a wrong
+        token costs nothing that was read.
         """
         self._keep_what_was_read()
-        at = self.asking
-        if at is None or not at.further or isinstance(error, _NOT_THE_PLACE):
+        if self.asking is None or not speaks_of_place(self.asking, error):
             return False
-        place = f"{at.cursor}|{at.page}|{at.offset}"
-        failed = self.state.failed
-        times = 1 + (failed.times if failed is not None and failed.place == place else 0)
-        self._save([], msgspec.structs.replace(self.state, failed=Failed(place, times)))
-        if self.again_by_time or (times < MOST_FAILURES and not isinstance(error, CursorRejected)):
+        self._save([], failed_again(self.state, self.asking))
+        if self.again_by_time or not is_to_be_left(self.state, error):
             return False
         self.again_by_time, self.left = True, error
         if self.window is None:
@@ -198,7 +179,7 @@ class Reading:
             batches = self.intake.take(page.decoded, now_ms=now_ms)
             if self.intake.tally.new > new_before and self.first_new_s is None:
                 self.first_new_s = self.work.clock()
-            newest_ms = _newest(newest_ms, page, now_ms)
+            newest_ms = newest_after(newest_ms, page, now_ms)
             ended = page.next is None
             stopped = None if ended else self._over_budget()
             if ended or stopped or self.pages_since_resume_point >= PAGES_PER_RESUME_POINT:
@@ -324,20 +305,3 @@ class Reading:
             level = logging.WARNING if self.intake.tally.unproven else logging.INFO
             log.log(level, "%s: %s", self.work.source.name, stopped)
         return FetchReport(self.unit.name, self.intake.tally, complete, stopped, resume_at_ms)
-
-
-def by_time(state: UnitState) -> UnitState:
-    """The same unit without its resume point: what it stands at is asked for by time, and known by id where it was read."""
-    frontier = None if state.frontier is None else Position(state.frontier.last_timestamp, None)
-    return msgspec.structs.replace(state, frontier=frontier, walk=None)
-
-
-def _newest(newest_ms: int | None, page: Page, now_ms: int) -> int | None:
-    """The newest event time so far; an event dated in the future of the vendor's clock does not count."""
-    times_ms = timed_of(page.decoded.times_ms)
-    page_ms = max(times_ms, default=None)
-    if page_ms is not None and page_ms > now_ms:
-        page_ms = max((ms for ms in times_ms if ms <= now_ms), default=None)
-    if page_ms is None or newest_ms is None:
-        return newest_ms if page_ms is None else page_ms
-    return max(newest_ms, page_ms)

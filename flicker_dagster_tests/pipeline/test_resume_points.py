@@ -10,9 +10,9 @@ from typing import Any
 import msgspec
 import pytest
 
-from flicker_dagster.config.models import Limits, Pagination
+from flicker_dagster.config.models import Limits
 from flicker_dagster.errors import CollectError, VendorRefused
-from flicker_dagster.pipeline.reading import MOST_FAILURES
+from flicker_dagster.pipeline.resuming import MOST_FAILURES
 from flicker_dagster.pipeline.windows import HOUR_MS, window_at
 from flicker_dagster.simulator.plain import Shape
 from flicker_dagster.simulator.server import Request, Response
@@ -273,7 +273,7 @@ def _asked(scene: Scene) -> list[dict[str, str]]:
 def test_pagination_keys_that_shape_no_listing_cost_no_resume_point(scene: Scene) -> None:
     scene.emit(45)
     assert poll(scene) is None
-    paging = Pagination(**scene.source.pagination.model_dump() | {"cursor_expired_status": [400, 422]})
+    paging = scene.source.pagination.model_copy(update={"cursor_expired_status": [400, 422]})
     scene.source = scene.source.model_copy(update={"pagination": paging})
     before = scene.vendor.requests
     poll(scene)
