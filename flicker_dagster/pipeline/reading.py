@@ -17,7 +17,7 @@ from flicker_dagster.failpoints import reach
 from flicker_dagster.pipeline.begin import lower_begin
 from flicker_dagster.pipeline.doubts import all_untimed, doubt_of
 from flicker_dagster.pipeline.intake import Intake
-from flicker_dagster.pipeline.plan import QUIET_DISTANCE_MS, Slice, after_slice, frontier_after, time_of
+from flicker_dagster.pipeline.plan import QUIET_DISTANCE_MS, Slice, after_slice, frontier_after, newest_after, time_of
 from flicker_dagster.pipeline.resuming import by_time, failed_again, is_to_be_left, speaks_of_place
 from flicker_dagster.pipeline.tally import Tally
 from flicker_dagster.pipeline.windows import DAY_MS
