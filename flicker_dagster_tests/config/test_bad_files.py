@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import resource
 import socket
@@ -225,9 +226,13 @@ def test_what_is_no_file_is_said_and_never_waited_for(tmp_path: Path) -> None:
         load_config("a\0b", env={})
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
-def test_a_file_that_may_not_be_read_says_so(tmp_path: Path) -> None:
+def test_a_file_that_may_not_be_read_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Root may read everything, so the refusal is played."""
     path = tmp_path / "config.yaml"
     path.write_text(SOURCE)
-    path.chmod(0)
+
+    def refuse(*_: object) -> int:
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+
+    monkeypatch.setattr("flicker_dagster.config.file_text.os.open", refuse)
     assert _said(path) == ": cannot be read: Permission denied"

@@ -52,9 +52,6 @@ class Scripted(Vendor):
         self.queries: list[dict[str, str]] = []
         super().__init__(clock=clock)
 
-    def make_event(self, *_: Any) -> tuple[str, bytes]:
-        raise NotImplementedError
-
     def answer(self, request: Request, *, expired: bool) -> Response:
         self.queries.append(request.query)
         found = self.script(request.query)
