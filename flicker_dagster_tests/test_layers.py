@@ -26,8 +26,6 @@ BASE = {
     "failpoints",
     "printable",
 }
-#: What an exchange by HTTP is made of.
-HTTP = {"reasons", "addresses", "deadlines", "timed_sockets", "answers"}
 ALLOWED = {
     "errors": {"printable"},
     "types": set(),
@@ -40,23 +38,18 @@ ALLOWED = {
     "time_bounds": {"times"},
     "failpoints": {"errors"},
     "config": BASE,
-    "addresses": set(),
-    "reasons": {"json_text", "printable"},
-    "deadlines": set(),
-    "timed_sockets": {"deadlines"},
-    "answers": set(),
-    "connections": HTTP | {"config"},
-    "collect": BASE | HTTP | {"config", "connections"},
-    "deliver": BASE | HTTP | {"config", "connections"},
+    "transport": BASE | {"config"},
+    "collect": BASE | {"config", "transport"},
+    "deliver": BASE | {"config", "transport"},
     "state": BASE | {"config"},
-    "pipeline": BASE | {"deadlines", "config", "collect", "deliver", "state"},
+    "pipeline": BASE | {"transport", "config", "collect", "deliver", "state"},
     "simulator": {"errors", "times"},
     "report": BASE | {"config", "state", "pipeline"},
-    "orchestration": BASE | {"deadlines", "config", "collect", "deliver", "state", "pipeline"},
+    "orchestration": BASE | {"transport", "config", "collect", "deliver", "state", "pipeline"},
     "web": BASE | {"config", "orchestration"},
     "definitions": BASE | {"config", "orchestration"},
 }
-DAGSTER_FREE = ("config", "collect", "deliver", "state", "pipeline")
+DAGSTER_FREE = ("config", "transport", "collect", "deliver", "state", "pipeline")
 HEAVY = ("pandas", "numpy", "boto3", "dagster_aws")
 
 

@@ -13,18 +13,18 @@ from typing import NoReturn
 import msgspec
 import urllib3
 
-from flicker_dagster.addresses import BadAddress, Origin, follow, origin_of
-from flicker_dagster.answers import ACCEPT_ENCODING, TooLarge, Unreadable, read_begin, read_body
 from flicker_dagster.collect.quota import Quota, wait_asked_for_s
 from flicker_dagster.config.masking import Masker, has_own_path, names_of_events
 from flicker_dagster.config.models import SourceConfig
 from flicker_dagster.config.secrets import resolve
 from flicker_dagster.config.written import vendor_credentials
-from flicker_dagster.connections import USER_AGENT, Connections, basic_authorization, reason_of
-from flicker_dagster.deadlines import Deadline
 from flicker_dagster.errors import BadAnswer, CursorRejected, RateLimited, VendorRefused, VendorUnavailable
-from flicker_dagster.reasons import said_in, shape_of
 from flicker_dagster.times import parse_http_date_ms
+from flicker_dagster.transport.addresses import BadAddress, Origin, follow, origin_of
+from flicker_dagster.transport.answers import ACCEPT_ENCODING, TooLarge, Unreadable, read_begin, read_body
+from flicker_dagster.transport.connections import USER_AGENT, Connections, basic_authorization, reason_of
+from flicker_dagster.transport.deadlines import Deadline
+from flicker_dagster.transport.reasons import said_in, shape_of
 
 MAX_REFUSAL_BYTES = 64 * 1024
 MAX_REDIRECTS = 3

@@ -8,9 +8,9 @@ from typing import Any
 
 import msgspec
 
-from flicker_dagster.addresses import MAX_LINK_CHARS, BadAddress, follow, is_absolute
 from flicker_dagster.config.models import Pagination, SourceConfig
 from flicker_dagster.errors import BadAnswer, VendorRefused
+from flicker_dagster.transport.addresses import MAX_LINK_CHARS, BadAddress, follow, is_absolute
 from flicker_dagster.types import WalkState
 
 #: One parameter of a link, from where the last one ended. No part of a line is looked at more than a few times.

@@ -5,10 +5,10 @@ from __future__ import annotations
 from functools import lru_cache
 from urllib.parse import parse_qsl, quote
 
-from flicker_dagster.addresses import is_absolute
 from flicker_dagster.collect.bounds import from_bound_ms, until_bound_ms
 from flicker_dagster.config.models import SourceConfig
 from flicker_dagster.times import format_time
+from flicker_dagster.transport.addresses import is_absolute
 from flicker_dagster.types import WalkState
 
 

@@ -9,7 +9,6 @@ from typing import Literal
 
 import msgspec
 
-from flicker_dagster.addresses import BadAddress, follow, is_absolute
 from flicker_dagster.collect.client import VendorClient
 from flicker_dagster.collect.decode import PageDecoder
 from flicker_dagster.collect.ends import is_full, lookalike, must_be_named, names_paging, what_names
@@ -18,6 +17,7 @@ from flicker_dagster.collect.requests import url_of
 from flicker_dagster.config.models import SourceConfig
 from flicker_dagster.config.secrets import resolve
 from flicker_dagster.errors import BadAnswer, CollectError, CursorRejected, VendorRefused
+from flicker_dagster.transport.addresses import BadAddress, follow, is_absolute
 from flicker_dagster.types import DecodedPage, Page, WalkState
 
 log = logging.getLogger("flicker.collect")

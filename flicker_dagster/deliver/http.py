@@ -9,18 +9,18 @@ from collections.abc import Callable, Mapping, Sequence
 import urllib3
 from isal import igzip
 
-from flicker_dagster.answers import read_begin
 from flicker_dagster.config.masking import Masker, names_of_events, shown_endpoint
 from flicker_dagster.config.models import BasicDestinationAuth, BearerAuth, HttpDestination, SourceConfig
 from flicker_dagster.config.secrets import resolve
 from flicker_dagster.config.written import siem_credentials
-from flicker_dagster.connections import USER_AGENT, Connections, basic_authorization, reason_of
-from flicker_dagster.deadlines import Deadline
 from flicker_dagster.deliver.formats import Buffer, format_of
 from flicker_dagster.deliver.outcomes import Ambiguous, Blocked, Outcome, Retry, classify_http
 from flicker_dagster.errors import DestinationBlocked
 from flicker_dagster.printable import cut
-from flicker_dagster.reasons import said_in, shape_of, without_echo
+from flicker_dagster.transport.answers import read_begin
+from flicker_dagster.transport.connections import USER_AGENT, Connections, basic_authorization, reason_of
+from flicker_dagster.transport.deadlines import Deadline
+from flicker_dagster.transport.reasons import said_in, shape_of, without_echo
 from flicker_dagster.types import Batch
 
 log = logging.getLogger("flicker.deliver")

@@ -10,9 +10,9 @@ import time
 from collections.abc import Callable
 
 from flicker_dagster.config.models import SourceConfig
-from flicker_dagster.deadlines import Deadline
 from flicker_dagster.pipeline.probe import ProbeResult, probe
 from flicker_dagster.pipeline.work import SourceWork
+from flicker_dagster.transport.deadlines import Deadline
 from flicker_dagster.types import Position
 
 #: A probe as a whole: connections, pages, redirects and waiting.

@@ -11,7 +11,6 @@ from collections.abc import Callable
 import msgspec
 
 from flicker_dagster.collect.walk import walk as walk_pages
-from flicker_dagster.deadlines import Deadline
 from flicker_dagster.errors import CollectError, EndUnproven, NotClosed, RateLimited, SpoolFull
 from flicker_dagster.failpoints import reach
 from flicker_dagster.pipeline.begin import lower_begin
@@ -24,6 +23,7 @@ from flicker_dagster.pipeline.windows import DAY_MS
 from flicker_dagster.pipeline.work import SourceWork
 from flicker_dagster.state.spool import SpoolUnit, UnitState
 from flicker_dagster.times import rfc3339_ms
+from flicker_dagster.transport.deadlines import Deadline
 from flicker_dagster.types import Page, Position, WalkState, Window
 
 log = logging.getLogger("flicker.fetch")

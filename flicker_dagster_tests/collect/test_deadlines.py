@@ -15,11 +15,11 @@ import pytest
 
 from flicker_dagster.collect.client import VendorClient
 from flicker_dagster.config.models import HttpDestination, Limits, Tls
-from flicker_dagster.deadlines import Deadline
 from flicker_dagster.deliver.batching import pack
 from flicker_dagster.deliver.http import HttpSender
 from flicker_dagster.deliver.outcomes import Ambiguous, Blocked, Delivered
 from flicker_dagster.errors import RateLimited, VendorUnavailable
+from flicker_dagster.transport.deadlines import Deadline
 from flicker_dagster.types import Batch
 from flicker_dagster_tests.builders import a_source
 from flicker_dagster_tests.collect.raw_server import RawServer

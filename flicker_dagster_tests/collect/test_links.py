@@ -10,13 +10,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from flicker_dagster.addresses import MAX_LINK_CHARS
 from flicker_dagster.collect.client import VendorClient
 from flicker_dagster.collect.paging import links_of
 from flicker_dagster.collect.walk import walk
 from flicker_dagster.config.models import Pagination, SourceConfig
 from flicker_dagster.errors import BadAnswer, CollectError, CursorRejected, VendorRefused
 from flicker_dagster.simulator.server import Request, Response, Server
+from flicker_dagster.transport.addresses import MAX_LINK_CHARS
 from flicker_dagster.types import Page, WalkState
 from flicker_dagster_tests.builders import a_source
 from flicker_dagster_tests.collect.vendors import ScriptedClient, client_of, rows

@@ -57,7 +57,7 @@ class Network:
 
 
 class SimConnections:
-    """`flicker_dagster.connections.Connections` over a simulated network."""
+    """`flicker_dagster.transport.connections.Connections` over a simulated network."""
 
     def __init__(self, network: Network, url: str, **_: Any) -> None:
         self._network = network

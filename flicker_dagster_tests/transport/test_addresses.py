@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from urllib3.util import parse_url
 
-from flicker_dagster.addresses import MAX_LINK_CHARS, BadAddress, Origin, follow, origin_of, target_of
+from flicker_dagster.transport.addresses import MAX_LINK_CHARS, BadAddress, Origin, follow, origin_of, target_of
 
 BASE = "https://api.vendor.test/v1/logs?limit=2"
 

@@ -22,7 +22,7 @@ from urllib3.connection import HTTPSConnection
 from urllib3.exceptions import ConnectTimeoutError, LocationParseError, NameResolutionError, NewConnectionError
 from urllib3.util.ssl_ import create_urllib3_context, resolve_cert_reqs
 
-from flicker_dagster.deadlines import Deadline
+from flicker_dagster.transport.deadlines import Deadline
 
 #: A whole header with the interim answers before it. A line of it ends at 64 KB (http.client's limit).
 MAX_HEADER_BYTES = 256 * 1024

@@ -20,11 +20,11 @@ import urllib3
 import urllib3.util
 
 from flicker_dagster import __version__
-from flicker_dagster.addresses import origin_of, target_of
 from flicker_dagster.config.models import Tls
 from flicker_dagster.config.secrets import resolve
-from flicker_dagster.deadlines import Deadline
-from flicker_dagster.timed_sockets import ends_by, keep_time, tls_context
+from flicker_dagster.transport.addresses import origin_of, target_of
+from flicker_dagster.transport.deadlines import Deadline
+from flicker_dagster.transport.timed_sockets import ends_by, keep_time, tls_context
 
 USER_AGENT = f"flicker-dagster/{__version__}"
 

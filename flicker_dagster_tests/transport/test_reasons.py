@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from flicker_dagster.reasons import said_in, shape_of, without_echo
+from flicker_dagster.transport.reasons import said_in, shape_of, without_echo
 
 EVENT = {"id": "e1", "time": "2026-01-31T12:00:00Z", "message": "alice.smith logged in", "detail": "from 10.11.12.13"}
 

@@ -11,10 +11,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from flicker_dagster.answers import CHUNK_BYTES, _Inflate
 from flicker_dagster.collect.client import VendorClient
 from flicker_dagster.config.models import Limits
 from flicker_dagster.errors import CollectError
+from flicker_dagster.transport.answers import CHUNK_BYTES, _Inflate
 from flicker_dagster_tests.builders import a_source
 from flicker_dagster_tests.collect.raw_server import RawServer
 
