@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from flicker_dagster.config.models import HttpDestination, SourceConfig
+from flicker_dagster.config.destinations.http import HttpDestination
+from flicker_dagster.config.models import SourceConfig
 
 
 def a_source(**changes: Any) -> SourceConfig:

@@ -25,10 +25,12 @@ BASE = {
     "time_bounds",
     "failpoints",
     "printable",
+    "lots",
 }
 ALLOWED = {
     "errors": {"printable"},
     "types": set(),
+    "lots": {"json_scan"},
     "times": {"errors"},
     "json_text": set(),
     "printable": set(),

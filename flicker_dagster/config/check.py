@@ -7,10 +7,13 @@ from collections.abc import Callable
 from datetime import datetime
 from zoneinfo import available_timezones
 
+from flicker_dagster.config.destinations.base import DestinationRecord
+from flicker_dagster.config.destinations.http import HttpDestination
 from flicker_dagster.config.endpoints import endpoint_fault
 from flicker_dagster.config.explain import Problem, suggestion
-from flicker_dagster.config.models import Destination, HttpDestination, SourceConfig, Tls, asset_name
+from flicker_dagster.config.models import SourceConfig, asset_name
 from flicker_dagster.config.patterns import BadPattern, compiled
+from flicker_dagster.config.records import Tls
 from flicker_dagster.config.secrets import references
 from flicker_dagster.config.spans import check_paging_fields
 from flicker_dagster.errors import FlickerError
@@ -44,7 +47,7 @@ def check_source(source: SourceConfig, path: str, line_of: LineOf) -> list[Probl
     return _problems(found, path, line_of)
 
 
-def check_destination(destination: Destination, path: str, line_of: LineOf) -> list[Problem]:
+def check_destination(destination: DestinationRecord, path: str, line_of: LineOf) -> list[Problem]:
     """Faults of one destination, of a source or named."""
     found: list[tuple[str, str]] = []
     if isinstance(destination, HttpDestination):

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 from pydantic import ValidationError
 
-from flicker_dagster.config.models import Record
+from flicker_dagster.config.records import Record
 from flicker_dagster.config.secrets import is_secret_key
 from flicker_dagster.config.shape import meant, options, places, tag_of
 

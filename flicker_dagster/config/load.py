@@ -12,10 +12,10 @@ from pydantic import TypeAdapter, ValidationError
 
 from flicker_dagster.config import soql
 from flicker_dagster.config.check import check_destination, check_renamed, check_source, check_together
+from flicker_dagster.config.destinations import destination_adapter
 from flicker_dagster.config.explain import Problem, explain, one_of, shown, suggestion
 from flicker_dagster.config.file_text import read_file_text
 from flicker_dagster.config.models import (
-    CENTURY_MS,
     LONGEST_NAMESPACE,
     NAMESPACE_PATTERN,
     RETENTIONS,
@@ -23,10 +23,10 @@ from flicker_dagster.config.models import (
     Overrule,
     RetryConfig,
     SourceConfig,
-    destination_adapter,
     nearest_line,
 )
 from flicker_dagster.config.numbers import fill_numbers
+from flicker_dagster.config.records import CENTURY_MS
 from flicker_dagster.config.shape import places
 from flicker_dagster.config.spans import notes_of
 from flicker_dagster.config.vendors import GENERIC, Preset, lay_beneath, presets, recognise

@@ -8,7 +8,8 @@ from collections.abc import Iterator, Mapping
 from functools import cached_property
 from urllib.parse import parse_qsl, quote, quote_plus, unquote
 
-from flicker_dagster.config.models import Record, SourceConfig
+from flicker_dagster.config.models import SourceConfig
+from flicker_dagster.config.records import Record
 from flicker_dagster.config.secrets import is_secret_key, references, resolve, texts_of
 from flicker_dagster.config.spellings import RUN, Finder
 from flicker_dagster.errors import SecretUnset

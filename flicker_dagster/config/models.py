@@ -9,39 +9,30 @@ from __future__ import annotations
 
 import re
 from datetime import tzinfo
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, TypeAdapter
+from pydantic import Field, PrivateAttr
 
+from flicker_dagster.config.destinations import destination_type
+from flicker_dagster.config.records import (
+    CENTURY_MS,
+    DAY_MS,
+    BasicAuth,
+    Count,
+    FieldPath,
+    Milliseconds,
+    Record,
+    Status,
+    Template,
+    TimeoutMs,
+    Tls,
+)
 from flicker_dagster.times import zone_of
 
-Template = Annotated[str, Field(description="text; may hold ${VAR}, ${VAR:-default} or ${file:path}")]
-DAY_MS = 86_400_000
-#: More than any span of time here can mean; a time so far away is still a time to Python.
-CENTURY_MS = 36_525 * DAY_MS
-Milliseconds = Annotated[int, Field(ge=0, le=CENTURY_MS)]
-TimeoutMs = Annotated[int, Field(ge=1, le=DAY_MS)]
-Status = Annotated[int, Field(ge=100, le=599)]
-#: A number of events, pages or bytes that stands in for "no limit" at most.
-Count = Annotated[int, Field(ge=1, le=2**53)]
-FieldPath = Annotated[
-    str,
-    Field(
-        description="dotted path into the event or answer; a key that holds the dots itself is found first, and \\. is "
-        "always a dot of the key"
-    ),
-]
-
-
-class Record(BaseModel):
-    """Frozen, strict, and closed: an unknown key is an error."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
-
-
-class BasicAuth(Record):
-    username: Template
-    password: Template
+if TYPE_CHECKING:
+    from flicker_dagster.config.destinations.http import HttpDestination as AnyDestination
+else:
+    AnyDestination = destination_type()
 
 
 class Pagination(Record):
@@ -149,59 +140,6 @@ class Limits(Record):
         return (self.total_timeout_ms or max(120_000, 2 * self.read_timeout_ms)) / 1000
 
 
-class Tls(Record):
-    cert_path: Template | None = None
-    key_path: Template | None = None
-    ca_cert_path: Template | None = None
-    accept_invalid_certs: bool = False
-
-
-class BearerAuth(Record):
-    type: Literal["bearer"]
-    token: Template
-
-
-class BasicDestinationAuth(Record):
-    type: Literal["basic"]
-    username: Template
-    password: Template
-
-
-class HeaderAuth(Record):
-    type: Literal["header"]
-    name: str
-    value: Template
-
-
-class HttpDestination(Record):
-    """POST to any HTTP endpoint: a JSON array of the vendor's events, byte for byte, unless `format` says otherwise."""
-
-    type: Literal["http"]
-    endpoint: Template
-    auth: Annotated[BearerAuth | BasicDestinationAuth | HeaderAuth, Field(discriminator="type")] | None = None
-    api_key: Template | None = Field(default=None, description="original spelling of auth.type bearer")
-    basic: BasicAuth | None = Field(default=None, description="original spelling of auth.type basic")
-    require_auth: bool = False
-    headers: dict[str, Template] = Field(default_factory=dict)
-    compression: bool | Literal["gzip", "none"] = False
-    format: Literal["json", "ndjson", "envelope"] = "json"
-    tls: Tls | None = None
-    timeout_ms: TimeoutMs = Field(
-        default=30_000, description="longest time for a whole request, from the connection to the end of the answer"
-    )
-    max_in_flight: Annotated[int, Field(ge=1, le=64)] = 4
-    max_batch_bytes: Count = 1_000_000
-    success_status: list[Status] = Field(default_factory=lambda: [200, 201, 202, 204])
-
-
-Destination = HttpDestination  # becomes a discriminated union with the second type
-
-
-def destination_adapter() -> TypeAdapter[HttpDestination]:
-    """Validates one destination by itself, as an entry of the top-level `destinations`."""
-    return TypeAdapter(Destination)
-
-
 def asset_name(name: str) -> str:
     """A source's name as Dagster spells it: `okta-audit-logs` → `okta_audit_logs`."""
     return re.sub(r"[^A-Za-z0-9_]", "_", name)
@@ -293,7 +231,7 @@ class SourceConfig(Record):
 
     buffer_size: Count = 100
     flush_interval_ms: Milliseconds = 30_000
-    destination: Destination
+    destination: AnyDestination
     retry: RetryConfig = Field(default_factory=RetryConfig)
     rate_limit: RateLimit = Field(default_factory=RateLimit)
     limits: Limits = Field(default_factory=Limits)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from flicker_dagster.config.models import Record
+from flicker_dagster.config.records import Record
 from flicker_dagster.config.secrets import references, resolve
 from flicker_dagster.config.shape import meant, options, plain_kinds, records_in
 from flicker_dagster.errors import SecretUnset

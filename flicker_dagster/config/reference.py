@@ -9,19 +9,18 @@ from typing import Any, get_args
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
+from flicker_dagster.config.destinations.http import HttpDestination
 from flicker_dagster.config.models import (
     FieldFilter,
-    HttpDestination,
     Limits,
     Pagination,
     RateLimit,
-    Record,
     RetryConfig,
     SourceConfig,
     SweepConfig,
-    Tls,
     WindowConfig,
 )
+from flicker_dagster.config.records import Record, Tls
 
 BEGIN, END = "<!-- configuration reference: made by `make reference` -->", "<!-- end of the reference -->"
 

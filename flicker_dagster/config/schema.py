@@ -10,6 +10,7 @@ from typing import Any
 
 from pydantic import TypeAdapter
 
+from flicker_dagster.config.destinations import destination_adapter
 from flicker_dagster.config.models import (
     LONGEST_NAMESPACE,
     NAMESPACE_PATTERN,
@@ -17,7 +18,6 @@ from flicker_dagster.config.models import (
     FlickerConfig,
     RetryConfig,
     SourceConfig,
-    destination_adapter,
 )
 from flicker_dagster.config.vendors import GENERIC, presets
 

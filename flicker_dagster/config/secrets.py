@@ -8,7 +8,8 @@ from collections.abc import Iterator, Mapping
 
 import msgspec
 
-from flicker_dagster.config.models import FlickerConfig, Record
+from flicker_dagster.config.models import FlickerConfig
+from flicker_dagster.config.records import Record
 from flicker_dagster.errors import SecretUnset
 
 _REFERENCE = re.compile(

@@ -6,7 +6,8 @@ import types
 from functools import cache
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
-from flicker_dagster.config.models import Record, SourceConfig
+from flicker_dagster.config.models import SourceConfig
+from flicker_dagster.config.records import Record
 
 
 def plain_kinds(annotation: Any) -> list[Any]:

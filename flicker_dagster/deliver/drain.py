@@ -19,7 +19,7 @@ import msgspec
 from isal import igzip
 
 from flicker_dagster.deliver.batching import pack
-from flicker_dagster.deliver.destinations import Destination
+from flicker_dagster.deliver.old_destinations import Destination
 from flicker_dagster.deliver.outcomes import Blocked, Delivered, Duplicate, Outcome, Rejected, Split
 from flicker_dagster.errors import DestinationBlocked, DestinationUnavailable
 from flicker_dagster.failpoints import reach

@@ -9,8 +9,10 @@ from collections.abc import Callable, Mapping, Sequence
 import urllib3
 from isal import igzip
 
+from flicker_dagster.config.auth import BasicDestinationAuth, BearerAuth
+from flicker_dagster.config.destinations.http import HttpDestination
 from flicker_dagster.config.masking import Masker, names_of_events, shown_endpoint
-from flicker_dagster.config.models import BasicDestinationAuth, BearerAuth, HttpDestination, SourceConfig
+from flicker_dagster.config.models import SourceConfig
 from flicker_dagster.config.secrets import resolve
 from flicker_dagster.config.written import siem_credentials
 from flicker_dagster.deliver.formats import Buffer, format_of

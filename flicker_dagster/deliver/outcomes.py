@@ -64,7 +64,27 @@ class Ambiguous(msgspec.Struct, frozen=True):
     why: str
 
 
-Outcome = Delivered | Duplicate | Retry | Split | Rejected | Blocked | Ambiguous
+class PerItem(msgspec.Struct, frozen=True):
+    """An answer for each event, in their order. None of them is a `Split` or again a `PerItem`."""
+
+    items: tuple[Outcome, ...]
+    status: str = ""
+
+
+class Receipt(msgspec.Struct, frozen=True):
+    """The events were taken, and whether they are safe is asked later, by `Destination.confirm`.
+
+    `token` is all that is needed to ask, JSON-ready and free of secrets: it is written to the journal. Nobody asks before
+    `ask_after_s`; after `expires_s` the same request is sent again. Both count from the answer.
+    """
+
+    token: str
+    ask_after_s: float
+    expires_s: float
+    status: str = ""
+
+
+Outcome = Delivered | Duplicate | Retry | Split | Rejected | Blocked | Ambiguous | PerItem
 
 
 def classify_http(

@@ -11,7 +11,7 @@ from flicker_dagster.collect.client import VendorClient
 from flicker_dagster.collect.shape import shape_of
 from flicker_dagster.config.models import SourceConfig
 from flicker_dagster.deliver.batching import Batcher
-from flicker_dagster.deliver.destinations import Destination, open_destination
+from flicker_dagster.deliver.old_destinations import Destination, open_destination
 from flicker_dagster.state.dead_letters import DeadLetters
 from flicker_dagster.state.layout import StateLayout
 from flicker_dagster.state.ledger import Ledger

@@ -20,7 +20,7 @@ import urllib3
 import urllib3.util
 
 from flicker_dagster import __version__
-from flicker_dagster.config.models import Tls
+from flicker_dagster.config.records import Tls
 from flicker_dagster.config.secrets import resolve
 from flicker_dagster.transport.addresses import origin_of, target_of
 from flicker_dagster.transport.deadlines import Deadline

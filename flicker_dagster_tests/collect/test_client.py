@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from flicker_dagster.collect.client import VendorClient
-from flicker_dagster.config.models import Tls
+from flicker_dagster.config.records import Tls
 from flicker_dagster.errors import VendorRefused
 from flicker_dagster.simulator.server import Response, Server
 from flicker_dagster_tests.builders import a_source

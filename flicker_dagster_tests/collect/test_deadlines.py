@@ -14,7 +14,9 @@ from typing import Any
 import pytest
 
 from flicker_dagster.collect.client import VendorClient
-from flicker_dagster.config.models import HttpDestination, Limits, Tls
+from flicker_dagster.config.destinations.http import HttpDestination
+from flicker_dagster.config.models import Limits
+from flicker_dagster.config.records import Tls
 from flicker_dagster.deliver.batching import pack
 from flicker_dagster.deliver.http import HttpSender
 from flicker_dagster.deliver.outcomes import Ambiguous, Blocked, Delivered

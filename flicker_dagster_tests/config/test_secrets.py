@@ -13,8 +13,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from flicker_dagster.config.auth import BearerAuth
+from flicker_dagster.config.destinations.http import HttpDestination
 from flicker_dagster.config.masking import MASK, Masker
-from flicker_dagster.config.models import BasicAuth, BearerAuth, HttpDestination
+from flicker_dagster.config.records import BasicAuth
 from flicker_dagster.config.secrets import is_secret_key, references, resolve
 from flicker_dagster.errors import SecretUnset
 from flicker_dagster_tests.builders import a_source

@@ -13,8 +13,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from flicker_dagster.config.destinations.http import HttpDestination
 from flicker_dagster.config.masking import MASK, Masker, has_own_path, shown_endpoint
-from flicker_dagster.config.models import HttpDestination
 from flicker_dagster_tests.builders import a_source
 
 SECRET = "CANARYtoken0123456789abcdefXYZ"

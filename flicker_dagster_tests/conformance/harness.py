@@ -8,7 +8,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from flicker_dagster.config.models import HttpDestination, Pagination, SourceConfig
+from flicker_dagster.config.destinations.http import HttpDestination
+from flicker_dagster.config.models import Pagination, SourceConfig
 from flicker_dagster.config.vendors import lay_beneath, presets
 from flicker_dagster.pipeline.begin import starting_position
 from flicker_dagster.pipeline.deliver import LiveReport, WindowReport, deliver_live, deliver_window

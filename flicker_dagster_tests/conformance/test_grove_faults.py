@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from flicker_dagster.config.models import HttpDestination, SourceConfig
+from flicker_dagster.config.destinations.http import HttpDestination
+from flicker_dagster.config.models import SourceConfig
 from flicker_dagster.config.vendors import lay_beneath, presets
 from flicker_dagster.errors import BadAnswer, RateLimited, VendorUnavailable
 from flicker_dagster.simulator.okta import PATH, Okta

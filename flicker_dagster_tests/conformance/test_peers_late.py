@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from flicker_dagster.config.models import HttpDestination
+from flicker_dagster.config.destinations.http import HttpDestination
 from flicker_dagster.pipeline.windows import window_at
 from flicker_dagster.simulator.okta import Okta
 from flicker_dagster.simulator.plain import Shape

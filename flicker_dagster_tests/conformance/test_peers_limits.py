@@ -12,7 +12,7 @@ from urllib.parse import quote
 import pytest
 
 from flicker_dagster.collect.walk import STALE_PAGES
-from flicker_dagster.config.models import HttpDestination
+from flicker_dagster.config.destinations.http import HttpDestination
 from flicker_dagster.errors import BadAnswer, FlickerError, RateLimited, VendorUnavailable
 from flicker_dagster.simulator.okta import Okta
 from flicker_dagster.simulator.plain import Shape

@@ -16,7 +16,8 @@ import pytest
 from moto.server import ThreadedMotoServer
 
 from flicker_dagster import failpoints
-from flicker_dagster.config.models import HttpDestination, Pagination, SourceConfig
+from flicker_dagster.config.destinations.http import HttpDestination
+from flicker_dagster.config.models import Pagination, SourceConfig
 from flicker_dagster.config.vendors import presets
 from flicker_dagster.pipeline.windows import HOUR_MS, window_at
 from flicker_dagster.simulator.github import GitHub

@@ -8,7 +8,9 @@ from typing import Any
 
 import pytest
 
-from flicker_dagster.config.models import BasicDestinationAuth, BearerAuth, HeaderAuth, HttpDestination, Tls
+from flicker_dagster.config.auth import BasicDestinationAuth, BearerAuth, HeaderAuth
+from flicker_dagster.config.destinations.http import HttpDestination
+from flicker_dagster.config.records import Tls
 from flicker_dagster.deliver.batching import pack
 from flicker_dagster.deliver.http import HttpSender
 from flicker_dagster.deliver.outcomes import Ambiguous, Blocked, Delivered, Outcome, Retry

@@ -18,7 +18,7 @@ from flicker_dagster.cli import once
 from flicker_dagster.collect.decode import PageDecoder
 from flicker_dagster.collect.ends import lookalike
 from flicker_dagster.collect.paging import Seen
-from flicker_dagster.config.models import HttpDestination
+from flicker_dagster.config.destinations.http import HttpDestination
 from flicker_dagster.errors import BadAnswer
 from flicker_dagster.simulator.server import Response
 from flicker_dagster.state.layout import StateLayout

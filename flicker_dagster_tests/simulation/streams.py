@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 from typing import Any
 from unittest.mock import patch
 
-from flicker_dagster.config.models import HttpDestination, Limits, Pagination, SourceConfig
+from flicker_dagster.config.destinations.http import HttpDestination
+from flicker_dagster.config.models import Limits, Pagination, SourceConfig
 from flicker_dagster.orchestration.cursor import LiveCursor
 from flicker_dagster.simulator.plain import Plain, Shape
 from flicker_dagster_tests.simulation.steps import StreamShape

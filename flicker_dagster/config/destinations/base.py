@@ -1,0 +1,81 @@
+"""What every destination's record has in common, and what a person has to know of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated, ClassVar, Literal
+
+from pydantic import Field
+
+from flicker_dagster.config.records import FieldPath, Record, TimeoutMs
+
+
+@dataclass(frozen=True)
+class Guide:
+    """What a person must know to set a destination up: source of `flicker destinations show` and of its page.
+
+    `create` are steps at the destination, in order; `rights` the least ones; `block` a block to paste below
+    `destinations:`; `guarantee` what is promised, `bound` where the promise ends; `extra` the pip extra it needs; `notes` what
+    else one must know. All in plain text with Markdown's backticks.
+    """
+
+    title: str
+    create: tuple[str, ...]
+    rights: str
+    block: str
+    guarantee: Literal["exactly once", "at least once, same ids", "best effort"]
+    bound: str
+    extra: str | None = None
+    notes: tuple[str, ...] = ()
+
+
+class FieldRules(Record):
+    """What of an event goes to this destination. Declared here, counted in every run; the ledger and dead letters keep the
+    vendor's own bytes."""
+
+    keep: list[FieldPath] | None = Field(default=None, description="only these fields, and what lies below them")
+    drop: list[FieldPath] = Field(default_factory=list, description="without these fields")
+    mask: list[FieldPath] = Field(
+        default_factory=list, description="values of these fields become `***` and a digest by which they can be joined"
+    )
+    static: dict[str, str] = Field(default_factory=dict, description="fields that are added to every event")
+
+
+class DestinationRecord(Record):
+    """Keys of every destination. A subclass names its `type` and its `GUIDE`."""
+
+    GUIDE: ClassVar[Guide]
+
+    type: str
+    name: str | None = Field(
+        default=None, description="name of the lane, where a source has several destinations; default its type"
+    )
+    required: bool = Field(
+        default=True,
+        description="false: best effort. The position does not wait for it, and what it could not take is dropped, and "
+        "counted, once the spool is full",
+    )
+    start_from: str = Field(
+        default="now",
+        description="where this destination begins when it is added to a source that is collected already: now, an ISO time, "
+        "or an age such as 24h; what lies before is delivered by a backfill",
+    )
+    fields: FieldRules | None = Field(default=None, description="what of an event goes there, see below")
+    normalise: Literal["ecs", "ocsf"] | None = Field(
+        default=None, description="send events as ECS or OCSF, the untouched original beside"
+    )
+    ocsf_version: Literal["1.1.0", "1.3.0", "1.8.0", "1.9.0"] = Field(
+        default="1.8.0", description="version of OCSF that the events are written in"
+    )
+    timeout_ms: TimeoutMs = Field(
+        default=30_000, description="longest time for a whole request, from the connection to the end of the answer"
+    )
+    max_in_flight: Annotated[int, Field(ge=1, le=64, description="requests under way at a time")] = 4
+
+    def addresses(self) -> tuple[str, ...]:
+        """Templates of the addresses that it speaks to; what is secret in them is masked everywhere."""
+        return ()
+
+    def faults(self) -> list[tuple[str, str]]:
+        """Keys that contradict each other, each with what is wrong and what was expected."""
+        return []

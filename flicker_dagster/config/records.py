@@ -1,0 +1,44 @@
+"""What all records of the configuration are made of: frozen, strict, closed; and the types of their fields."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import BaseModel, ConfigDict, Field
+
+Template = Annotated[str, Field(description="text; may hold ${VAR}, ${VAR:-default} or ${file:path}")]
+DAY_MS = 86_400_000
+#: More than any span of time here can mean; a time so far away is still a time to Python.
+CENTURY_MS = 36_525 * DAY_MS
+Milliseconds = Annotated[int, Field(ge=0, le=CENTURY_MS)]
+TimeoutMs = Annotated[int, Field(ge=1, le=DAY_MS)]
+Status = Annotated[int, Field(ge=100, le=599)]
+#: A number of events, pages or bytes that stands in for "no limit" at most.
+Count = Annotated[int, Field(ge=1, le=2**53)]
+FieldPath = Annotated[
+    str,
+    Field(
+        description="dotted path into the event or answer; a key that holds the dots itself is found first, and \\. is "
+        "always a dot of the key"
+    ),
+]
+
+
+class Record(BaseModel):
+    """Frozen, strict, and closed: an unknown key is an error."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
+
+
+class BasicAuth(Record):
+    """User name and password of HTTP basic authentication."""
+
+    username: Template
+    password: Template
+
+
+class Tls(Record):
+    cert_path: Template | None = None
+    key_path: Template | None = None
+    ca_cert_path: Template | None = None
+    accept_invalid_certs: bool = False

@@ -1,0 +1,1 @@
+"""One module per destination, named as its `type`; its class is in `OPENS`."""
