@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import re
 import threading
 from dataclasses import dataclass
 from typing import Any
@@ -26,12 +27,14 @@ KINDS = (
     "wrong_host",  # the next link leads elsewhere
     "commit_then_cut",  # SIEM: stores the batch and hangs up without an answer
     "cut_before_commit",  # SIEM: hangs up without storing
+    "endless",  # SIEM: stores the batch, and its answer never ends
 )
 
 
 @dataclass
 class Fault:
-    """`count` requests get it (None: for ever), each with probability `share`."""
+    """`count` requests get it (None: for ever), each with probability `share`. Any status is a kind; `says` is the
+    service's own code in its answer."""
 
     kind: str
     count: int | None = 1
@@ -39,10 +42,11 @@ class Fault:
     seconds: float = 1.0
     retry_after: str = ""
     after: int = 0  # requests let through first
+    says: str = ""
 
     def __post_init__(self) -> None:
-        if self.kind not in KINDS:
-            raise FlickerError(f"{self.kind!r} is no fault; expected one of {', '.join(KINDS)}")
+        if self.kind not in KINDS and not re.fullmatch("[1-5][0-9][0-9]", self.kind):
+            raise FlickerError(f"{self.kind!r} is no fault; expected a status or one of {', '.join(KINDS)}")
 
 
 class Faults:

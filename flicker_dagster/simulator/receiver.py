@@ -127,7 +127,7 @@ class Receiver:
             return self._own_pages(request)
         self.requests += 1
         fault = self.faults.take()
-        if fault is not None and fault.kind not in ("commit_then_cut", "slow"):
+        if fault is not None and fault.kind not in ("commit_then_cut", "slow", "endless"):
             return self._refuse(fault)
         if self.token is not None and request.bearer() != self.token:
             return Response.json({"error": "bad token"}, 401)
@@ -140,7 +140,7 @@ class Receiver:
             return Response.json({"error": f"cannot be read: {error}"}, 400)
         if self.poison is not None and self.poison.encode() in body:
             return Response.json({"error": "an event is not acceptable"}, 400)
-        self._accept(request, body, events, answered=fault is None or fault.kind == "slow")
+        self._accept(request, body, events, answered=fault is None or fault.kind != "commit_then_cut")
         response = Response.json({"ok": True, "accepted": len(events)})
         response.fault = fault
         return response

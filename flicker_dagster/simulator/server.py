@@ -8,6 +8,7 @@ import socket
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from email.utils import formatdate
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -120,7 +121,16 @@ def _handler(handle: Handle, clock: Callable[[], float]) -> type[BaseHTTPRequest
         def do_GET(self) -> None:
             self._serve()
 
+        def do_HEAD(self) -> None:
+            self._serve()
+
         def do_POST(self) -> None:
+            self._serve()
+
+        def do_PUT(self) -> None:
+            self._serve()
+
+        def do_DELETE(self) -> None:
             self._serve()
 
         def log_message(self, *_: Any) -> None:
@@ -149,8 +159,13 @@ def _handler(handle: Handle, clock: Callable[[], float]) -> type[BaseHTTPRequest
             self.send_response(response.status)
             for name, value in response.headers:
                 self.send_header(name, value)
+            if fault == "endless":
+                self._never_end()
+                return
             self.send_header("Content-Length", str(len(response.body)))
             self.end_headers()
+            if self.command == "HEAD":
+                return
             if fault == "cut":
                 self.wfile.write(response.body[: len(response.body) // 2])
                 self.wfile.flush()
@@ -158,6 +173,15 @@ def _handler(handle: Handle, clock: Callable[[], float]) -> type[BaseHTTPRequest
                 self.connection.shutdown(socket.SHUT_RDWR)
                 return
             self.wfile.write(response.body)
+
+        def _never_end(self) -> None:
+            """Until the client has enough of it."""
+            self.close_connection = True
+            self.end_headers()
+            with suppress(OSError):
+                while True:
+                    self.wfile.write(b" " * 4096)
+                    time.sleep(0.01)
 
         def _body(self) -> bytes:
             length = self.headers.get("Content-Length")

@@ -10,10 +10,11 @@ import pytest
 import requests
 
 from flicker_dagster.errors import FlickerError
-from flicker_dagster.simulator.faults import KINDS, Faults
+from flicker_dagster.simulator.faults import KINDS, Fault, Faults
 from flicker_dagster.simulator.github import GitHub
 from flicker_dagster.simulator.okta import Okta
 from flicker_dagster.simulator.salesforce import Salesforce
+from flicker_dagster.simulator.server import Response, Server
 from flicker_dagster.times import parse_http_date_ms
 from flicker_dagster_tests.simulator.worlds import Clock, serving
 
@@ -180,7 +181,9 @@ def test_a_share_of_the_requests_fails_and_the_seed_says_which() -> None:
 
 
 def test_what_is_no_fault_is_refused_with_those_there_are() -> None:
-    with pytest.raises(FlickerError, match=r"'bogus' is no fault; expected one of 429, .*cut_before_commit"):
+    with pytest.raises(
+        FlickerError, match=r"'bogus' is no fault; expected a status or one of 429, .*cut_before_commit"
+    ):
         Faults().plan("bogus")
 
 
@@ -209,3 +212,33 @@ def test_a_plan_that_cannot_be_read_is_refused_in_words(okta: Okta, plan: dict[s
     answer = requests.post(f"{okta.url}/_sim/faults", json=plan, timeout=5)
     assert answer.status_code == 400
     assert answer.json()["error"]
+
+
+def test_any_status_can_be_planned_with_the_service_s_own_code() -> None:
+    faults = Faults()
+    faults.plan("409", says="ConditionalRequestConflict")
+    taken = faults.take()
+    assert taken is not None
+    assert (taken.kind, taken.says) == ("409", "ConditionalRequestConflict")
+
+
+@pytest.mark.parametrize("method", ["HEAD", "PUT", "DELETE", "GET"])
+def test_a_server_takes_every_method_and_answers_a_head_without_a_body(method: str) -> None:
+    server = Server(lambda request: Response.json({"method": request.method}))
+    try:
+        answer = requests.request(method, server.url, data=b"x", timeout=5)
+    finally:
+        server.close()
+    assert answer.status_code == 200
+    assert answer.content == (b"" if method == "HEAD" else b'{"method": "%b"}' % method.encode())
+
+
+def test_an_endless_answer_goes_on_until_the_client_has_enough() -> None:
+    server = Server(lambda request: Response(200, b"", [], Fault("endless")))
+    try:
+        with requests.get(server.url, stream=True, timeout=5) as answer:
+            assert answer.status_code == 200
+            read = sum(len(chunk) for chunk, _ in zip(answer.iter_content(4096), range(8)))
+        assert read >= 8 * 4096
+    finally:
+        server.close()

@@ -1,0 +1,1 @@
+"""Receivers: what destinations speak to in tests and demos, one module per service, faithful to its API."""
