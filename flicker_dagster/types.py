@@ -122,6 +122,24 @@ class Ack(msgspec.Struct, frozen=True, omit_defaults=True):
     at_ms: int = 0
 
 
+class Settled(msgspec.Struct, frozen=True, omit_defaults=True):
+    """What became of events of a lot, in one lane. The counts add up to the events it is about.
+
+    `known` are those that the ledger had already: another machine delivered them, or they lie before the lane's start.
+    """
+
+    delivered: int = 0
+    duplicate: int = 0
+    dead: int = 0
+    known: int = 0
+    status: str = ""  # the destination's answer, such as "HTTP 200 OK"
+    attempts: int = 1
+
+    @property
+    def events(self) -> int:
+        return self.delivered + self.duplicate + self.dead + self.known
+
+
 class DeadLetter(msgspec.Struct, frozen=True):
     """One refused event. `destination` is the endpoint without any secret, `digest` the event id's digest in hex."""
 

@@ -1,0 +1,302 @@
+"""One part of a lot taken to its end: settled in the journal, cut in two, put back, or an error that stops the lane."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections import Counter
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Protocol
+
+from flicker_dagster.deliver.destination import Destination
+from flicker_dagster.deliver.learned import LearnedLimits
+from flicker_dagster.deliver.outcomes import (
+    Ambiguous,
+    Blocked,
+    Delivered,
+    Duplicate,
+    Outcome,
+    PerItem,
+    Receipt,
+    Rejected,
+    Retry,
+    Split,
+)
+from flicker_dagster.deliver.report import LaneReport
+from flicker_dagster.errors import DestinationBlocked, DestinationUnavailable
+from flicker_dagster.failpoints import reach
+from flicker_dagster.lots import Lot
+from flicker_dagster.types import DeadLetter, Settled
+
+if TYPE_CHECKING:
+    from flicker_dagster.deliver.lane import LaneQueue
+
+log = logging.getLogger("flicker.deliver")
+
+#: So many events refused one by one in the same words, and none taken: that is the configuration, not the events.
+REFUSES_EVERYTHING = 8
+
+#: Attempts at one part within a run, failures in a row that stop the lane, and the longest wait within a run. A destination
+#: that has taken nothing yet is left to the run's own retries at once.
+MOST_ATTEMPTS = 6
+MOST_IN_A_ROW = 4
+LONGEST_WAIT_S = 5.0
+FIRST_WAIT_S = 0.1
+
+#: What stands in a dead letter in place of a destination's answer.
+NEVER_SENT = "never sent"
+
+ADVICE = (
+    "everything waits in the spool; fix the destination's credentials, permission or address, then it goes on by itself"
+)
+
+#: A part that is still to be sent, and the seconds to wait before that.
+Left = list[tuple[Lot, float]]
+
+
+class DeadLetterStore(Protocol):
+    def add(self, letters: list[DeadLetter]) -> list[str]: ...
+
+
+class Sender:
+    """Sends parts, one call each; several threads may. `report` is filled in on the way."""
+
+    def __init__(
+        self,
+        queue: LaneQueue,
+        destination: Destination,
+        *,
+        stream: str,
+        lane: str,
+        dead_letters: DeadLetterStore,
+        known: Callable[[Lot], list[int]] | None,
+        learned: LearnedLimits,
+        report: LaneReport,
+        clock: Callable[[], float],
+        sleep: Callable[[float], None],
+    ) -> None:
+        self._queue = queue
+        self._destination = destination
+        self.who = f"{stream}@{lane}" if lane else stream
+        self._dead_letters = dead_letters
+        self._known = known
+        self._learned = learned
+        self._report = report
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._attempts: dict[tuple[int, int], int] = {}  # at a part, by its lot's number and first place
+        self._in_a_row = 0
+        self._took_something = False
+        self._shipped: Counter[str] = Counter()
+        self._rejected: list[tuple[Lot, dict[int, str]]] = []  # until it is known that not everything is refused
+
+    def send(self, lot: Lot) -> Left:
+        """One attempt at a part. Gives what of it is still to be sent. Raises DeliverError where nothing further is to be
+        sent for now, StateError where an answer cannot be written down."""
+        attempt = self._attempts.get(_part(lot), 0)
+        if not attempt:
+            lot = self._without_unfit(self._without_known(lot))
+        if not len(lot):
+            return []
+        if len(lot) > 1 and self._is_too_large(lot):
+            return self._in_halves(lot)
+        reach("deliver.before_send")
+        outcome = self._destination.send(lot)
+        reach("deliver.after_send")
+        with self._lock:
+            self._report.requests += 1
+            self._report.bytes += lot.size_bytes
+            self._report.statuses[_name(outcome)] += 1
+        return self._heed(lot, outcome, attempt + 1)
+
+    def confirmed(self, lot: Lot, outcome: Outcome) -> None:
+        """An answer that came later. What was not taken waits again."""
+        if isinstance(outcome, Delivered | Duplicate):
+            self._settle(lot, outcome, 1)
+        elif isinstance(outcome, Rejected) and len(lot) == 1:
+            self._reject(lot, {0: outcome.why})
+        else:
+            self._queue.expire(lot)
+
+    def reject_what_is_left(self) -> None:
+        """Everything that could be sent was sent: what was refused by itself was refused for itself."""
+        with self._lock:
+            rejected, self._rejected = self._rejected, []
+        for lot, reasons in rejected:
+            self._keep_as_dead(lot, reasons)
+
+    def tell(self) -> None:
+        """The log lines of a delivery."""
+        for status, events in sorted(self._shipped.items()):
+            log.info("Shipped %d events to SIEM (%s)", events, status)
+        if self._report.dead:
+            log.warning("%s: %d events were refused for good and kept as dead letters", self.who, self._report.dead)
+
+    # -- before
+
+    def _without_known(self, lot: Lot) -> Lot:
+        found = self._known(lot) if self._known is not None else []
+        if not found:
+            return lot
+        self._write_down(lot.part(found), Settled(known=len(found)))
+        return _but(lot, found)
+
+    def _without_unfit(self, lot: Lot) -> Lot:
+        unfit = self._destination.unfit(lot) if len(lot) else {}
+        if not unfit:
+            return lot
+        self._keep_as_dead(lot, {index: f"{NEVER_SENT}: {why}" for index, why in unfit.items()})
+        return _but(lot, unfit)
+
+    def _is_too_large(self, lot: Lot) -> bool:
+        limits = self._destination.limits
+        if self._queue.is_left_whole(lot):
+            return False
+        return len(lot) > limits.events or lot.size_bytes > limits.bytes or self._learned.too_large(lot)
+
+    # -- after
+
+    def _heed(self, lot: Lot, outcome: Outcome | Receipt, attempt: int) -> Left:
+        if isinstance(outcome, Delivered | Duplicate):
+            self._took()
+            self._settle(lot, outcome, attempt)
+            return []
+        if isinstance(outcome, Receipt):
+            self._queue.receive(lot, outcome, at_ms=self._now_ms())
+            self._took()
+            return []
+        if isinstance(outcome, PerItem):
+            return self._heed_items(lot, outcome, attempt)
+        if isinstance(outcome, Split | Rejected):
+            if isinstance(outcome, Split):
+                self._learned.learn(lot, now_ms=self._now_ms())
+            if len(lot) > 1:
+                return self._in_halves(lot)
+            self._reject(lot, {0: outcome.why})
+            return []
+        return self._put_back(lot, outcome, attempt)
+
+    def _heed_items(self, lot: Lot, answer: PerItem, attempt: int) -> Left:
+        """Each event's own answer: what was settled is written down before anything else is heeded."""
+        by_kind: dict[type, list[int]] = {}
+        for index, item in enumerate(answer.items):
+            by_kind.setdefault(type(item), []).append(index)
+        if Delivered in by_kind or Duplicate in by_kind:
+            self._took()
+        for kind in (Delivered, Duplicate):
+            if kind in by_kind:
+                self._settle(lot.part(by_kind[kind]), answer.items[by_kind[kind][0]], attempt)
+        rejected = {i: item.why for i, item in enumerate(answer.items) if isinstance(item, Rejected | Split)}
+        if rejected:
+            self._reject(lot, rejected)
+        for kind in (Blocked, Retry, Ambiguous):
+            if kind in by_kind:
+                left = [i for i, item in enumerate(answer.items) if isinstance(item, Blocked | Retry | Ambiguous)]
+                return self._put_back(lot.part(left), answer.items[by_kind[kind][0]], attempt)
+        return []
+
+    def _put_back(self, lot: Lot, outcome: Outcome, attempt: int) -> Left:
+        """Not taken for now: once more within this run where that is likely to help, else an error."""
+        if isinstance(outcome, Blocked):
+            raise self._error(outcome)
+        if isinstance(outcome, Ambiguous) and len(lot) > 1:
+            self._queue.leave_whole(lot)
+        asked_s = outcome.after_s if isinstance(outcome, Retry) else None
+        with self._lock:
+            self._in_a_row += 1
+            self._attempts[_part(lot)] = attempt
+            hopeless = not self._took_something or self._in_a_row >= MOST_IN_A_ROW or attempt >= MOST_ATTEMPTS
+        if hopeless or (asked_s or 0) > LONGEST_WAIT_S:
+            raise self._error(outcome)
+        return [(lot, FIRST_WAIT_S * 2 ** (attempt - 1) if asked_s is None else max(asked_s, FIRST_WAIT_S))]
+
+    def _in_halves(self, lot: Lot) -> Left:
+        middle = len(lot) // 2
+        self._queue.cut(lot, lot.places[middle])
+        return [(lot.part(range(middle)), 0.0), (lot.part(range(middle, len(lot))), 0.0)]
+
+    def _took(self) -> None:
+        """The destination has taken something in this delivery, so what it refuses is not for its configuration."""
+        with self._lock:
+            self._in_a_row = 0
+            self._took_something = True
+            rejected, self._rejected = self._rejected, []
+        for lot, reasons in rejected:
+            self._keep_as_dead(lot, reasons)
+
+    def _reject(self, lot: Lot, reasons: dict[int, str]) -> None:
+        """Events refused by themselves. Raises DestinationBlocked where that is all the destination does, however the events
+        are cut: a backlog must not become dead letters one lot after the other."""
+        with self._lock:
+            if not self._took_something:
+                self._rejected.append((lot, reasons))
+                told = Counter(why for _, each in self._rejected for why in each.values())
+                if len(told) == 1 and told.total() >= REFUSES_EVERYTHING:
+                    raise self._error(Blocked(f"every event, in the same words: {next(iter(told))}"))
+                return
+        self._keep_as_dead(lot, reasons)
+
+    def _keep_as_dead(self, lot: Lot, reasons: dict[int, str]) -> None:
+        """In this order: killed in between, the same events make the same letters again."""
+        where, now_ms = self._destination.describe(), self._now_ms()
+        letters = [
+            DeadLetter(
+                event=bytes(lot.events[index]),
+                reason=why,
+                status=why.split(":")[0],
+                batch_id=lot.lot_id,
+                digest=lot.digests[index].hex(),
+                destination=where,
+                at_ms=now_ms,
+                event_time_ms=lot.times_ms[index],
+            )
+            for index, why in sorted(reasons.items())
+        ]
+        reach("dead_letters.before_write")
+        self._dead_letters.add(letters)
+        reach("dead_letters.after_write")
+        self._write_down(lot.part(sorted(reasons)), Settled(dead=len(letters), status=letters[0].status))
+
+    def _settle(self, lot: Lot, outcome: Outcome, attempts: int) -> None:
+        if isinstance(outcome, Duplicate):
+            settled = Settled(duplicate=len(lot), status=outcome.status, attempts=attempts)
+        else:
+            assert isinstance(outcome, Delivered)
+            settled = Settled(delivered=len(lot), status=outcome.status, attempts=attempts)
+        self._write_down(lot, settled)
+        if settled.delivered:
+            with self._lock:
+                self._shipped[settled.status] += settled.delivered
+
+    def _write_down(self, lot: Lot, settled: Settled) -> None:
+        self._queue.settle(lot, settled)
+        with self._lock:
+            self._report.note(settled)
+        log.debug("%s: lot %s, %d events: %s", self.who, lot.lot_id, len(lot), settled.status)
+
+    def _error(self, outcome: Outcome) -> DestinationUnavailable | DestinationBlocked:
+        where = f"{self.who}: {self._destination.describe()}"
+        why = getattr(outcome, "why", str(outcome))
+        if isinstance(outcome, Blocked):
+            return DestinationBlocked(f"{where}: the SIEM refuses: {why}; {ADVICE}")
+        return DestinationUnavailable(
+            f"{where}: the SIEM does not take events: {why}; they wait in the spool and are sent again",
+            retry_after_s=getattr(outcome, "after_s", None),
+        )
+
+    def _now_ms(self) -> int:
+        return int(self._clock() * 1000)
+
+
+def _part(lot: Lot) -> tuple[int, int]:
+    return lot.seq, lot.places[0] if len(lot) else -1
+
+
+def _but(lot: Lot, left_out: object) -> Lot:
+    out = set(left_out)  # type: ignore[call-overload]
+    return lot.part([index for index in range(len(lot)) if index not in out])
+
+
+def _name(outcome: Outcome | Receipt) -> str:
+    """How an answer is counted: as the server named it, else by its kind."""
+    return getattr(outcome, "status", "") or getattr(outcome, "why", "").split(":")[0] or type(outcome).__name__
