@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from flicker_dagster.config.records import Milliseconds, Record, Template
+from flicker_dagster.config.records import Milliseconds, Record, Template, Tls
 
 
 class BearerAuth(Record):
@@ -36,27 +36,77 @@ class OAuth2ClientCredentials(Record):
     """An access token of OAuth2, minted with a client's own credentials (RFC 6749, 4.4)."""
 
     type: Literal["oauth2_client_credentials"]
-    token_url: Template
+    token_url: Annotated[Template, Field(description="the authorization server's token endpoint")]
     client_id: Template
     client_secret: Template
-    scope: str | None = None
-    audience: str | None = None
+    scope: Annotated[str | None, Field(description="scopes to ask for, with blanks between")] = None
+    audience: Annotated[str | None, Field(description="what the token is for, where the server asks for it")] = None
     client_auth: Literal["form", "basic"] = Field(default="form", description="where client id and secret are sent")
-    parameters: dict[str, Template] = Field(default_factory=dict, description="sent to token_url beside the others")
+    parameters: dict[str, Template] = Field(
+        default_factory=dict, description="sent to token_url beside the others, such as `resource`"
+    )
+    renew_before_ms: Milliseconds = Field(
+        default=300_000, description="renewed so long before it ends, and after half of its life at the earliest"
+    )
+    tls: Tls | None = Field(default=None, description="authorities and certificates towards token_url")
+
+    def faults(self) -> list[tuple[str, str]]:
+        """Keys that contradict each other, each with what is wrong and what was expected."""
+        own = sorted(OWN_PARAMETERS & self.parameters.keys())
+        return [(f"parameters.{name}", "is sent already, expected a parameter of another name") for name in own]
+
+
+#: What stands in the request for a token anyway.
+OWN_PARAMETERS = frozenset({"grant_type", "client_id", "client_secret", "scope", "audience"})
+
+
+class GoogleServiceAccount(Record):
+    """An access token of a Google service account, minted with a signed assertion (RFC 7523, 2.1)."""
+
+    type: Literal["google_service_account"]
+    key_file: Annotated[Template | None, Field(description="path of the account's JSON key")] = None
+    key_json: Annotated[Template | None, Field(description="the JSON key itself, such as ${GOOGLE_KEY}")] = None
+    scope: Annotated[str, Field(description="scopes to ask for, with blanks between")] = (
+        "https://www.googleapis.com/auth/cloud-platform"
+    )
+    subject: Annotated[
+        Template | None, Field(description="the user to act for, where the account has domain-wide delegation")
+    ] = None
     renew_before_ms: Milliseconds = Field(default=300_000, description="renewed so long before it ends")
+
+    def faults(self) -> list[tuple[str, str]]:
+        """Keys that contradict each other, each with what is wrong and what was expected."""
+        if (self.key_file is None) == (self.key_json is None):
+            which = "missing" if self.key_file is None else "given beside key_json"
+            return [("key_file", f"is {which}, expected either key_file or key_json")]
+        return []
 
 
 class SigV4Auth(Record):
-    """AWS Signature Version 4, with the given keys or what the environment of AWS names."""
+    """AWS Signature Version 4, with the given keys, or those that the environment of AWS names: variables, profile, web
+    identity, container or machine role."""
 
     type: Literal["aws_sigv4"]
     region: Template
-    service: str
+    service: Annotated[
+        str, Field(description="`es` OpenSearch domains, `aoss` OpenSearch Serverless, `s3`, `execute-api` …")
+    ]
     access_key_id: Template | None = None
     secret_access_key: Template | None = None
     session_token: Template | None = None
     role_arn: Template | None = Field(default=None, description="role to assume with these keys")
-    external_id: Template | None = None
+    external_id: Template | None = Field(default=None, description="what the role's trust policy asks for")
+
+    def faults(self) -> list[tuple[str, str]]:
+        """Keys that contradict each other, each with what is wrong and what was expected."""
+        if (self.access_key_id is None) != (self.secret_access_key is None):
+            missing = "access_key_id" if self.access_key_id is None else "secret_access_key"
+            return [(missing, "is missing, expected access_key_id and secret_access_key together")]
+        if self.session_token is not None and self.access_key_id is None:
+            return [("session_token", "stands without keys, expected access_key_id and secret_access_key beside it")]
+        if self.external_id is not None and self.role_arn is None:
+            return [("external_id", "stands without a role, expected role_arn beside it")]
+        return []
 
 
 class HmacAuth(Record):
@@ -71,6 +121,12 @@ class HmacAuth(Record):
 
 
 Auth = Annotated[
-    BearerAuth | BasicDestinationAuth | HeaderAuth | OAuth2ClientCredentials | SigV4Auth | HmacAuth,
+    BearerAuth
+    | BasicDestinationAuth
+    | HeaderAuth
+    | OAuth2ClientCredentials
+    | GoogleServiceAccount
+    | SigV4Auth
+    | HmacAuth,
     Field(discriminator="type"),
 ]

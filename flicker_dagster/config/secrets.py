@@ -21,8 +21,8 @@ MAX_SECRET_CHARS = 1024 * 1024
 
 #: Keys whose values are secret even where they are written out in the file.
 _SECRET_KEYS = re.compile(
-    r"(authorization|api[_-]?key|token|secret|password|passphrase|credential|cookie|[_-]key$|(^|\.)value$)"
-    r"(?!.*_(header|field|param)$)",
+    r"(authorization|api[_-]?key|token|secret|password|passphrase|credential|cookie|[_-]key$|key_json$|(^|\.)value$)"
+    r"(?!.*_(header|field|param|url)$)",
     re.IGNORECASE,
 )
 

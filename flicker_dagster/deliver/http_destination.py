@@ -10,7 +10,7 @@ from isal import igzip
 
 from flicker_dagster.config.auth import Auth
 from flicker_dagster.config.destinations.base import DestinationRecord
-from flicker_dagster.config.masking import shown_endpoint
+from flicker_dagster.config.masking import LOOKED_AT_CHARS, Masker, shown_endpoint
 from flicker_dagster.config.records import Tls
 from flicker_dagster.config.secrets import resolve
 from flicker_dagster.deliver.destination import DestinationBase, LaneContext
@@ -87,7 +87,7 @@ class HttpDestinationBase(DestinationBase):
         body: bytes | None = None,
         at_most_bytes: int = 64 * 1024,
     ) -> Answer | Outcome:
-        """One signed exchange; a 401 is answered once with a renewed signature, where there is one.
+        """One signed exchange; a 401 or 403 is answered once with a renewed signature, where there is one.
 
         The answer's beginning is given, up to `at_most_bytes`. Raises SecretUnset and DestinationBlocked.
         """
@@ -99,7 +99,7 @@ class HttpDestinationBase(DestinationBase):
             answer = transport.exchange(
                 self._authenticator.sign(request), deadline=deadline, at_most_bytes=at_most_bytes
             )
-            if isinstance(answer, Answer) and answer.status == 401 and self._authenticator.renew(answer):
+            if isinstance(answer, Answer) and answer.status in (401, 403) and self._authenticator.renew(answer):
                 answer = transport.exchange(
                     self._authenticator.sign(request), deadline=deadline, at_most_bytes=at_most_bytes
                 )
@@ -143,6 +143,8 @@ class HttpDestinationBase(DestinationBase):
         return cut(told if lot is None else without_echo(told, lot.array), SHOWN_REASON_CHARS)
 
     def mask(self, text: str) -> str:
+        minted = self._authenticator.secrets()
+        text = Masker([], others=minted).mask(text[:LOOKED_AT_CHARS]) if minted else text
         return self.context.masker.shown(text, at_most=LONGEST_REASON_CHARS)
 
     def outcome_of_failure(self, failure: Failure) -> Outcome:
@@ -184,12 +186,17 @@ class HttpDestinationBase(DestinationBase):
     def _open(self) -> Transport:
         context = self.context
         self._url = resolve(self._endpoint, env=context.env)
-        self._authenticator = authenticator_of(
-            self._auth_record, env=context.env, tokens=context.tokens, key=context.token_key, clock=context.clock
-        )
         if self._tls is not None and self._tls.accept_invalid_certs:
             log.warning("%s: tls.accept_invalid_certs is on: anybody can read along", context.stream)
         try:
+            self._authenticator = authenticator_of(
+                self._auth_record,
+                env=context.env,
+                tokens=context.tokens,
+                key=context.token_key,
+                clock=context.clock,
+                ends=lambda: self.deadline,
+            )
             return Transport(
                 self._url,
                 tls=self._tls,
@@ -199,5 +206,5 @@ class HttpDestinationBase(DestinationBase):
             )
         except ValueError as error:
             raise DestinationBlocked(
-                self.mask(f"{context.stream}: destination: {error}; check its endpoint, tls and the proxy")
+                self.mask(f"{context.stream}: destination: {error}; check its endpoint, auth, tls and the proxy")
             ) from None

@@ -1,30 +1,29 @@
-"""Signing requests: one class per way, opened from its record."""
+"""The authenticator of each record of `config.auth`. What one needs is imported when one is opened."""
 
 from __future__ import annotations
 
-import base64
-import hashlib
-import hmac
 import time
 from collections.abc import Callable, Mapping
 
-import msgspec
-
-from flicker_dagster.config.auth import Auth, BasicDestinationAuth, BearerAuth, HeaderAuth, HmacAuth
+from flicker_dagster.config.auth import (
+    Auth,
+    BasicDestinationAuth,
+    BearerAuth,
+    GoogleServiceAccount,
+    HeaderAuth,
+    HmacAuth,
+    OAuth2ClientCredentials,
+    SigV4Auth,
+)
 from flicker_dagster.config.secrets import resolve
+from flicker_dagster.transport.auth_failed import AuthFailed
+from flicker_dagster.transport.auth_fixed import BodyHmac, FixedHeader
 from flicker_dagster.transport.connections import basic_authorization
-from flicker_dagster.transport.exchange import Answer, Authenticator, NoAuth, Request
+from flicker_dagster.transport.deadlines import Deadline
+from flicker_dagster.transport.exchange import Authenticator, NoAuth
 from flicker_dagster.transport.tokens import Tokens
 
-
-class AuthFailed(Exception):
-    """No signature could be made: the token endpoint refuses (not `retryable`), or does not answer. Its words may hold what
-    the server said, so they are masked before they are shown."""
-
-    def __init__(self, words: str, *, retryable: bool, after_s: float | None = None) -> None:
-        super().__init__(words)
-        self.retryable = retryable
-        self.after_s = after_s
+__all__ = ["AuthFailed", "authenticator_of"]
 
 
 def authenticator_of(
@@ -34,8 +33,11 @@ def authenticator_of(
     tokens: Tokens,
     key: str,
     clock: Callable[[], float] = time.time,
+    ends: Callable[[], Deadline | None] = lambda: None,
 ) -> Authenticator:
-    """The authenticator of a record. `key` names its tokens in the store. Raises SecretUnset."""
+    """The authenticator of a record. `key` names its tokens in the store; `ends` tells when everything has to be over, a
+    token endpoint's answer included. Raises SecretUnset, and ValueError for what cannot be used, in words without
+    secrets. Nothing is connected to yet."""
     if auth is None:
         return NoAuth()
     if isinstance(auth, BearerAuth):
@@ -47,33 +49,15 @@ def authenticator_of(
         return FixedHeader(auth.name, resolve(auth.value, env=env))
     if isinstance(auth, HmacAuth):
         return BodyHmac(auth, resolve(auth.secret, env=env))
-    raise NotImplementedError(auth.type)
+    if isinstance(auth, OAuth2ClientCredentials):
+        from flicker_dagster.transport.auth_oauth2 import client_credentials
 
+        return client_credentials(auth, env=env, tokens=tokens, key=key, clock=clock, ends=ends)
+    if isinstance(auth, GoogleServiceAccount):
+        from flicker_dagster.transport.auth_google import service_account
 
-class FixedHeader:
-    """The same header on every request."""
+        return service_account(auth, env=env, tokens=tokens, key=key, clock=clock, ends=ends)
+    assert isinstance(auth, SigV4Auth)
+    from flicker_dagster.transport.auth_sigv4 import SigV4
 
-    def __init__(self, name: str, value: str) -> None:
-        self._header = {name: value}
-
-    def sign(self, request: Request) -> Request:
-        return msgspec.structs.replace(request, headers=request.headers | self._header)
-
-    def renew(self, refused: Answer) -> bool:
-        return False
-
-
-class BodyHmac:
-    """A keyed hash of the body as it is sent."""
-
-    def __init__(self, auth: HmacAuth, secret: str) -> None:
-        self._auth = auth
-        self._secret = secret.encode()
-
-    def sign(self, request: Request) -> Request:
-        digest = hmac.digest(self._secret, request.body or b"", getattr(hashlib, self._auth.algorithm))
-        text = digest.hex() if self._auth.encoding == "hex" else base64.b64encode(digest).decode()
-        return msgspec.structs.replace(request, headers=request.headers | {self._auth.header: self._auth.prefix + text})
-
-    def renew(self, refused: Answer) -> bool:
-        return False
+    return SigV4(auth, env=env)

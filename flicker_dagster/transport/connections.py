@@ -72,7 +72,7 @@ class Connections:
         for name, value in headers.items():
             if "\n" in value or "\r" in value:  # http.client lets some through, as a continued line
                 raise ValueError(f"the value of the header {name} holds a line break")
-        with _unlogged(), ends_by(deadline, gap_s=self._read_s):
+        with unlogged(), ends_by(deadline, gap_s=self._read_s):
             response = self._pool.urlopen(
                 method,
                 self._before_target + target_of(url),
@@ -105,12 +105,16 @@ _ours: ContextVar[bool] = ContextVar("flicker_exchange", default=False)
 _not_ours = _NotOurs()
 
 
+#: urllib3 writes whole request lines to its debug log and whole URLs to its warnings.
+_TELLTALES = ("urllib3.connectionpool", "urllib3.connection", "urllib3.response")
+
+
 @contextmanager
-def _unlogged() -> Iterator[None]:
-    """urllib3 writes whole request lines to its debug log and whole URLs to its warnings, secrets included, and knows no
-    masks. What goes wrong in an exchange of ours is said by our own errors, masked."""
-    for name in ("connectionpool", "connection", "response"):
-        logging.getLogger(f"urllib3.{name}").addFilter(_not_ours)
+def unlogged(*loggers: str) -> Iterator[None]:
+    """Libraries that log what they send, secrets included, know no masks: urllib3's and the named loggers are silent about
+    what this thread does meanwhile. What goes wrong in an exchange of ours is said by our own errors, masked."""
+    for name in (*_TELLTALES, *loggers):
+        logging.getLogger(name).addFilter(_not_ours)
     token = _ours.set(True)
     try:
         yield

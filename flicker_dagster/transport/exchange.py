@@ -63,14 +63,17 @@ class Failure(msgspec.Struct, frozen=True):
 
 
 class Authenticator(Protocol):
-    """Signs requests. Thread-safe. Signing may ask a token endpoint: then it raises DeliverError or CollectError kinds of
-    its caller by way of `AuthFailed`."""
+    """Signs requests. Thread-safe. Signing may ask a token endpoint: raises AuthFailed."""
 
     def sign(self, request: Request) -> Request: ...
 
     def renew(self, refused: Answer) -> bool:
-        """After a 401 (or what stands for one): is there something new to sign with, so that asking once more makes
-        sense?"""
+        """After the refusal (401 or 403) of what this thread signed last: is there something new to sign with, so that
+        asking once more makes sense?"""
+        ...
+
+    def secrets(self) -> tuple[str, ...]:
+        """What it signs with and no configuration holds, such as a token: to be masked where a server's words are shown."""
         ...
 
 
@@ -82,6 +85,9 @@ class NoAuth:
 
     def renew(self, refused: Answer) -> bool:
         return False
+
+    def secrets(self) -> tuple[str, ...]:
+        return ()
 
 
 class Transport:

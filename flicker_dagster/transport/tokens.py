@@ -3,27 +3,43 @@
 from __future__ import annotations
 
 import threading
-from typing import Protocol
+from collections.abc import Iterator
+from contextlib import AbstractContextManager
+from typing import Any, Protocol
 
 import msgspec
 
 
 class Token(msgspec.Struct, frozen=True):
-    """An access token with its end (milliseconds since the epoch, None for unknown), and what it takes to renew it."""
+    """An access token with its end (milliseconds since the epoch, None for unknown), and what it takes to renew it. Its text
+    shows neither."""
 
     value: str
     expires_ms: int | None = None
     refresh: str | None = None
     extra: dict[str, str] = {}
+    minted_ms: int | None = None
+
+    def __repr__(self) -> str:
+        return f"Token(***, minted_ms={self.minted_ms}, expires_ms={self.expires_ms})"
+
+    def __rich_repr__(self) -> Iterator[Any]:
+        yield "minted_ms", self.minted_ms
+        yield "expires_ms", self.expires_ms
 
 
 class Tokens(Protocol):
-    """A store of tokens by key, shared by runs and processes."""
+    """A store of tokens by key, shared by runs and processes. Thread-safe. Raises StateError."""
 
     def get(self, key: str) -> Token | None: ...
 
     def put(self, key: str, token: Token, *, replacing: Token | None) -> Token:
         """Keep a token in place of the one that was read; gives the one that stands, which may be another's newer one."""
+        ...
+
+    def minting(self, key: str) -> AbstractContextManager[None]:
+        """Held while a token is minted: others that need the same one wait as far as the store can make them, and find
+        it then."""
         ...
 
 
@@ -33,6 +49,7 @@ class MemoryTokens:
     def __init__(self) -> None:
         self._tokens: dict[str, Token] = {}
         self._lock = threading.Lock()
+        self._minting: dict[str, threading.Lock] = {}
 
     def get(self, key: str) -> Token | None:
         return self._tokens.get(key)
@@ -44,3 +61,7 @@ class MemoryTokens:
                 return standing
             self._tokens[key] = token
             return token
+
+    def minting(self, key: str) -> AbstractContextManager[None]:
+        with self._lock:
+            return self._minting.setdefault(key, threading.Lock())  # type: ignore[return-value]

@@ -1,0 +1,182 @@
+"""Signing with a token that somebody mints: one for its whole life, however many threads, processes and runs use it."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from hashlib import blake2b
+
+import msgspec
+
+from flicker_dagster.errors import StateError
+from flicker_dagster.transport.auth_failed import AuthFailed
+from flicker_dagster.transport.exchange import Answer, Request
+from flicker_dagster.transport.tokens import Token, Tokens
+
+log = logging.getLogger("flicker.transport")
+
+#: A token that was minted because another was refused, and is refused itself, is not replaced again for so long.
+REFUSED_AGAIN_MS = 60_000
+#: After a renewal ahead of time that failed, the next one is tried so much later; the token is good until it ends.
+EARLY_RENEWAL_PAUSE_MS = 30_000
+
+_FOR, _AFTER_REFUSAL = "for", "after_refusal"
+
+
+def identity(*parts: str) -> str:
+    """A fingerprint of everything that a token depends on: one that was minted for another is of no use."""
+    return blake2b("\x00".join(parts).encode("utf-8", "surrogatepass"), digest_size=16).hexdigest()
+
+
+class MintedToken:
+    """`Authorization: Bearer` of a token. Thread-safe.
+
+    `mint` asks for a new one and raises AuthFailed. `key` names it in the store, `identity` what it is for. It is renewed
+    `renew_before_ms` before its end, after half of its life at the earliest, and once after a 401. A store that cannot be
+    read or written costs a warning and another mint, never a request.
+    """
+
+    def __init__(
+        self,
+        mint: Callable[[], Token],
+        *,
+        tokens: Tokens,
+        key: str,
+        identity: str,
+        renew_before_ms: int,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self._mint = mint
+        self._tokens = tokens
+        self._key = key
+        self._identity = identity
+        self._renew_before_ms = renew_before_ms
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._token: Token | None = None
+        self._failed: AuthFailed | None = None
+        self._failures = 0
+        self._not_before_ms = 0
+        self._signed = threading.local()
+        self._store_warned = False
+
+    # -- the protocol
+
+    def sign(self, request: Request) -> Request:
+        token = self._usable()
+        self._signed.token = token
+        return msgspec.structs.replace(request, headers=request.headers | {"Authorization": f"Bearer {token.value}"})
+
+    def renew(self, refused: Answer) -> bool:
+        used: Token | None = getattr(self._signed, "token", None)
+        if refused.status != 401 or used is None:
+            return False
+        with self._lock:
+            if self._token is not None and self._token.value != used.value:
+                return True  # another thread was faster
+            if self._now_ms() < int(used.extra.get(_AFTER_REFUSAL, 0)) + REFUSED_AGAIN_MS:
+                return False
+            self._token = self._minted(unlike=used)
+            return True
+
+    def secrets(self) -> tuple[str, ...]:
+        used: Token | None = getattr(self._signed, "token", None)
+        return tuple({token.value for token in (self._token, used) if token is not None})
+
+    # -- one token for all
+
+    def _usable(self) -> Token:
+        token = self._token
+        if token is not None and self._is_fresh(token):
+            return token
+        failures = self._failures
+        with self._lock:
+            token, now_ms = self._token, self._now_ms()
+            if token is not None and self._is_fresh(token):
+                return token
+            if self._failed is not None and (failures != self._failures or now_ms < self._not_before_ms):
+                # Failed while this thread waited, or told when to come again: who is asked already is not asked once more.
+                if token is not None and self._is_good(token):
+                    return token
+                raise self._failed.again()
+            try:
+                self._token = self._minted(unlike=None)
+                self._failed = None
+            except AuthFailed as error:
+                self._failures += 1
+                self._failed = error
+                good = token is not None and self._is_good(token)
+                pause_ms = EARLY_RENEWAL_PAUSE_MS if good else 0
+                self._not_before_ms = now_ms + max(pause_ms, int(1000 * (error.after_s or 0)))
+                if token is None or not good:
+                    raise
+                log.warning("a token could not be renewed ahead of its end, and is used until then")
+                return token
+            return self._token
+
+    def _minted(self, *, unlike: Token | None) -> Token:
+        """A token from the store that is fresh and not the refused one, else a new one."""
+        with self._alone():
+            found = self._stored()
+            ours = found if found is not None and found.extra.get(_FOR) == self._identity else None
+            if ours is not None and self._is_fresh(ours) and (unlike is None or ours.value != unlike.value):
+                return ours
+            token = self._mint()
+            extra = {**token.extra, _FOR: self._identity}
+            if unlike is not None:
+                extra[_AFTER_REFUSAL] = str(self._now_ms())
+            token = msgspec.structs.replace(token, extra=extra)
+            try:
+                standing = self._tokens.put(self._key, token, replacing=found)
+            except StateError as error:
+                self._warn(error)
+                return token
+        # What another machine put there meanwhile serves as well, where it is for the same.
+        ours_too = standing.extra.get(_FOR) == self._identity and self._is_fresh(standing)
+        return standing if ours_too and (unlike is None or standing.value != unlike.value) else token
+
+    @contextmanager
+    def _alone(self) -> Iterator[None]:
+        try:
+            turn = self._tokens.minting(self._key)
+            turn.__enter__()
+        except StateError as error:
+            self._warn(error)
+            yield
+            return
+        try:
+            yield
+        finally:
+            turn.__exit__(None, None, None)
+
+    def _stored(self) -> Token | None:
+        try:
+            return self._tokens.get(self._key)
+        except StateError as error:
+            self._warn(error)
+            return None
+
+    def _warn(self, error: StateError) -> None:
+        if not self._store_warned:
+            self._store_warned = True
+            log.warning("%s; a token is minted for this run alone", error)
+
+    # -- its life
+
+    def _is_fresh(self, token: Token) -> bool:
+        """Is it good, and not yet due to be renewed?"""
+        if token.expires_ms is None:
+            return True
+        before_ms = self._renew_before_ms
+        if token.minted_ms is not None:
+            before_ms = min(before_ms, (token.expires_ms - token.minted_ms) // 2)
+        return self._now_ms() < token.expires_ms - before_ms
+
+    def _is_good(self, token: Token) -> bool:
+        return token.expires_ms is None or self._now_ms() < token.expires_ms
+
+    def _now_ms(self) -> int:
+        return int(self._clock() * 1000)
