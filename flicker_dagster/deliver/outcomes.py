@@ -34,7 +34,9 @@ class Duplicate(msgspec.Struct, frozen=True):
 
 
 class Retry(msgspec.Struct, frozen=True):
-    """Not now: try the same bytes again, after `after_s` if it said so."""
+    """Not now: try the same bytes again, after `after_s` if it said so.
+
+    Beside a `Rejected` in a `PerItem`, `after_s=0` says that only the refused event stood in the way of this one."""
 
     why: str
     after_s: float | None = None

@@ -115,8 +115,22 @@ class Sender:
             self._settle(lot, outcome, 1)
         elif isinstance(outcome, Rejected) and len(lot) == 1:
             self._reject(lot, {0: outcome.why})
+        elif isinstance(outcome, PerItem):
+            self._confirmed_items(lot, outcome)
         else:
             self._queue.expire(lot)
+
+    def _confirmed_items(self, lot: Lot, answer: PerItem) -> None:
+        by_kind = _by_kind(answer)
+        for kind in (Delivered, Duplicate):
+            if kind in by_kind:
+                self._settle(lot.part(by_kind[kind]), answer.items[by_kind[kind][0]], 1)
+        rejected = {i: item.why for i, item in enumerate(answer.items) if isinstance(item, Rejected)}
+        if rejected:  # one of several, by the destination's own word: that is not the configuration
+            self._keep_as_dead(lot, rejected)
+        left = [i for i, item in enumerate(answer.items) if not isinstance(item, Delivered | Duplicate | Rejected)]
+        if left:
+            self._queue.expire(lot.part(left))
 
     def reject_what_is_left(self) -> None:
         """Everything that could be sent was sent: what was refused by itself was refused for itself."""
@@ -178,9 +192,7 @@ class Sender:
 
     def _heed_items(self, lot: Lot, answer: PerItem, attempt: int) -> Left:
         """Each event's own answer: what was settled is written down before anything else is heeded."""
-        by_kind: dict[type, list[int]] = {}
-        for index, item in enumerate(answer.items):
-            by_kind.setdefault(type(item), []).append(index)
+        by_kind = _by_kind(answer)
         if Delivered in by_kind or Duplicate in by_kind:
             self._took()
         for kind in (Delivered, Duplicate):
@@ -192,6 +204,8 @@ class Sender:
         for kind in (Blocked, Retry, Ambiguous):
             if kind in by_kind:
                 left = [i for i, item in enumerate(answer.items) if isinstance(item, Blocked | Retry | Ambiguous)]
+                if rejected and all(_is_at_once(answer.items[i]) for i in left):
+                    return [(lot.part(left), 0.0)]  # only what was refused stood in their way
                 return self._put_back(lot.part(left), answer.items[by_kind[kind][0]], attempt)
         return []
 
@@ -286,6 +300,17 @@ class Sender:
 
     def _now_ms(self) -> int:
         return int(self._clock() * 1000)
+
+
+def _by_kind(answer: PerItem) -> dict[type, list[int]]:
+    found: dict[type, list[int]] = {}
+    for index, item in enumerate(answer.items):
+        found.setdefault(type(item), []).append(index)
+    return found
+
+
+def _is_at_once(outcome: Outcome) -> bool:
+    return isinstance(outcome, Retry) and outcome.after_s == 0
 
 
 def _part(lot: Lot) -> tuple[int, int]:

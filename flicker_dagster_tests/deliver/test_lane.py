@@ -316,3 +316,34 @@ class _Any(dict):
 
     def __missing__(self, key: str) -> Outcome:
         return OK
+
+
+def stops_at_the_first(poison: Callable[[str], bool]) -> Answer:
+    """A destination that names the event which it refuses, and has read nothing behind it."""
+
+    def answer(lot: Lot) -> Outcome:
+        bad = next((i for i, each in enumerate(ids_of(lot)) if poison(each)), None)
+        if bad is None:
+            return OK
+        again = Retry("once more", 0.0)
+        return PerItem(tuple(Rejected(f"HTTP 400: number {bad}") if i == bad else again for i in range(len(lot))))
+
+    return answer
+
+
+@pytest.mark.parametrize("count", [20, 1_000])
+def test_what_only_stood_beside_refused_events_goes_at_once_however_many_those_are(count: int) -> None:
+    siem = ASiem(stops_at_the_first(lambda each: int(each[1:]) % 10 == 3))
+    drained = drain(MemoryQueue(lots_of(count)), lambda: siem)
+    assert (drained.delivered, drained.dead, drained.done) == (count * 9 // 10, count // 10, True)
+    assert set(siem.counts.values()) == {1}
+
+
+def test_a_confirmation_may_tell_each_event_apart() -> None:
+    siem = ASiem(lambda lot: Receipt("r1", ask_after_s=1, expires_s=60) if len(lot) == 5 else OK)
+    siem.confirms["r1"] = PerItem((OK, OK, Rejected("HTTP 400: bad"), Retry("not read"), Retry("not read")))
+    queue = MemoryQueue(lots_of(5))
+    drained = drain(queue, lambda: siem, runs=3)
+    assert drained.done
+    assert [len(lot) for lot in siem.sent] == [5, 2]
+    assert [json.loads(letter.event)["id"] for letter in drained.letters.kept] == ["e000002"]
