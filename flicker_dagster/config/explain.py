@@ -10,7 +10,7 @@ from pydantic import ValidationError
 
 from flicker_dagster.config.records import Record
 from flicker_dagster.config.secrets import is_secret_key
-from flicker_dagster.config.shape import meant, options, places, tag_of
+from flicker_dagster.config.shape import meant, options, places, records_in, tag_of
 
 #: More keys than these are not listed in a message.
 MOST_KEYS_LISTED = 8
@@ -136,8 +136,14 @@ def _locate(fault: Any, raw: Any, base: str, root: str) -> _Place:
             around, records = key, meant(places()[key], value)
             label_next = len(places()[key]) > 1
     if kind.startswith("union_tag"):
-        return _Place(f"{path}.type", path, "type", key, places()[key])
+        allowed = [each for outer in records if key in outer.model_fields for each in _allowed(outer, key)]
+        return _Place(f"{path}.type", path, "type", key, allowed or places()[key])
     return _Place(path, parent, key, around, records)
+
+
+def _allowed(outer: type[Record], key: str) -> list[type[Record]]:
+    """The records that a key takes there; under a key of the same name elsewhere it may be others."""
+    return records_in(outer.model_fields[key].annotation)
 
 
 def _words(faults: list[Any], place: _Place) -> str:

@@ -67,10 +67,12 @@ class Ambiguous(msgspec.Struct, frozen=True):
 
 
 class PerItem(msgspec.Struct, frozen=True):
-    """An answer for each event, in their order. None of them is a `Split` or again a `PerItem`."""
+    """An answer for each event, in their order. None of them is a `Split` or again a `PerItem`. `took` says that some of them
+    were taken, where it is not known which."""
 
     items: tuple[Outcome, ...]
     status: str = ""
+    took: bool = False
 
 
 class Receipt(msgspec.Struct, frozen=True):

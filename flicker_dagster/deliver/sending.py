@@ -193,7 +193,7 @@ class Sender:
     def _heed_items(self, lot: Lot, answer: PerItem, attempt: int) -> Left:
         """Each event's own answer: what was settled is written down before anything else is heeded."""
         by_kind = _by_kind(answer)
-        if Delivered in by_kind or Duplicate in by_kind:
+        if answer.took or Delivered in by_kind or Duplicate in by_kind:
             self._took()
         for kind in (Delivered, Duplicate):
             if kind in by_kind:

@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from flicker_dagster.config.destinations import records
+from flicker_dagster.config.explain import one_of
 from flicker_dagster.config.load import load_config
 from flicker_dagster.errors import ConfigError
 from flicker_dagster_tests.config.builders import SOURCE, entry, faults
@@ -18,7 +20,8 @@ def _cases() -> list[object]:
     for block in DATA.read_text().split("\n== ")[1:]:
         words, _, rest = block.partition("\n")
         text, _, line = rest.rpartition("-- ")
-        cases.append(pytest.param(text, line.rstrip("\n"), id=words))
+        line = line.rstrip("\n").replace("DESTINATION_TYPES", one_of(records()))
+        cases.append(pytest.param(text, line, id=words))
     return cases
 
 
