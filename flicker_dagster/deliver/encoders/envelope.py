@@ -1,4 +1,4 @@
-"""A JSON array of envelopes: `{"id", "time", "source", "message"?, "event"}`."""
+"""Envelopes: `{"id", "time", "source", "message"?, "event"}`, as a JSON array or line by line."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ from collections.abc import Mapping
 from functools import lru_cache
 
 from flicker_dagster.deliver.encoders.message import MessageField
-from flicker_dagster.lots import Lot
+from flicker_dagster.deliver.encoders.ndjson import NdJson
+from flicker_dagster.lots import Lot, one_line
 from flicker_dagster.times import rfc3339_ms
 
 
@@ -25,8 +26,12 @@ class Envelope:
         self.encoding = "envelope" if message_field is None else f"envelope {json.dumps(message_field)}"
 
     def encode(self, lot: Lot) -> bytes:
+        return b"[%b]" % b",".join(self.records(lot))
+
+    def records(self, lot: Lot) -> list[bytes]:
+        """One envelope for each event."""
         source = json.dumps(lot.source).encode()
-        records = [
+        return [
             b'{"id":"%b","time":"%b%03dZ","source":%b%b,"event":%b}'
             % (
                 digest.hex().encode(),
@@ -38,10 +43,28 @@ class Envelope:
             )
             for digest, ms, event in zip(lot.digests, map(lot.time_ms, range(len(lot))), lot.events)
         ]
-        return b"[%b]" % b",".join(records)
 
     def unfit(self, lot: Lot) -> Mapping[int, str]:
         return {}
+
+
+class EnvelopeLines(Envelope):
+    """One envelope per line, each line ended (NDJSON)."""
+
+    content_type = "application/x-ndjson"
+
+    def __init__(self, message_field: str | None = None) -> None:
+        super().__init__(message_field)
+        self.encoding = f"lines {self.encoding}"
+
+    def encode(self, lot: Lot) -> bytes:
+        lines = [one_line(record) for record in self.records(lot)]
+        if None in lines:
+            raise ValueError("it holds an event with a line break in the middle of a value")
+        return b"\n".join((*lines, b""))  # type: ignore[arg-type]
+
+    def unfit(self, lot: Lot) -> Mapping[int, str]:
+        return NdJson().unfit(lot)
 
 
 def _member(message: object) -> bytes:
