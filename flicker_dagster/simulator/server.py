@@ -26,6 +26,7 @@ class Request:
     query: dict[str, str]
     headers: dict[str, str]  # names in lower case
     body: bytes = b""
+    target: str = ""  # path and query as they came
 
     def bearer(self) -> str:
         """The last word of the Authorization header: the token, whatever the scheme is called."""
@@ -147,6 +148,7 @@ def _handler(handle: Handle, clock: Callable[[], float]) -> type[BaseHTTPRequest
                 dict(parse_qsl(parts.query, keep_blank_values=True)),
                 {name.lower(): value for name, value in self.headers.items()},
                 self._body(),
+                self.path,
             )
             response = handle(request)
             fault = response.fault.kind if response.fault else None

@@ -1,0 +1,1 @@
+"""The `_bulk` API that Elasticsearch and OpenSearch share: what is sent, and what its answers stand for."""

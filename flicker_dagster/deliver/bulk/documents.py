@@ -1,0 +1,174 @@
+"""Bodies of `_bulk`: an action line and a document line for each event, made of bytes without taking events apart."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from functools import lru_cache
+
+import msgspec
+
+from flicker_dagster.deliver.encoders.message import MessageField
+from flicker_dagster.json_scan import Damaged, members
+from flicker_dagster.json_text import as_text
+from flicker_dagster.lots import Lot, one_line
+from flicker_dagster.times import datetime_of, rfc3339_ms
+
+#: The release of ECS whose fields our own documents use. They have meant the same in every 8.x and 9.x.
+ECS_VERSION = "9.4.0"
+
+_encode = msgspec.json.Encoder().encode
+
+
+class Documents:
+    """Makes the documents of a destination.
+
+    Vendors' events become `{"@timestamp", "ecs", "data_stream"?, "labels", "event": {…, "original"}, "message"?}` with the
+    event as a string in `event.original`, byte for byte (Elastic Common Schema, fields of `event`). Events that were
+    normalised are documents already; `@timestamp` and `data_stream` are added where they have none.
+
+    `index` gives the index of an event by its time, where it is not part of the address. `data_stream` are the members of
+    that name. `object_field` names the field that has the event as an object, too.
+    """
+
+    def __init__(
+        self,
+        *,
+        vendor: str | None,
+        message_field: str | None,
+        data_stream: Mapping[str, str] | None = None,
+        index: Callable[[int], str] | None = None,
+        object_field: str | None = None,
+    ) -> None:
+        self._vendor = vendor
+        self._message = None if message_field is None else MessageField(message_field)
+        self._data_stream = data_stream
+        self._index = index
+        self._object = None if object_field is None else b",%b:" % _encode(object_field)
+
+    def body(self, lot: Lot) -> bytes:
+        """NDJSON, the last line ended as the API demands. Raises ValueError for what `unfit` names."""
+        events = self._wrapped(lot) if lot.schema == "vendor" else self._completed(lot)
+        lines: list[bytes] = []
+        for i, (uid, document) in enumerate(zip(lot.uids, events)):
+            lines += (self._action(uid, lot.time_ms(i)), document)
+        lines.append(b"")
+        return b"\n".join(lines)
+
+    def unfit(self, lot: Lot) -> Mapping[int, str]:
+        """Events that cannot be a line, or no document, where they are more than a string in one."""
+        if lot.schema == "vendor" and self._object is None:
+            return {}
+        return {i: why for i, event in enumerate(lot.events) if (why := _unfit(event)) is not None}
+
+    def _action(self, uid: str, time_ms: int) -> bytes:
+        if self._index is None:
+            return b'{"create":{"_id":"%b"}}' % uid.encode()
+        return b'{"create":{"_index":%b,"_id":"%b"}}' % (_encode(self._index(time_ms)), uid.encode())
+
+    def _wrapped(self, lot: Lot) -> list[bytes]:
+        fixed = self._fixed_of(lot)
+        return [
+            b'{"@timestamp":"%b%03dZ"%b%b","original":%b}%b%b}'
+            % (
+                _second(ms // 1_000),
+                ms % 1_000,
+                fixed,
+                uid.encode(),
+                as_string(event),
+                self._message_of(event),
+                self._object_of(event),
+            )
+            for uid, ms, event in zip(lot.uids, map(lot.time_ms, range(len(lot))), lot.events)
+        ]
+
+    def _fixed_of(self, lot: Lot) -> bytes:
+        """What all documents of the lot have in common, up to the value of `event.id`."""
+        event: dict[str, str] = {"kind": "event", "created": rfc3339_ms(lot.collected_ms)}
+        if self._vendor is not None:
+            event["module"] = self._vendor
+        if self._data_stream is not None:
+            event["dataset"] = self._data_stream["dataset"]
+        document: dict[str, object] = {"ecs": {"version": ECS_VERSION}, "labels": {"source": lot.source}}
+        if self._data_stream is not None:
+            document["data_stream"] = self._data_stream
+        document["event"] = event | {"id": ""}
+        return b"," + _ascii(document)[1 : -len(b'"}}')]
+
+    def _message_of(self, event: bytes) -> bytes:
+        text = None if self._message is None else self._message.text_of(event)
+        return b"" if text is None else b',"message":' + _text(text)
+
+    def _object_of(self, event: bytes) -> bytes:
+        return b"" if self._object is None else self._object + _line(event)
+
+    def _completed(self, lot: Lot) -> list[bytes]:
+        stream = b"" if self._data_stream is None else b'"data_stream":%b,' % _ascii(self._data_stream)
+        return [_complete(_line(event), lot.time_ms(i), stream) for i, event in enumerate(lot.events)]
+
+
+def as_string(event: bytes) -> bytes:
+    """The event as a JSON string that gives back its bytes: whatever is no UTF-8 is a lone surrogate (Python's
+    `surrogateescape`), which JSON can spell."""
+    try:
+        return _encode(str(event, "utf-8"))
+    except UnicodeDecodeError:
+        return _ascii(as_text(event))
+
+
+def index_of(pattern: str) -> Callable[[int], str]:
+    """The index of a time, for a pattern with parts of it."""
+
+    @lru_cache(1_024)
+    def of_hour(hour: int) -> str:
+        return datetime_of(hour * _HOUR_MS).strftime(pattern)
+
+    return lambda time_ms: of_hour(time_ms // _HOUR_MS)
+
+
+def _complete(event: bytes, time_ms: int, stream: bytes) -> bytes:
+    """A document with the members that it lacks, at its beginning."""
+    names = {name for name, _, _ in members(event)} if b'"@timestamp"' in event or b'"data_stream"' in event else ()
+    time = b"" if "@timestamp" in names else b'"@timestamp":"%b%03dZ",' % (_second(time_ms // 1_000), time_ms % 1_000)
+    added = time + (b"" if "data_stream" in names else stream)
+    rest = event.lstrip()[1:]
+    return b"{" + (added[:-1] if rest.lstrip() == b"}" else added) + rest
+
+
+def _unfit(event: bytes) -> str | None:
+    line = one_line(event)
+    if line is None:
+        return "it is not JSON (a raw line break in a string) and cannot be a line of NDJSON"
+    try:
+        for _ in members(line):
+            pass
+    except Damaged as error:
+        return f"it is not JSON ({error}) and cannot be a document"
+    return None if line.lstrip()[:1] == b"{" else "it is no JSON object, expected one to be a document"
+
+
+def _line(event: bytes) -> bytes:
+    line = one_line(event)
+    if line is None:
+        raise ValueError("an event has a line break in the middle of a value")
+    return line
+
+
+def _text(text: str) -> bytes:
+    try:
+        return _encode(text)
+    except UnicodeEncodeError:  # a lone surrogate
+        return _ascii(text)
+
+
+def _ascii(value: object) -> bytes:
+    return json.dumps(value, separators=(",", ":")).encode()
+
+
+@lru_cache(4_096)  # events share their seconds, and a time costs more to write than all else here
+def _second(seconds: int) -> bytes:
+    """`2026-05-02T09:14:07.`: RFC 3339 up to the milliseconds."""
+    return rfc3339_ms(seconds * 1_000)[:-4].encode()
+
+
+_HOUR_MS = 3_600_000
