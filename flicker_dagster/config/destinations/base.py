@@ -7,7 +7,7 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
-from flicker_dagster.config.records import FieldPath, Record, TimeoutMs
+from flicker_dagster.config.records import FieldPath, Record, Template, TimeoutMs
 
 
 @dataclass(frozen=True)
@@ -29,16 +29,30 @@ class Guide:
     notes: tuple[str, ...] = ()
 
 
-class FieldRules(Record):
-    """What of an event goes to this destination. Declared here, counted in every run; the ledger and dead letters keep the
-    vendor's own bytes."""
+#: A path that leads somewhere: the root is no field.
+EventField = Annotated[FieldPath, Field(min_length=1)]
 
-    keep: list[FieldPath] | None = Field(default=None, description="only these fields, and what lies below them")
-    drop: list[FieldPath] = Field(default_factory=list, description="without these fields")
-    mask: list[FieldPath] = Field(
-        default_factory=list, description="values of these fields become `***` and a digest by which they can be joined"
+
+class FieldRules(Record):
+    """What of an event goes to this destination: paths lead through arrays, and are those of the vendor's event, before
+    `normalise`. Declared here, counted in every run; the ledger and dead letters keep the vendor's own bytes."""
+
+    keep: list[EventField] | None = Field(default=None, description="only these fields, and what lies below them")
+    drop: list[EventField] = Field(default_factory=list, description="without these fields")
+    mask: list[EventField] = Field(
+        default_factory=list,
+        description="values of these fields become `***` and a keyed digest (HMAC-SHA256, 16 hex digits) by which equal "
+        "values can be joined and none can be guessed",
     )
-    static: dict[str, str] = Field(default_factory=dict, description="fields that are added to every event")
+    mask_key: Template | None = Field(
+        default=None,
+        description="key of the digests, 16 characters or more, the same wherever masked values are to be joined; default "
+        "the environment variable FLICKER_MASK_KEY",
+    )
+    static: dict[EventField, str] = Field(
+        default_factory=dict,
+        description="fields of this text in every event, after `normalise`, in the place of what the vendor sent there",
+    )
 
 
 class DestinationRecord(Record):

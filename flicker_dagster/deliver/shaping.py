@@ -1,0 +1,173 @@
+"""What a lane changes of events before they are encoded: fields kept, dropped and masked, normalised, static fields added.
+
+In this order: rules name fields of the vendor's event, so that nothing that was dropped or masked comes back in the original
+that a normalised event carries beside it; static fields are written last, into what is sent.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from hashlib import blake2b
+
+import msgspec
+
+from flicker_dagster.config.destinations.base import DestinationRecord
+from flicker_dagster.config.secrets import resolve
+from flicker_dagster.deliver.destination import LaneContext
+from flicker_dagster.deliver.field_mask import SHORTEST_KEY_CHARS, FieldMask
+from flicker_dagster.deliver.field_rules import FieldRules, Tally, Unfit
+from flicker_dagster.deliver.normalise import Normaliser, normaliser_of
+from flicker_dagster.deliver.static_fields import StaticFields
+from flicker_dagster.errors import DestinationBlocked, FlickerError
+from flicker_dagster.lots import Lot
+
+#: Changes whenever the same rules make other bytes: bodies under one key never differ.
+SHAPING_VERSION = 1
+
+MASK_KEY = "${FLICKER_MASK_KEY}"
+
+
+class Unshapable(FlickerError):
+    """Events of a lot that cannot be shaped, and are not sent as they are. `reasons` by their index; the others of the
+    lot can be shaped as a part of it."""
+
+    def __init__(self, reasons: Mapping[int, str]) -> None:
+        super().__init__(f"{len(reasons):,} events cannot be shaped: {next(iter(reasons.values()))}")
+        self.reasons = reasons
+
+
+@dataclass(frozen=True)
+class ShapeCounts:
+    """What was done to events: how many were looked at and touched by a rule; fields dropped and masked, by the path of
+    the rule; fields that `keep` does not name; events by what they were normalised to."""
+
+    events: int = 0
+    touched: int = 0
+    dropped: Mapping[str, int] = field(default_factory=dict)
+    masked: Mapping[str, int] = field(default_factory=dict)
+    left_out: int = 0
+    normalised: Mapping[str, int] = field(default_factory=dict)
+
+    def __add__(self, other: ShapeCounts) -> ShapeCounts:
+        return ShapeCounts(
+            events=self.events + other.events,
+            touched=self.touched + other.touched,
+            dropped=_sum(self.dropped, other.dropped),
+            masked=_sum(self.masked, other.masked),
+            left_out=self.left_out + other.left_out,
+            normalised=_sum(self.normalised, other.normalised),
+        )
+
+
+class Shaper:
+    """Shapes the lots of one lane. Safe to use from several threads; the same lot always becomes the same bytes.
+
+    `shape` counts what it does every time: shape a lot whole, and cut what comes of it.
+    """
+
+    def __init__(self, config: DestinationRecord, context: LaneContext) -> None:
+        rules = config.fields
+        self._context = context
+        self._rules = rules if rules is not None and (rules.keep is not None or rules.drop or rules.mask) else None
+        self._static = StaticFields(rules.static) if rules is not None and rules.static else None
+        self._normaliser: Normaliser | None = None
+        if config.normalise is not None:
+            self._normaliser = normaliser_of(
+                config.normalise, vendor=context.vendor, stream=context.stream, ocsf_version=config.ocsf_version
+            )
+        self._declared = msgspec.json.encode(
+            [
+                SHAPING_VERSION,
+                None if rules is None else rules.model_dump(mode="json", exclude={"mask_key"}),
+                self._normaliser and self._normaliser.fingerprint,
+            ],
+            order="deterministic",
+        )
+        self._lock = threading.Lock()
+        self._compiled: FieldRules | None = None
+        self._fingerprint = ""
+        self._counts = ShapeCounts()
+
+    @property
+    def changes_nothing(self) -> bool:
+        """Are events sent as the vendor wrote them?"""
+        return self._rules is None and self._static is None and self._normaliser is None
+
+    @property
+    def counts(self) -> ShapeCounts:
+        """What was done since it was opened."""
+        with self._lock:
+            return self._counts
+
+    def shape(self, lot: Lot) -> Lot:
+        """The lot with its events shaped; the very same lot where nothing is configured.
+
+        Raises Unshapable with the events that cannot be shaped; SecretUnset and DestinationBlocked where the key of the
+        masks is missing.
+        """
+        if self.changes_nothing:
+            return lot
+        rules, fingerprint = self._opened()
+        tally, normalised = Tally(), Counter[str]()
+        touched = 0
+        shaped: list[bytes] = []
+        reasons: dict[int, str] = {}
+        for index, event in enumerate(lot.events):
+            try:
+                edited = event if rules is None else rules.apply(event, tally)
+                touched += edited is not event
+                if self._normaliser is not None:
+                    edited, kind = self._normaliser.document(edited, lot, index)
+                    normalised[kind] += 1
+                shaped.append(edited if self._static is None else self._static.add(edited))
+            except Unfit as error:
+                reasons[index] = str(error)
+        if reasons:
+            raise Unshapable(reasons)
+        counts = ShapeCounts(
+            len(lot), touched, dict(tally.dropped), dict(tally.masked), tally.left_out, dict(normalised)
+        )
+        with self._lock:
+            self._counts += counts
+        return lot.with_events(
+            shaped, shape=fingerprint, schema=None if self._normaliser is None else self._normaliser.schema
+        )
+
+    def unfit(self, lot: Lot) -> Mapping[int, str]:
+        """Events that cannot be shaped, by index, each with the reason. They must not be sent. Raises as `shape` does."""
+        try:
+            self.shape(lot)
+        except Unshapable as error:
+            return error.reasons
+        return {}
+
+    def _opened(self) -> tuple[FieldRules | None, str]:
+        """The rules with the key of their masks, which is resolved when it is first needed."""
+        with self._lock:
+            if not self._fingerprint:
+                mask = self._open_mask() if self._rules is not None and self._rules.mask else None
+                if self._rules is not None:
+                    self._compiled = FieldRules(
+                        keep=self._rules.keep, drop=self._rules.drop, mask=self._rules.mask, masked_by=mask
+                    )
+                told = self._declared if mask is None else self._declared + mask.fingerprint.encode()
+                self._fingerprint = blake2b(told, digest_size=16).hexdigest()
+            return self._compiled, self._fingerprint
+
+    def _open_mask(self) -> FieldMask:
+        assert self._rules is not None
+        template = self._rules.mask_key or MASK_KEY
+        key = resolve(template, env=self._context.env)
+        if len(key) < SHORTEST_KEY_CHARS:
+            raise DestinationBlocked(
+                f"{self._context.stream}: destination.fields.mask_key has {len(key)} characters, expected "
+                f"{SHORTEST_KEY_CHARS} or more that nobody can guess, such as `openssl rand -hex 32` prints"
+            )
+        return FieldMask(key)
+
+
+def _sum(one: Mapping[str, int], other: Mapping[str, int]) -> dict[str, int]:
+    return dict(Counter(one) + Counter(other))
