@@ -145,6 +145,10 @@ class WriteConflict(StateError):
     """Somebody else wrote the object since we read it (a conditional write was refused)."""
 
 
+class TokenUnreadable(StateError):
+    """A stored token is damaged, or encrypted with a key that is not here."""
+
+
 class SpoolFull(StateError):
     """The spool has reached its cap or the disk is full; fetching pauses until the SIEM takes events."""
 

@@ -43,7 +43,7 @@ ALLOWED = {
     "transport": BASE | {"config"},
     "collect": BASE | {"config", "transport"},
     "deliver": BASE | {"config", "transport"},
-    "state": BASE | {"config"},
+    "state": BASE | {"config", "transport"},
     "pipeline": BASE | {"transport", "config", "collect", "deliver", "state"},
     "simulator": {"errors", "times"},
     "report": BASE | {"config", "state", "pipeline"},

@@ -19,6 +19,7 @@ from flicker_dagster.state.registry import Registry
 from flicker_dagster.state.rewinds import Rewinds, rewind_key
 from flicker_dagster.state.spool import SourceSpool
 from flicker_dagster.state.stores import LocalStore, Store, open_store
+from flicker_dagster.state.token_store import TokenStore
 from flicker_dagster.state.walk_notes import WalkNotebook, notes_key
 
 DEFAULT_REGISTRY = "registry.json"
@@ -96,6 +97,10 @@ class StateLayout:
 
     def walk_notes(self, source: str) -> WalkNotebook:
         return WalkNotebook(self.store, source)
+
+    def tokens(self) -> TokenStore:
+        """Tokens that outlive a run. Nothing is read, and no key looked for, before one is asked for."""
+        return TokenStore(self.store, self.work_dir)
 
     def refused_edits(self) -> RefusedEdits:
         return RefusedEdits(self.work_dir)

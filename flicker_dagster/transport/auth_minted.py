@@ -6,7 +6,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from hashlib import blake2b
 
 import msgspec
@@ -140,17 +140,12 @@ class MintedToken:
 
     @contextmanager
     def _alone(self) -> Iterator[None]:
-        try:
-            turn = self._tokens.minting(self._key)
-            turn.__enter__()
-        except StateError as error:
-            self._warn(error)
+        with ExitStack() as held:
+            try:
+                held.enter_context(self._tokens.minting(self._key))
+            except StateError as error:
+                self._warn(error)
             yield
-            return
-        try:
-            yield
-        finally:
-            turn.__exit__(None, None, None)
 
     def _stored(self) -> Token | None:
         try:
