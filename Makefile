@@ -10,7 +10,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.set-up
 
 .DEFAULT_GOAL := help
-.PHONY: help setup test fuzz simulate demo chaos bench bench-big lint types reference conformance image clean
+.PHONY: help setup test test-real fuzz simulate demo chaos bench bench-big lint types reference conformance image clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -34,6 +34,14 @@ $(STAMP): pyproject.toml constraints.txt
 test: setup ## the tests
 	@.ci/system-packages chromium=chromium postgres=postgresql || echo "without these the tests that need them fail" >&2
 	$(BIN)/python -m pytest
+
+# Programs that others wrote, on loopback: built and fetched once, below .real/. What cannot be had is left out with a word.
+REAL_PACKAGES := javac=openjdk-17-jdk-headless mvn=maven go=golang rsyslogd=rsyslog \
+  file:/usr/lib/*/rsyslog/lmnsd_ossl.so=rsyslog-openssl nginx=nginx-light
+test-real: setup ## destinations against real receivers (OpenSearch, Kafka, rsyslog …); ONLY=opensearch
+	@.ci/system-packages $(foreach each,$(REAL_PACKAGES),'$(each)') || true
+	$(BIN)/python -m flicker_dagster_tests.real
+	$(BIN)/python -m pytest -m real flicker_dagster_tests/real -rs --timeout=600 $(if $(ONLY),-k $(ONLY))
 
 fuzz: setup ## the property tests with a longer budget; EXAMPLES=20000 of each, ONLY=name
 	FLICKER_FUZZ_EXAMPLES=$(or $(EXAMPLES),20000) $(BIN)/python -m pytest -m fuzz --timeout=0 $(if $(ONLY),-k $(ONLY))
