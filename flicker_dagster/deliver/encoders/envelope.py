@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from functools import lru_cache
 
 from flicker_dagster.deliver.encoders.message import MessageField
 from flicker_dagster.deliver.encoders.ndjson import NdJson
+from flicker_dagster.deliver.encoders.texts import rfc3339
 from flicker_dagster.lots import Lot, one_line
-from flicker_dagster.times import rfc3339_ms
 
 
 class Envelope:
@@ -32,11 +31,10 @@ class Envelope:
         """One envelope for each event."""
         source = json.dumps(lot.source).encode()
         return [
-            b'{"id":"%b","time":"%b%03dZ","source":%b%b,"event":%b}'
+            b'{"id":"%b","time":"%b","source":%b%b,"event":%b}'
             % (
                 digest.hex().encode(),
-                _second(ms // 1_000),
-                ms % 1_000,
+                rfc3339(ms),
                 source,
                 b"" if self._message is None else _member(self._message.of(event)),
                 event,
@@ -69,9 +67,3 @@ class EnvelopeLines(Envelope):
 
 def _member(message: object) -> bytes:
     return b"" if message is None else b',"message":' + json.dumps(message).encode()
-
-
-@lru_cache(4_096)  # events share their seconds, and a time costs more to write than all else here
-def _second(seconds: int) -> bytes:
-    """`2026-05-02T09:14:07.`: RFC 3339 up to the milliseconds."""
-    return rfc3339_ms(seconds * 1_000)[:-4].encode()

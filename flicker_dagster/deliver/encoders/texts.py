@@ -1,0 +1,43 @@
+"""Texts that several encoders write: an event as a JSON string, and times."""
+
+from __future__ import annotations
+
+import json
+from functools import lru_cache
+
+import msgspec
+
+from flicker_dagster.json_text import as_text
+from flicker_dagster.times import rfc3339_ms
+
+_encode = msgspec.json.Encoder().encode
+
+
+def json_string(text: bytes) -> bytes:
+    """Bytes of text as a JSON string that gives them back byte for byte.
+
+    Bytes that are no UTF-8 become the escapes of lone surrogates (`\\udc80` to `\\udcff`), as Python's `surrogateescape`
+    has them: JSON text holds no others.
+    """
+    try:
+        return _encode(text.decode())
+    except UnicodeDecodeError:
+        return json.dumps(as_text(text)).encode()
+
+
+def json_text(text: str) -> bytes:
+    """A text as a JSON string, lone surrogates as their escapes."""
+    try:
+        return _encode(text)
+    except UnicodeEncodeError:
+        return json.dumps(text).encode()
+
+
+def rfc3339(ms: int) -> bytes:
+    """`2026-05-02T09:14:07.120Z`."""
+    return b"%b%03dZ" % (_second(ms // 1_000), ms % 1_000)
+
+
+@lru_cache(4_096)  # events share their seconds, and a time costs more to write than all else of a row
+def _second(seconds: int) -> bytes:
+    return rfc3339_ms(seconds * 1_000)[:-4].encode()
