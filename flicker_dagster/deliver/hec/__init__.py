@@ -1,0 +1,1 @@
+"""The protocol of Splunk's HTTP Event Collector: bodies, answers, acknowledgements."""
