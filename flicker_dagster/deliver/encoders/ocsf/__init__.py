@@ -1,1 +1,0 @@
-"""OCSF as Parquet: fixed columns for each class and version, and what has none kept beside."""
