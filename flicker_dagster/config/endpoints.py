@@ -7,8 +7,8 @@ import re
 from urllib3.exceptions import LocationParseError
 from urllib3.util import parse_url
 
-from flicker_dagster.config.explain import shown
 from flicker_dagster.config.secrets import without_references
+from flicker_dagster.config.shown import shown
 
 _SCHEME = re.compile(r"https?://")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")

@@ -9,8 +9,8 @@ from typing import Any, NamedTuple
 from pydantic import ValidationError
 
 from flicker_dagster.config.records import Record
-from flicker_dagster.config.secrets import is_secret_key
 from flicker_dagster.config.shape import meant, options, places, records_in, tag_of
+from flicker_dagster.config.shown import shown
 
 #: More keys than these are not listed in a message.
 MOST_KEYS_LISTED = 8
@@ -97,20 +97,6 @@ def one_of(words: Iterable[str]) -> str:
     if len(words) < 3:
         return " or ".join(words)
     return f"one of {', '.join(words[:-1])} or {words[-1]}"
-
-
-def shown(value: Any, key: str = "") -> str:
-    """A value as a message may show it. What stands under a secret key is named by its kind only."""
-    if value is None:
-        return "nothing"
-    kinds = {dict: "a mapping", list: "a list", bool: "true or false", int: "a number", float: "a number"}
-    if isinstance(value, dict | list) or is_secret_key(key):
-        return kinds.get(type(value), "text")
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    if isinstance(value, str):
-        return repr(value if len(value) <= 40 else value[:37] + "…")
-    return repr(value)
 
 
 def _locate(fault: Any, raw: Any, base: str, root: str) -> _Place:

@@ -13,7 +13,7 @@ from pydantic import TypeAdapter, ValidationError
 from flicker_dagster.config import soql
 from flicker_dagster.config.check import check_destination, check_renamed, check_source, check_together
 from flicker_dagster.config.destinations import destination_adapter
-from flicker_dagster.config.explain import Problem, explain, one_of, shown, suggestion
+from flicker_dagster.config.explain import Problem, explain, one_of, suggestion
 from flicker_dagster.config.file_text import read_file_text
 from flicker_dagster.config.models import (
     LONGEST_NAMESPACE,
@@ -28,6 +28,7 @@ from flicker_dagster.config.models import (
 from flicker_dagster.config.numbers import fill_numbers
 from flicker_dagster.config.records import CENTURY_MS
 from flicker_dagster.config.shape import places
+from flicker_dagster.config.shown import shown
 from flicker_dagster.config.spans import notes_of
 from flicker_dagster.config.vendors import GENERIC, Preset, lay_beneath, presets, recognise
 from flicker_dagster.config.yaml_lines import Document

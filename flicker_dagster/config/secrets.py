@@ -5,12 +5,15 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING
 
 import msgspec
 
-from flicker_dagster.config.models import FlickerConfig
 from flicker_dagster.config.records import Record
 from flicker_dagster.errors import SecretUnset
+
+if TYPE_CHECKING:
+    from flicker_dagster.config.models import FlickerConfig
 
 _REFERENCE = re.compile(
     r"\$\$|\$\{(?P<name>[A-Za-z_][A-Za-z0-9_]*)(?::-(?P<default>[^}]*))?\}|\$\{file:(?P<file>[^}]+)\}"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Callable, Collection, Mapping
+from typing import TypeGuard
 
 from isal import igzip
 
@@ -47,6 +48,9 @@ class HttpDestinationBase(DestinationBase):
     none. `endpoint` is the template of the address; `auth` how requests are signed.
     """
 
+    #: By which a server says that credentials are refused, so that new ones may help.
+    refused_status: Collection[int] = (401, 403)
+
     def __init__(
         self,
         config: DestinationRecord,
@@ -87,7 +91,7 @@ class HttpDestinationBase(DestinationBase):
         body: bytes | None = None,
         at_most_bytes: int = 64 * 1024,
     ) -> Answer | Outcome:
-        """One signed exchange; a 401 or 403 is answered once with a renewed signature, where there is one.
+        """One signed exchange; refused credentials are answered once with a renewed signature, where there is one.
 
         The answer's beginning is given, up to `at_most_bytes`. Raises SecretUnset and DestinationBlocked.
         """
@@ -99,13 +103,16 @@ class HttpDestinationBase(DestinationBase):
             answer = transport.exchange(
                 self._authenticator.sign(request), deadline=deadline, at_most_bytes=at_most_bytes
             )
-            if isinstance(answer, Answer) and answer.status in (401, 403) and self._authenticator.renew(answer):
+            if self._is_refused(answer) and self._authenticator.renew(answer):
                 answer = transport.exchange(
                     self._authenticator.sign(request), deadline=deadline, at_most_bytes=at_most_bytes
                 )
         except AuthFailed as error:
             return self.outcome_of_auth(error)
         return answer if isinstance(answer, Answer) else self.outcome_of_failure(answer)
+
+    def _is_refused(self, answer: Answer | Failure) -> TypeGuard[Answer]:
+        return isinstance(answer, Answer) and answer.status in self.refused_status
 
     def outcome_of(
         self,

@@ -36,7 +36,7 @@ class Envelope:
                 digest.hex().encode(),
                 rfc3339(ms),
                 source,
-                b"" if self._message is None else _member(self._message.of(event)),
+                b"" if self._message is None else member(self._message.of(event)),
                 event,
             )
             for digest, ms, event in zip(lot.digests, map(lot.time_ms, range(len(lot))), lot.events)
@@ -65,5 +65,5 @@ class EnvelopeLines(Envelope):
         return NdJson().unfit(lot)
 
 
-def _member(message: object) -> bytes:
+def member(message: object) -> bytes:
     return b"" if message is None else b',"message":' + json.dumps(message).encode()
