@@ -102,7 +102,7 @@ class SecurityLakeDestination(ObjectStore):
             "Records lie in the order of `time` (milliseconds since the epoch), in zstd, below the day of the event.",
             "Events of a class without a custom source wait, and are told of, until one is configured.",
             "Security Lake asks for an object every 5 minutes at most, for cost and speed of queries: collect that often, not "
-            "more often (`poll_interval_ms`).",
+            "more often (`polling_frequency_ms`).",
             "`ocsf_version` must be one your subscribers read. From 1.9.0 on, account changes are class 3007.",
         ),
     )
