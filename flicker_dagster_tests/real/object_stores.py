@@ -102,7 +102,7 @@ def seaweedfs(folder: Path) -> Iterator[ObjectStore]:
         f"-s3.config={folder / 's3.json'}",
         *(f"-{name}.port={port}" for name, port in ports.items()),
         *(f"-{name}.port.grpc={free_port()}" for name in ports),
-        "-volume.max=20",
+        "-volume.max=200",  # each bucket takes several; they take no room before they are written
         "-master.volumeSizeLimitMB=64",
     ]
     url = f"http://127.0.0.1:{ports['s3']}"
