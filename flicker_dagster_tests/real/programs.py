@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import random
 import signal
 import socket
 import ssl
@@ -94,9 +95,20 @@ class Program:
         return ""
 
 
+#: Below the ports that the kernel gives to clients: nobody takes one of these between our look and the program's start.
+PORTS = range(20_000, 32_000)
+_given: set[int] = set()
+
+
 def free_port() -> int:
-    with closing(socket.create_server(("127.0.0.1", 0))) as server:
-        return server.getsockname()[1]
+    """A port of 127.0.0.1 on which nothing listens, never the same twice."""
+    for port in random.sample(PORTS, 200):
+        if port in _given:
+            continue
+        with suppress(OSError), closing(socket.create_server(("127.0.0.1", port))):
+            _given.add(port)
+            return port
+    raise AssertionError(f"no free port among {PORTS.start} to {PORTS.stop}")
 
 
 def answers(url: str) -> Callable[[], bool]:
