@@ -51,7 +51,7 @@ class Connections:
         options: dict = {"maxsize": at_most, "block": True, "timeout": timeout}
         origin = origin_of(url)
         if tls is not None or origin.scheme == "https":
-            trust = _tls_options(tls or Tls(), env)  # a file that is missing is told, wherever the address leads
+            trust = tls_options(tls or Tls(), env)  # a file that is missing is told, wherever the address leads
             options |= trust if origin.scheme == "https" else {}
         proxy = _proxy_of(url)
         self._manager = urllib3.PoolManager(**options) if proxy is None else _proxied(proxy, options)
@@ -203,7 +203,8 @@ def _has_host(url: str) -> bool:
         return False
 
 
-def _tls_options(tls: Tls, env: Mapping[str, str] | None) -> dict:
+def tls_options(tls: Tls, env: Mapping[str, str] | None) -> dict:
+    """A pool's options for a server behind TLS. Raises SecretUnset, and ValueError for a file that cannot be read."""
     authorities = resolve(tls.ca_cert_path, env=env) if tls.ca_cert_path else ca_bundle()
     options: dict = {
         "cert_reqs": "CERT_REQUIRED",
