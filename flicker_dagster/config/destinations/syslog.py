@@ -85,7 +85,8 @@ class SyslogDestination(DestinationRecord):
             "`settle_ms` more for a reset: what a receiver that dies later had not read by then is lost. Choose it only for "
             "receivers that do not close when we do: `close` says so after `timeout_ms`.",
             "Debian 12's rsyslog (8.2302, `ossl` driver) was seen to write messages to the wrong descriptor when a TLS "
-            "connection ended in the moment in which it opened an output file: there `settle`, which ends fewer connections, loses less.",
+            "connection ended in the moment in which it opened an output file: there `settle`, which ends fewer connections, "
+            "loses less.",
             "A connection that breaks within a request says nothing about what was read, so the whole request is sent again "
             "with the same ids: drop repeats by `event_uid` in the structured data (in CEF `externalId`).",
             "A message longer than `max_message_bytes` is never cut. It becomes a dead letter that says how long it is; raise "
