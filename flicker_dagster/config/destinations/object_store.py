@@ -63,7 +63,7 @@ class ObjectStore(DestinationRecord):
         default=60_000, description="longest time for one object, from the connection to the end of the answer"
     )
     max_object_bytes: Count = Field(
-        default=16_000_000, description="bytes of events in one object at most, before compression"
+        default=8_000_000, description="bytes of events in one object at most, before compression"
     )
     max_object_events: Count = Field(default=50_000, description="events in one object at most")
 

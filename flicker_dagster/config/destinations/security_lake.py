@@ -114,7 +114,7 @@ class SecurityLakeDestination(ObjectStore):
     ]
     sources: dict[ClassName, CustomSource] = Field(description="the custom source of each class of OCSF")
     max_object_bytes: Count = Field(
-        default=16_000_000, description="bytes of events in one object at most, as JSON before compression"
+        default=8_000_000, description="bytes of events in one object at most, as JSON before compression"
     )
 
     def faults(self) -> list[tuple[str, str]]:

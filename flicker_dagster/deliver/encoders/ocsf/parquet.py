@@ -34,6 +34,9 @@ REQUIRED = frozenset({"time", *Head.__struct_fields__} - {"raw_data"})
 #: What queries select by.
 SELECTED_BY = ["time", "class_uid", "activity_id", "type_uid", "severity_id", "status_id"]
 
+#: Rows of Python's own objects are many times the size of columns: so many exist at a time.
+ROWS_AT_A_TIME = 500
+
 _head = msgspec.json.Decoder(Head)
 
 
@@ -50,16 +53,18 @@ class OcsfParquet:
         """The file. All events of the lot are of one class, and none of them is one that `unfit` names."""
         pa = pyarrow()
         class_uid = self.class_of(lot.events[0])
-        columns = columns_of(class_uid, self._version)
+        columns, schema = columns_of(class_uid, self._version), _schema(class_uid, self._version)
         assert columns is not None
-        rows = []
-        for index, event in enumerate(lot.events):
-            document = read_json(event)
-            assert document["class_uid"] == class_uid
-            rows.append(row_of(document | {"time": lot.time_ms(index)}, columns))
-        rows.sort(key=lambda row: row["time"])
-        table = pa.Table.from_pylist(rows, schema=_schema(class_uid, self._version))
-        return parquet_of(table, statistics=SELECTED_BY)
+        by_time = sorted(range(len(lot)), key=lot.time_ms)
+        batches = []
+        for start in range(0, len(by_time), ROWS_AT_A_TIME):
+            rows = []
+            for index in by_time[start : start + ROWS_AT_A_TIME]:
+                document = read_json(lot.events[index])
+                assert document["class_uid"] == class_uid
+                rows.append(row_of(document | {"time": lot.time_ms(index)}, columns))
+            batches.append(pa.RecordBatch.from_pylist(rows, schema=schema))
+        return parquet_of(pa.Table.from_batches(batches, schema=schema), statistics=SELECTED_BY)
 
     def unfit(self, lot: Lot) -> Mapping[int, str]:
         """Events that are no OCSF, or of a class without columns."""
