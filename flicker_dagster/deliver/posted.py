@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from flicker_dagster.config.auth import Auth
-from flicker_dagster.config.destinations.base import DestinationRecord
-from flicker_dagster.config.records import Tls
+from flicker_dagster.config.destinations.posted import PostedRecord
 from flicker_dagster.deliver.destination import LaneContext, LotLimits
 from flicker_dagster.deliver.http_destination import HttpDestinationBase, pack
 from flicker_dagster.deliver.outcomes import Blocked, Outcome, Split
@@ -30,20 +29,19 @@ class PostedDestination(HttpDestinationBase):
 
     def __init__(
         self,
-        config: DestinationRecord,
+        config: PostedRecord,
         context: LaneContext,
         *,
         endpoint: str,
         auth: Auth | None = None,
-        tls: Tls | None = None,
-        compress: bool,
         max_events: int,
         max_body_bytes: int,
         max_row_bytes: int | None = None,
         growth: float,
     ) -> None:
-        super().__init__(config, context, endpoint=endpoint, auth=auth, tls=tls)
-        self._compress = compress
+        super().__init__(config, context, endpoint=endpoint, auth=auth, tls=config.tls)
+        self._more_headers = config.headers
+        self._compress = config.compression == "gzip"
         self._max_body_bytes = max_body_bytes
         self._max_row_bytes = max_row_bytes or max_body_bytes
         self.limits = LotLimits(
@@ -90,7 +88,8 @@ class PostedDestination(HttpDestinationBase):
             return Split(
                 f"{len(lot)} events make a body of {max(len(body), len(sent))} bytes, and {most} are the limit"
             )
-        headers = {**self.headers(lot), **({"Content-Encoding": "gzip"} if self._compress else {})}
+        headers = {name: self.resolve(value) for name, value in self._more_headers.items()}
+        headers |= {**self.headers(lot), **({"Content-Encoding": "gzip"} if self._compress else {})}
         answer = self.exchange("POST", url, headers=headers, body=sent, at_most_bytes=self.answer_bytes)
         return answer if not isinstance(answer, Answer) else self.outcome(answer, lot)
 

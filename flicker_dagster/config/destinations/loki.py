@@ -53,6 +53,8 @@ class LokiDestination(PostedRecord):
             "Loki takes entries out of order only down to an hour behind the newest of their stream (`max_chunk_age`). Give "
             "each Flicker that writes to the same Loki a label of its own, and a backfill to an active stream another set of "
             "labels.",
+            "VictoriaLogs takes a line apart into fields, unless it is told not to: "
+            '`headers: {VL-Loki-Disable-Message-Parsing: "1"}` keeps it byte for byte.',
             "Only 204 counts. 260, or 200, is what a Loki answers whose ingestion is blocked, and it stores nothing.",
         ),
     )

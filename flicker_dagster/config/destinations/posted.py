@@ -7,9 +7,12 @@ from typing import Literal
 from pydantic import Field
 
 from flicker_dagster.config.destinations.base import DestinationRecord
-from flicker_dagster.config.records import Tls
+from flicker_dagster.config.records import Template, Tls
 
 
 class PostedRecord(DestinationRecord):
     compression: Literal["gzip", "none"] = Field(default="gzip", description="how a request's body is compressed")
+    headers: dict[str, Template] = Field(
+        default_factory=dict, description="more request headers, such as a gateway in between wants; templates"
+    )
     tls: Tls | None = Field(default=None, description="client certificate and CA, see below")

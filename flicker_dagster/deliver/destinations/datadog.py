@@ -27,8 +27,6 @@ class Datadog(PostedDestination):
             context,
             endpoint=f"{config.origin}/api/v2/logs",
             auth=HeaderAuth(type="header", name="DD-API-KEY", value=config.api_key),
-            tls=config.tls,
-            compress=config.compression == "gzip",
             max_events=config.max_batch_events,
             max_body_bytes=config.max_batch_bytes,
             max_row_bytes=min(config.max_event_bytes, config.max_batch_bytes - 2),

@@ -35,8 +35,6 @@ class GoogleSecops(PostedDestination):
             context,
             endpoint=config.import_url,
             auth=config.auth,
-            tls=config.tls,
-            compress=config.compression == "gzip",
             max_events=config.max_batch_events,
             max_body_bytes=config.max_batch_bytes,
             max_row_bytes=config.max_batch_bytes - 1_024,  # what stands around the rows

@@ -39,8 +39,6 @@ class Loki(PostedDestination):
             context,
             endpoint=config.push_url,
             auth=config.auth,
-            tls=config.tls,
-            compress=config.compression == "gzip",
             max_events=config.max_batch_events,
             max_body_bytes=config.max_batch_bytes,
             growth=GROWTH,

@@ -37,8 +37,6 @@ class Sentinel(PostedDestination):
             endpoint=f"{config.endpoint.rstrip('/')}/dataCollectionRules/{config.rule_id}/streams/{config.stream}"
             f"?api-version={config.api_version}",
             auth=config.auth,
-            tls=config.tls,
-            compress=config.compression == "gzip",
             max_events=config.max_batch_events,
             max_body_bytes=config.max_batch_bytes,
             max_row_bytes=config.max_batch_bytes - 2,

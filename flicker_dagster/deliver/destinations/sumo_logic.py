@@ -27,8 +27,6 @@ class SumoLogic(PostedDestination):
             config,
             context,
             endpoint=config.endpoint,
-            tls=config.tls,
-            compress=config.compression == "gzip",
             max_events=config.max_batch_events,
             max_body_bytes=config.max_batch_bytes,
             max_row_bytes=min(config.max_event_bytes or config.max_batch_bytes, config.max_batch_bytes),

@@ -166,6 +166,17 @@ def test_compressed_or_not_it_is_the_same_to_the_receiver(scene: Scene) -> None:
 
 
 @every_destination
+def test_a_gateway_in_between_gets_its_headers(scene: Scene, answering: Answering) -> None:
+    scene.env["GATEWAY"] = "gateway-key"
+    destination = scene.open(endpoint=f"{answering.url}/in", headers={"X-Gateway": "${GATEWAY}", "Content-Type": "x/y"})
+    destination.send(lot_of([event_of(1)]))
+    destination.close()
+    headers = answering.requests[-1].headers
+    assert headers["x-gateway"] == "gateway-key"
+    assert headers["content-type"] != "x/y"
+
+
+@every_destination
 def test_no_word_of_a_refusal_holds_a_secret_or_an_event(scene: Scene, answering: Answering) -> None:
     secrets = [value for name, value in scene.env.items() if name != "GOOGLE_KEY"]
     if scene.type == "sumo_logic":
