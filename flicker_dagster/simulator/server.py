@@ -65,7 +65,7 @@ class Server:
             why = getattr(error, "strerror", None) or error
             raise FlickerError(f"cannot serve on {host}:{port}: {why}; choose another port") from None
         self.host, self.port = host, self._http.server_address[1]
-        self._thread = threading.Thread(target=self._http.serve_forever, args=(0.1,), daemon=True)
+        self._thread = threading.Thread(target=self._http.serve_forever, args=(0.02,), daemon=True)
         self._thread.start()
 
     @property
