@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from flicker_dagster.config.destinations.base import DestinationRecord
 from flicker_dagster.config.destinations.base import FieldRules as RulesRecord
 from flicker_dagster.deliver.destination import LaneContext
+from flicker_dagster.deliver.encoders.ocsf.parquet import OcsfParquet
 from flicker_dagster.deliver.normalise import Normaliser, normaliser_of
 from flicker_dagster.deliver.normalise.event_paths import EventPath
 from flicker_dagster.deliver.normalise.mapping import Document, mapping_of
@@ -383,6 +384,13 @@ def test_a_lane_normalises_what_its_rules_left_and_no_original_tells_more(schema
     assert json.loads(shaped.array)[0]["labels"]["env"] == "prod"
     assert masking.counts.normalised == {"authentication.logon": 1}
     assert masking.counts.masked == {"client.ipAddress": 1, "request.ipChain.ip": 1}
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_every_document_has_columns_in_security_lake(version: str) -> None:
+    for vendor in VENDORS:
+        lot = lot_of(*(event(vendor, event_type) for name, event_type in TYPES if name == vendor))
+        assert OcsfParquet(version).unfit(shaper("ocsf", vendor=vendor, version=version).shape(lot)) == {}
 
 
 def test_schema_version_and_vendor_are_in_the_requests_name() -> None:
