@@ -134,8 +134,8 @@ class Store:
             return refused("failed to parse, document is empty or no object")
         if needs_time and "@timestamp" not in value:
             return refused("data stream timestamp field [@timestamp] is missing")
-        if _depth(value) > MAX_DEPTH:
-            return Refusal(400, "illegal_argument_exception", f"Limit of mapping depth [{MAX_DEPTH}] has been exceeded")
+        if self.is_dynamic and _depth(value) > MAX_DEPTH:
+            return refused(f"Limit of mapping depth [{MAX_DEPTH}] has been exceeded")
         if self.is_dynamic and _has_large_number(value):
             return refused("failed to parse field [n] of type [long]: out of range of long")
         return None

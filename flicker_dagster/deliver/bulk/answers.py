@@ -6,6 +6,7 @@ index or pipeline that somebody has to create, and the same 429 of a full queue 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 
 import msgspec
@@ -44,6 +45,8 @@ _BLOCKED_REASONS = (
     "no write index is defined",
     "only write ops with an op_type of create",
 )
+#: What names the document, and where in its line: left out, so that what is wrong with all is said of all in the same words.
+_OF_ONE_DOCUMENT = re.compile(r"^\[\d+:\d+\] | in document with id '[^']{0,512}'")
 _RETRY_TYPES = frozenset(
     {
         "resource_already_exists_exception",  # two requests create the same index at once
@@ -138,7 +141,7 @@ def outcome_of_item(result: Result, shown: Callable[[str], str]) -> Outcome:
         return Retry(f"{name}: the cluster blocks writes, as it does when a disk is full; free disk space")
     if status in (408, 425, 429) or status >= 500 or error.type in _RETRY_TYPES:
         return Retry(name)
-    words = shown(f"{name}: {error.reason}" if error.reason else name)
+    words = shown(f"{name}: {_OF_ONE_DOCUMENT.sub('', error.reason)}" if error.reason else name)
     if status in (400, 413, 422) and not _is_blocked(error):
         return Rejected(words)
     if 400 <= status < 500 and status != 409:

@@ -93,6 +93,16 @@ def test_a_refusal_says_status_type_and_reason() -> None:
     )
 
 
+def test_what_is_wrong_with_all_is_said_of_all_in_the_same_words() -> None:
+    """Else a mapping that refuses everything would not be told from documents that are refused each for itself."""
+    found = judged(
+        item(400, "document_parsing_exception", "[1:310] failed to parse field [a] in document with id 'd1'. Preview"),
+        item(400, "document_parsing_exception", "[1:28] failed to parse field [a] in document with id 'd2'. Preview"),
+    )
+    assert isinstance(found, PerItem)
+    assert len(set(found.items)) == 1
+
+
 def test_a_full_disk_says_what_to_do() -> None:
     found = judged(item(429, "cluster_block_exception", "flood"))
     assert isinstance(found, PerItem)

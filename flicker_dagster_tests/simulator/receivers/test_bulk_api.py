@@ -129,7 +129,6 @@ def test_a_data_stream_takes_creations_only_and_an_index_overwrites(cluster: Bul
         '{"@timestamp":"x","a":1,"a":2}',
         '{"@timestamp":"x","":1}',
         '{"no":"time"}',
-        '{"@timestamp":"x","a":' + '{"a":' * 20 + "1" + "}" * 21,
     ],
 )
 def test_a_broken_document_costs_itself_only(cluster: BulkReceiver, document: str) -> None:
@@ -138,11 +137,14 @@ def test_a_broken_document_costs_itself_only(cluster: BulkReceiver, document: st
     assert answer["errors"]
 
 
-def test_a_large_number_is_refused_by_a_dynamic_mapping(cluster: BulkReceiver) -> None:
-    large = '{"@timestamp":"x","n":[9223372036854775808]}'
-    assert results(post(cluster, body_of(large))[1]) == [(201, None)]
+@pytest.mark.parametrize(
+    "document",
+    ['{"@timestamp":"x","n":[9223372036854775808]}', '{"@timestamp":"x","a":' + '{"a":' * 20 + "1" + "}" * 21],
+)
+def test_large_numbers_and_many_levels_are_refused_by_a_dynamic_mapping(cluster: BulkReceiver, document: str) -> None:
+    assert results(post(cluster, body_of(document))[1]) == [(201, None)]
     cluster.store.is_dynamic = True
-    assert [status for status, _ in results(post(cluster, body_of(GOOD, large))[1])] == [409, 400]
+    assert [status for status, _ in results(post(cluster, body_of(GOOD, document))[1])] == [409, 400]
 
 
 @pytest.mark.parametrize(
