@@ -9,15 +9,15 @@ from functools import lru_cache
 import msgspec
 
 from flicker_dagster.deliver.encoders.message import MessageField
-from flicker_dagster.json_scan import Damaged, members
-from flicker_dagster.json_text import as_text
+from flicker_dagster.deliver.encoders.texts import json_string, json_text, rfc3339
+from flicker_dagster.json_scan import is_one_value, names
 from flicker_dagster.lots import Lot, one_line
 from flicker_dagster.times import datetime_of, rfc3339_ms
 
 #: The release of ECS whose fields our own documents use. They have meant the same in every 8.x and 9.x.
 ECS_VERSION = "9.4.0"
 
-_encode = msgspec.json.Encoder().encode
+_whole = msgspec.json.Decoder(msgspec.Raw)
 
 
 class Documents:
@@ -44,7 +44,7 @@ class Documents:
         self._message = None if message_field is None else MessageField(message_field)
         self._data_stream = data_stream
         self._index = index
-        self._object = None if object_field is None else b",%b:" % _encode(object_field)
+        self._object = None if object_field is None else b",%b:" % json_text(object_field)
 
     def body(self, lot: Lot) -> bytes:
         """NDJSON, the last line ended as the API demands. Raises ValueError for what `unfit` names."""
@@ -64,18 +64,17 @@ class Documents:
     def _action(self, uid: str, time_ms: int) -> bytes:
         if self._index is None:
             return b'{"create":{"_id":"%b"}}' % uid.encode()
-        return b'{"create":{"_index":%b,"_id":"%b"}}' % (_encode(self._index(time_ms)), uid.encode())
+        return b'{"create":{"_index":%b,"_id":"%b"}}' % (json_text(self._index(time_ms)), uid.encode())
 
     def _wrapped(self, lot: Lot) -> list[bytes]:
         fixed = self._fixed_of(lot)
         return [
-            b'{"@timestamp":"%b%03dZ"%b%b","original":%b}%b%b}'
+            b'{"@timestamp":"%b"%b%b","original":%b}%b%b}'
             % (
-                _second(ms // 1_000),
-                ms % 1_000,
+                rfc3339(ms),
                 fixed,
                 uid.encode(),
-                as_string(event),
+                json_string(event),
                 self._message_of(event),
                 self._object_of(event),
             )
@@ -97,7 +96,7 @@ class Documents:
 
     def _message_of(self, event: bytes) -> bytes:
         text = None if self._message is None else self._message.text_of(event)
-        return b"" if text is None else b',"message":' + _text(text)
+        return b"" if text is None else b',"message":' + json_text(text)
 
     def _object_of(self, event: bytes) -> bytes:
         return b"" if self._object is None else self._object + _line(event)
@@ -105,15 +104,6 @@ class Documents:
     def _completed(self, lot: Lot) -> list[bytes]:
         stream = b"" if self._data_stream is None else b'"data_stream":%b,' % _ascii(self._data_stream)
         return [_complete(_line(event), lot.time_ms(i), stream) for i, event in enumerate(lot.events)]
-
-
-def as_string(event: bytes) -> bytes:
-    """The event as a JSON string that gives back its bytes: whatever is no UTF-8 is a lone surrogate (Python's
-    `surrogateescape`), which JSON can spell."""
-    try:
-        return _encode(str(event, "utf-8"))
-    except UnicodeDecodeError:
-        return _ascii(as_text(event))
 
 
 def index_of(pattern: str) -> Callable[[int], str]:
@@ -128,9 +118,10 @@ def index_of(pattern: str) -> Callable[[int], str]:
 
 def _complete(event: bytes, time_ms: int, stream: bytes) -> bytes:
     """A document with the members that it lacks, at its beginning."""
-    names = {name for name, _, _ in members(event)} if b'"@timestamp"' in event or b'"data_stream"' in event else ()
-    time = b"" if "@timestamp" in names else b'"@timestamp":"%b%03dZ",' % (_second(time_ms // 1_000), time_ms % 1_000)
-    added = time + (b"" if "data_stream" in names else stream)
+    has_any = b'"@timestamp"' in event or b'"data_stream"' in event
+    own = names(event, most=len(event)) if has_any else ()
+    time = b"" if "@timestamp" in own else b'"@timestamp":"%b",' % rfc3339(time_ms)
+    added = time + (b"" if "data_stream" in own else stream)
     rest = event.lstrip()[1:]
     return b"{" + (added[:-1] if rest.lstrip() == b"}" else added) + rest
 
@@ -139,12 +130,22 @@ def _unfit(event: bytes) -> str | None:
     line = one_line(event)
     if line is None:
         return "it is not JSON (a raw line break in a string) and cannot be a line of NDJSON"
+    if line.lstrip()[:1] != b"{":
+        return "it is no JSON object, expected one to be a document"
+    return None if _is_one_value(line) else "it is not JSON and cannot be a document"
+
+
+def _is_one_value(line: bytes) -> bool:
+    """Put among other members, what is not would be members of its own."""
     try:
-        for _ in members(line):
-            pass
-    except Damaged as error:
-        return f"it is not JSON ({error}) and cannot be a document"
-    return None if line.lstrip()[:1] == b"{" else "it is no JSON object, expected one to be a document"
+        _whole.decode(line)
+    except (
+        msgspec.DecodeError,
+        UnicodeDecodeError,
+        RecursionError,
+    ):  # what no strict decoder reads may be one all the same
+        return is_one_value(line)
+    return True
 
 
 def _line(event: bytes) -> bytes:
@@ -154,21 +155,8 @@ def _line(event: bytes) -> bytes:
     return line
 
 
-def _text(text: str) -> bytes:
-    try:
-        return _encode(text)
-    except UnicodeEncodeError:  # a lone surrogate
-        return _ascii(text)
-
-
 def _ascii(value: object) -> bytes:
     return json.dumps(value, separators=(",", ":")).encode()
-
-
-@lru_cache(4_096)  # events share their seconds, and a time costs more to write than all else here
-def _second(seconds: int) -> bytes:
-    """`2026-05-02T09:14:07.`: RFC 3339 up to the milliseconds."""
-    return rfc3339_ms(seconds * 1_000)[:-4].encode()
 
 
 _HOUR_MS = 3_600_000
