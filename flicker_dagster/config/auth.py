@@ -9,14 +9,22 @@ from pydantic import Field
 from flicker_dagster.config.records import Milliseconds, Record, Template, Tls
 
 
-class BearerAuth(Record):
+class AuthRecord(Record):
+    """One way to sign requests."""
+
+    def faults(self) -> list[tuple[str, str]]:
+        """Keys that contradict each other or cannot be used, each with what is wrong and what was expected."""
+        return []
+
+
+class BearerAuth(AuthRecord):
     """`Authorization: Bearer …`."""
 
     type: Literal["bearer"]
     token: Template
 
 
-class BasicDestinationAuth(Record):
+class BasicDestinationAuth(AuthRecord):
     """`Authorization: Basic …` of user name and password."""
 
     type: Literal["basic"]
@@ -24,7 +32,7 @@ class BasicDestinationAuth(Record):
     password: Template
 
 
-class HeaderAuth(Record):
+class HeaderAuth(AuthRecord):
     """A header of any name."""
 
     type: Literal["header"]
@@ -32,7 +40,7 @@ class HeaderAuth(Record):
     value: Template
 
 
-class OAuth2ClientCredentials(Record):
+class OAuth2ClientCredentials(AuthRecord):
     """An access token of OAuth2, minted with a client's own credentials (RFC 6749, 4.4)."""
 
     type: Literal["oauth2_client_credentials"]
@@ -51,16 +59,19 @@ class OAuth2ClientCredentials(Record):
     tls: Tls | None = Field(default=None, description="authorities and certificates towards token_url")
 
     def faults(self) -> list[tuple[str, str]]:
-        """Keys that contradict each other, each with what is wrong and what was expected."""
+        from flicker_dagster.config.endpoints import endpoint_fault  # which knows of all models, and those of this
+
         own = sorted(OWN_PARAMETERS & self.parameters.keys())
-        return [(f"parameters.{name}", "is sent already, expected a parameter of another name") for name in own]
+        found = [(f"parameters.{name}", "is sent already, expected a parameter of another name") for name in own]
+        fault = endpoint_fault(self.token_url)
+        return found if fault is None else [*found, ("token_url", fault)]
 
 
 #: What stands in the request for a token anyway.
 OWN_PARAMETERS = frozenset({"grant_type", "client_id", "client_secret", "scope", "audience"})
 
 
-class GoogleServiceAccount(Record):
+class GoogleServiceAccount(AuthRecord):
     """An access token of a Google service account, minted with a signed assertion (RFC 7523, 2.1)."""
 
     type: Literal["google_service_account"]
@@ -75,14 +86,13 @@ class GoogleServiceAccount(Record):
     renew_before_ms: Milliseconds = Field(default=300_000, description="renewed so long before it ends")
 
     def faults(self) -> list[tuple[str, str]]:
-        """Keys that contradict each other, each with what is wrong and what was expected."""
         if (self.key_file is None) == (self.key_json is None):
             which = "missing" if self.key_file is None else "given beside key_json"
             return [("key_file", f"is {which}, expected either key_file or key_json")]
         return []
 
 
-class SigV4Auth(Record):
+class SigV4Auth(AuthRecord):
     """AWS Signature Version 4, with the given keys, or those that the environment of AWS names: variables, profile, web
     identity, container or machine role."""
 
@@ -98,7 +108,6 @@ class SigV4Auth(Record):
     external_id: Template | None = Field(default=None, description="what the role's trust policy asks for")
 
     def faults(self) -> list[tuple[str, str]]:
-        """Keys that contradict each other, each with what is wrong and what was expected."""
         if (self.access_key_id is None) != (self.secret_access_key is None):
             missing = "access_key_id" if self.access_key_id is None else "secret_access_key"
             return [(missing, "is missing, expected access_key_id and secret_access_key together")]
@@ -109,7 +118,7 @@ class SigV4Auth(Record):
         return []
 
 
-class HmacAuth(Record):
+class HmacAuth(AuthRecord):
     """A keyed hash of the body, exactly as it is sent (after compression), in a header."""
 
     type: Literal["hmac"]

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from flicker_dagster.config.destinations.otlp import OtlpDestination
 from flicker_dagster.errors import StateError
 from flicker_dagster.simulator.server import Response
 from flicker_dagster.simulator.token_server import TokenServer
@@ -68,6 +69,13 @@ def test_parameters_may_not_name_what_is_sent_anyway(name: str) -> None:
     ((key, what),) = client("https://a.example/token", parameters={name: "x"}).faults()
     assert key == f"parameters.{name}"
     assert "expected" in what
+
+
+@pytest.mark.parametrize("url", ["login.example/token", "https://user:word@a.example/", "https://a.example:0/"])
+def test_a_token_url_that_cannot_be_asked_is_a_fault_of_the_destination(url: str) -> None:
+    record = OtlpDestination(type="otlp", endpoint="https://a.example/v1/logs", auth=client(url))
+    assert [key for key, _ in record.faults()] == ["auth.token_url"]
+    assert OtlpDestination(type="otlp", endpoint="https://a.example/", auth=client("${URL}")).faults() == []
 
 
 @pytest.mark.parametrize("url", ["not an address", "ftp://a.example/token", "https://a b/"])

@@ -7,6 +7,7 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
+from flicker_dagster.config.auth import AuthRecord
 from flicker_dagster.config.records import FieldPath, Record, Template, TimeoutMs
 
 
@@ -91,5 +92,7 @@ class DestinationRecord(Record):
         return ()
 
     def faults(self) -> list[tuple[str, str]]:
-        """Keys that contradict each other, each with what is wrong and what was expected."""
-        return []
+        """Keys that contradict each other, each with what is wrong and what was expected. Those of the way in which
+        requests are signed are found here."""
+        auth = getattr(self, "auth", None) if "auth" in type(self).model_fields else None
+        return [(f"auth.{key}", what) for key, what in auth.faults()] if isinstance(auth, AuthRecord) else []
