@@ -70,7 +70,7 @@ class LaneContext:
     event_fields: frozenset[str] = frozenset()
     credentials: str = "its credentials"
     masker: Masker = field(default_factory=lambda: Masker([]))
-    env: Mapping[str, str] = field(default_factory=lambda: os.environ)
+    env: Mapping[str, str] = field(default_factory=lambda: os.environ, repr=False)  # it holds secrets
     clock: Callable[[], float] = time.time
     tokens: Tokens = field(default_factory=MemoryTokens)
 
