@@ -32,7 +32,6 @@ from flicker_dagster.deliver.outcomes import (
     Outcome,
     Receipt,
     Rejected,
-    Retry,
     Split,
 )
 from flicker_dagster.lots import Lot
@@ -97,7 +96,7 @@ class SplunkHec(HttpDestinationBase):
             return Rejected(str(error))
         if len(body) > self._hec.max_batch_bytes and len(lot) > 1:
             return Split(f"{len(body)} bytes, and max_batch_bytes is {self._hec.max_batch_bytes}")
-        return self._send_body(lot, body)
+        return self._send_body(lot, pack(body) if self._hec.compression == "gzip" else body)
 
     def confirm(self, receipts: Sequence[Receipt]) -> Mapping[str, Outcome]:
         found: dict[str, Outcome] = {}
@@ -110,8 +109,11 @@ class SplunkHec(HttpDestinationBase):
                 found[receipt.token] = Ambiguous("its acknowledgement id was given to another request, too")
             else:
                 tickets[receipt.token] = ticket
+        reachable = True
         for question in questions(tickets):
-            found |= self._answers_to(question)
+            answer = self._ask(question.channel, question.cookies, question.ids) if reachable else None
+            reachable = isinstance(answer, Answer)  # where nobody answers, not every question waits for its time-out
+            found |= self._outcomes(question, answer)
         return found
 
     # -- sending
@@ -125,7 +127,7 @@ class SplunkHec(HttpDestinationBase):
         headers = self._headers(channel, cookies) if self._names_channel else header_of(cookies)
         headers["Content-Type"] = self._bodies.content_type
         if self._hec.compression == "gzip":
-            body, headers["Content-Encoding"] = pack(body), "gzip"
+            headers["Content-Encoding"] = "gzip"
         url = collector_url(self.url, self._hec.format, self._parameters)
         answer = self.exchange("POST", url, headers=headers, body=body)
         if not isinstance(answer, Answer):
@@ -141,7 +143,7 @@ class SplunkHec(HttpDestinationBase):
         if _code_of(answer) == ACK_DISABLED and self._hec.ack == "auto" and self._acks is not False:
             self._do_without_acks(FIXES[ACK_DISABLED])
             self._names_channel = self._hec.format == "raw"
-            return Retry("the token has no acknowledgement: sent again without a channel", 0.0)
+            return self._send_body(lot, body)
         return verdict
 
     def _headers(self, channel: str, cookies: Cookies) -> dict[str, str]:
@@ -213,20 +215,24 @@ class SplunkHec(HttpDestinationBase):
         self._acks = True
         return None
 
-    def _answers_to(self, question: Question) -> dict[str, Outcome]:
-        """What is known of some tickets; what nobody knows yet is left out."""
-        answer = self._ask(question.channel, question.cookies, question.ids)
+    def _outcomes(self, question: Question, answer: Answer | Outcome | None) -> dict[str, Outcome]:
+        """What is known of some tickets by this answer; what nobody knows yet is left out."""
+        now_ms = self.context.now_ms()
         if isinstance(answer, Answer) and answer.status == 200:
-            return question.outcomes(acknowledged(answer.body), Delivered(INDEXED), now_ms=self.context.now_ms())
+            return question.outcomes(acknowledged(answer.body), Delivered(INDEXED), now_ms=now_ms)
         if isinstance(answer, Answer) and _code_of(answer) == ACK_DISABLED:
-            why = f"{self.reason(answer)}; {FIXES[ACK_DISABLED]}"
             if self._hec.ack == "required":
-                return dict.fromkeys(question.tickets, Blocked(why))
+                return dict.fromkeys(question.tickets, Blocked(f"{self.reason(answer)}; {FIXES[ACK_DISABLED]}"))
             self._do_without_acks(FIXES[ACK_DISABLED])
-            return question.outcomes(set(question.ids), Delivered(RECEIVED), now_ms=self.context.now_ms())
-        why = f"HTTP {answer.status}: {self.reason(answer)}" if isinstance(answer, Answer) else answer.why  # type: ignore[union-attr]
-        self._tell(logging.WARNING, f"acknowledgements cannot be asked for: {why}")
-        return question.outcomes(set(), Delivered(INDEXED), now_ms=self.context.now_ms())
+            return question.outcomes(set(question.ids), Delivered(RECEIVED), now_ms=now_ms)
+        if answer is not None:
+            why = (
+                f"HTTP {answer.status}: {self.reason(answer)}"
+                if isinstance(answer, Answer)
+                else getattr(answer, "why", "")
+            )
+            self._tell(logging.WARNING, f"acknowledgements cannot be asked for: {why}")
+        return question.outcomes(set(), Delivered(INDEXED), now_ms=now_ms)
 
     def _ask(self, channel: str, cookies: Cookies, ids: list[int]) -> Answer | Outcome:
         return self.exchange(

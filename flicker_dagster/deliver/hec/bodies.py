@@ -84,10 +84,12 @@ def unfit_reason(event: bytes, *, at_most_bytes: int, as_line: bool) -> str | No
 
 def is_blank(event: bytes) -> bool:
     """Is it null, nothing, or a text of nothing but white space?"""
-    text = event.strip()
-    if text[:1] != b'"':
-        return text in (b"", b"null")
-    value = read_value(text)
+    if event.startswith(b"{"):
+        return False
+    text = event.decode("utf-8", "backslashreplace").strip()
+    if not text.startswith('"'):
+        return text in ("", "null")
+    value = read_value(event.strip())
     return isinstance(value, str) and not value.strip()
 
 

@@ -17,7 +17,7 @@ from flicker_dagster.deliver.outcomes import Ambiguous, Blocked, Delivered, PerI
 from flicker_dagster.simulator.receivers.splunk_hec import HecToken, SplunkHecReceiver
 from flicker_dagster.simulator.server import Request, Response
 from flicker_dagster_tests.deliver.contract import Drained, FakeClock, MemoryQueue, drain, event_of, lot_of, lots_of
-from flicker_dagster_tests.deliver.destinations.hec import TOKEN, opened
+from flicker_dagster_tests.deliver.destinations.hec import TOKEN, Scripted, opened
 
 LOT = lot_of([event_of(n) for n in range(5)])
 
@@ -339,6 +339,29 @@ def test_off_names_no_channel_and_waits_for_nothing(collector: Collector) -> Non
     assert destination.send(LOT) == Delivered("HTTP 200 OK")
     destination.close()
     assert siem.stored[0].beside["channel"] is None
+
+
+@pytest.mark.parametrize(("format", "names_channel"), [("event", False), ("raw", True)])
+def test_a_collector_that_refuses_the_channel_of_a_token_without_acknowledgement(
+    format: str, names_channel: bool
+) -> None:
+    refused = Response.json({"text": "ACK is disabled", "code": 14}, 400)
+    siem = Scripted(refused, Response.json({"text": "Success", "code": 0}))
+    destination = opened(siem.url, format=format)
+    assert destination.send(LOT) == Delivered(RECEIVED)
+    destination.close()
+    siem.close()
+    assert ["x-splunk-request-channel" in request.headers for request in siem.requests] == [True, names_channel]
+
+
+def test_where_nobody_answers_not_every_question_waits_for_its_time_out(collector: Collector) -> None:
+    siem = collector()
+    receipts = [receipt_of(siem) for _ in range(5)]
+    siem.ack_faults.plan("cut_before_commit", count=None)
+    assert confirmed(siem, *receipts) == [None] * 5
+    assert siem.ack_requests == 1
+    siem.ack_faults.clear()
+    assert confirmed(siem, *receipts) == [Delivered(INDEXED)] * 5
 
 
 def test_acknowledgement_that_was_switched_off_meanwhile(collector: Collector) -> None:

@@ -73,7 +73,7 @@ def sent(siem: Scripted) -> Sent:
         (11, Blocked, "X-Splunk-Request-Channel"),
         (12, Rejected, "Event field is required"),
         (13, Rejected, "cannot be blank"),
-        (14, Retry, "without a channel"),
+        (14, Blocked, "Enable indexer acknowledgement"),
         (15, Blocked, "indexed_fields"),
         (16, Blocked, "remove the token from url"),
         (17, Blocked, "health endpoint"),
