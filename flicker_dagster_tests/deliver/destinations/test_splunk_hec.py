@@ -5,11 +5,13 @@ from __future__ import annotations
 import gzip
 import json
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from flicker_dagster.config.destinations.splunk_hec import SplunkHecDestination
+from flicker_dagster.config.records import Tls
 from flicker_dagster.deliver.outcomes import Ambiguous, Blocked, Delivered, Rejected, Split
 from flicker_dagster.errors import DestinationBlocked, SecretUnset
 from flicker_dagster.lots import Lot
@@ -18,6 +20,7 @@ from flicker_dagster.simulator.receivers.splunk_hec import HecToken, SplunkHecRe
 from flicker_dagster.simulator.server import Response
 from flicker_dagster_tests.deliver.contract import NOW_MS, FakeClock, MemoryQueue, drain, event_of, lot_of, lots_of
 from flicker_dagster_tests.deliver.destinations.hec import TOKEN, Scripted, opened
+from flicker_dagster_tests.tls import Authority
 
 Collector = Callable[..., SplunkHecReceiver]
 
@@ -228,6 +231,21 @@ def test_nothing_is_resolved_before_the_first_request() -> None:
 def test_an_address_that_is_none_blocks() -> None:
     with pytest.raises(DestinationBlocked, match="okta"):
         opened("${AT}", env={"AT": "not an address"}).send(lot_of([event_of(0)]))
+
+
+def test_tls_trusts_the_configured_authority_and_shows_the_client_certificate(
+    collector: Collector, tmp_path: Path
+) -> None:
+    siem = collector()
+    ours, other = Authority.in_directory(tmp_path), Authority.in_directory(tmp_path, "other")
+    url = ours.protect(siem.server, demand_client=True)
+    client = {"cert_path": ours.client_cert_path, "key_path": ours.client_key_path}
+    kinds = []
+    for tls in ({"ca_cert_path": ours.ca_path, **client}, {"ca_cert_path": other.ca_path, **client}):
+        destination = opened(url, tls=Tls(**tls))
+        kinds.append(type(destination.send(lot_of([event_of(0)]))))
+        destination.close()
+    assert kinds == [Delivered, Blocked]
 
 
 def test_an_answer_that_never_ends_is_left(collector: Collector) -> None:
