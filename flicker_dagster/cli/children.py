@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from flicker_dagster.cli.relay import relay_output
+from flicker_dagster.deliver.standard_output import inherited
 from flicker_dagster.orchestration.parent import end_with
 from flicker_dagster.state.private import UMASK
 
@@ -54,6 +55,7 @@ class Child:
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             start_new_session=True,
+            pass_fds=inherited(env),
             umask=UMASK,
             preexec_fn=(lambda: end_with(ours)) if sys.platform == "linux" else None,
         )

@@ -27,6 +27,7 @@ from flicker_dagster.cli.children import Child, processes_with, send_all
 from flicker_dagster.cli.code_server import START_TIMEOUT_S, CodeServers, write_workspace
 from flicker_dagster.cli.config_watch import ConfigWatch
 from flicker_dagster.cli.refusals import WorkDirLock, refuse_taken_port
+from flicker_dagster.deliver import standard_output
 from flicker_dagster.errors import StartRefused
 from flicker_dagster.orchestration.applied import AppliedConfig
 from flicker_dagster.orchestration.logs import log_to_console
@@ -66,6 +67,7 @@ class Supervisor:
         self._start = secrets.token_hex(4)
         self._lock: WorkDirLock | None = None
         self._sockets = self._runs_lock = ""
+        self._stdout = standard_output.CLOSED
         self._applied = AppliedConfig(settings.work_dir, settings.config_path)
         self._config = ConfigWatch(settings.config_path)
 
@@ -82,6 +84,7 @@ class Supervisor:
         Raises StartRefused where another Flicker or a port is in the way, before anything is started; SystemExit if
         the code server does not start.
         """
+        self._stdout = standard_output.hand_down()
         make_directory(self.home)
         self._lock = WorkDirLock(self.settings.work_dir)
         if self.ui_port is not None:
@@ -159,6 +162,7 @@ class Supervisor:
         self.code = None
         self._others.clear()
         self._forget_sockets()
+        standard_output.take_back(self._stdout)
         if self._lock is not None:
             self._lock.release()
 
@@ -168,6 +172,7 @@ class Supervisor:
     def _env(self) -> dict[str, str]:
         env = os.environ | self.settings.to_env() | {"DAGSTER_HOME": str(self.home), "PYTHONUNBUFFERED": "1"}
         env[START_VAR] = self._start
+        env[standard_output.VARIABLE] = self._stdout
         env.setdefault("DAGSTER_DISABLE_TELEMETRY", "true")
         env.setdefault("MALLOC_ARENA_MAX", "2")  # glibc gives each thread a heap of its own: 10 MB for nothing
         return env

@@ -21,6 +21,7 @@ from dagster import DefaultRunLauncher
 from dagster._core.launcher.base import CheckRunHealthResult, LaunchRunContext, WorkerStatus
 from dagster._serdes.config_class import ConfigurableClassData
 
+from flicker_dagster.deliver.standard_output import inherited
 from flicker_dagster.orchestration import internals
 from flicker_dagster.orchestration.run_socket import (
     RunServerGone,
@@ -150,7 +151,11 @@ def _spawn(own: RunSocket) -> subprocess.Popen[bytes]:
     command = [sys.executable, "-W", "ignore", "-m", "flicker_dagster.orchestration.run_server"]
     env = os.environ | {"GRPC_ENABLE_FORK_SUPPORT": "false"}
     return subprocess.Popen(
-        [*command, own.path, own.lock, str(os.getpid())], env=env, stdin=subprocess.DEVNULL, start_new_session=True
+        [*command, own.path, own.lock, str(os.getpid())],
+        env=env,
+        stdin=subprocess.DEVNULL,
+        start_new_session=True,
+        pass_fds=inherited(env),
     )
 
 
