@@ -88,5 +88,5 @@ image: ## the container image
 	docker build -t flicker:latest .
 
 clean: ## remove .venv and caches; state in .flicker stays
-	rm -rf $(VENV) .venv-bench build dist .pytest_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) .venv-bench .real build dist .pytest_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -30,6 +30,15 @@ class Authority:
         client.private_key_pem.write_to_path(paths[2])
         return cls(ca, *paths)
 
+    def server_files(self, directory: Path) -> tuple[str, str]:
+        """Certificate chain and key of a server on 127.0.0.1, as files: for servers that others wrote."""
+        certificate = self.ca.issue_cert("127.0.0.1")
+        cert, key = directory / "server.pem", directory / "server-key.pem"
+        cert.write_bytes(b"".join(pem.bytes() for pem in certificate.cert_chain_pems))
+        certificate.private_key_pem.write_to_path(str(key))
+        key.chmod(0o600)
+        return str(cert), str(key)
+
     def protect(self, server: Server, *, demand_client: bool = False) -> str:
         """Put a server behind TLS; gives its URL."""
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)

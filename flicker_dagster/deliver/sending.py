@@ -128,9 +128,7 @@ class Sender:
         rejected = {i: item.why for i, item in enumerate(answer.items) if isinstance(item, Rejected)}
         if rejected:  # one of several, by the destination's own word: that is not the configuration
             self._keep_as_dead(lot, rejected)
-        left = [i for i, item in enumerate(answer.items) if not isinstance(item, Delivered | Duplicate | Rejected)]
-        if left:
-            self._queue.expire(lot.part(left))
+        self._queue.expire(lot)  # as it was received: what was not settled just now waits again
 
     def reject_what_is_left(self) -> None:
         """Everything that could be sent was sent: what was refused by itself was refused for itself."""

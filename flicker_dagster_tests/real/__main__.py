@@ -6,10 +6,11 @@ import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
 
-from flicker_dagster_tests.real import opensearch, victorialogs
+from flicker_dagster_tests.real import collector, kafka, object_stores, opensearch, victorialogs
 from flicker_dagster_tests.real.builds import Build, Unavailable
 
-BUILDS = {build.name: build for build in (opensearch.BUILD, victorialogs.BUILD)}
+#: The longest first.
+BUILDS = {each.BUILD.name: each.BUILD for each in (collector, victorialogs, opensearch, kafka, object_stores)}
 
 #: Maven waits for the network while Go computes.
 AT_A_TIME = 2

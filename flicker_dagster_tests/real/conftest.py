@@ -3,14 +3,19 @@ cannot be had."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, ExitStack
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import pytest
 
+from flicker_dagster_tests.real import collector as collector_
+from flicker_dagster_tests.real import kafka as kafka_
+from flicker_dagster_tests.real import nginx as nginx_
+from flicker_dagster_tests.real import object_stores
 from flicker_dagster_tests.real import opensearch as opensearch_
+from flicker_dagster_tests.real import rsyslog as rsyslog_
 from flicker_dagster_tests.real import victorialogs as victorialogs_
 from flicker_dagster_tests.real.builds import Unavailable
 
@@ -45,3 +50,42 @@ def opensearch(tmp_path_factory: pytest.TempPathFactory) -> Iterator[opensearch_
 @pytest.fixture(scope="session")
 def victorialogs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[victorialogs_.VictoriaLogs]:
     yield from _started(victorialogs_.running(tmp_path_factory.mktemp("victorialogs")))
+
+
+@pytest.fixture(scope="session")
+def kafka(tmp_path_factory: pytest.TempPathFactory) -> Iterator[kafka_.Kafka]:
+    yield from _started(kafka_.running(tmp_path_factory.mktemp("kafka")))
+
+
+@pytest.fixture(scope="session")
+def collector(tmp_path_factory: pytest.TempPathFactory) -> Iterator[collector_.Collector]:
+    yield from _started(collector_.running(tmp_path_factory.mktemp("collector")))
+
+
+@pytest.fixture(scope="session")
+def rsyslog(tmp_path_factory: pytest.TempPathFactory) -> Iterator[rsyslog_.Rsyslog]:
+    yield from _started(rsyslog_.running(tmp_path_factory.mktemp("rsyslog")))
+
+
+@pytest.fixture(scope="session")
+def seaweedfs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[object_stores.ObjectStore]:
+    yield from _started(object_stores.seaweedfs(tmp_path_factory.mktemp("seaweedfs")))
+
+
+@pytest.fixture(scope="session")
+def moto_s3(tmp_path_factory: pytest.TempPathFactory) -> Iterator[object_stores.ObjectStore]:
+    yield from _started(object_stores.moto(tmp_path_factory.mktemp("moto")))
+
+
+@pytest.fixture
+def nginx_before(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., nginx_.Front]]:
+    """Puts an nginx in front of the server at a URL: `nginx_before(url, largest_body_bytes=…, client_certificates=…)`."""
+    with ExitStack() as stack:
+
+        def put(upstream: str, **settings: Any) -> nginx_.Front:
+            try:
+                return stack.enter_context(nginx_.before(upstream, tmp_path_factory.mktemp("nginx"), **settings))
+            except Unavailable as why:
+                pytest.skip(str(why))
+
+        yield put

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import os
+import random
+import signal
 import socket
+import ssl
 import subprocess
 import time
 import urllib.error
@@ -43,12 +47,12 @@ class Program:
         try:
             self.start()
         except BaseException:
-            self.stop()
+            self.kill()
             raise
         return self
 
     def __exit__(self, *_: object) -> None:
-        self.stop()
+        self.kill()  # nothing of it is needed any more
 
     def start(self) -> None:
         with self.log.open("ab") as log:
@@ -69,19 +73,20 @@ class Program:
             time.sleep(0.05)
 
     def stop(self) -> None:
-        if self._process is None:
-            return
-        self._process.terminate()
-        try:
-            self._process.wait(STOP_S)
-        except subprocess.TimeoutExpired:
+        """End it in good order."""
+        if self._process is not None:
+            self._process.terminate()
+            with suppress(subprocess.TimeoutExpired):
+                self._process.wait(STOP_S)
             self.kill()
-        self._process = None
 
     def kill(self) -> None:
-        assert self._process is not None
-        self._process.kill()
-        self._process.wait()
+        """End it, and what it started, at once."""
+        if self._process is not None:
+            with suppress(ProcessLookupError):
+                os.killpg(self._process.pid, signal.SIGKILL)
+            self._process.wait()
+            self._process = None
 
     def said(self) -> str:
         """The end of its log."""
@@ -90,9 +95,20 @@ class Program:
         return ""
 
 
+#: Below the ports that the kernel gives to clients: nobody takes one of these between our look and the program's start.
+PORTS = range(20_000, 32_000)
+_given: set[int] = set()
+
+
 def free_port() -> int:
-    with closing(socket.create_server(("127.0.0.1", 0))) as server:
-        return server.getsockname()[1]
+    """A port of 127.0.0.1 on which nothing listens, never the same twice."""
+    for port in random.sample(PORTS, 200):
+        if port in _given:
+            continue
+        with suppress(OSError), closing(socket.create_server(("127.0.0.1", port))):
+            _given.add(port)
+            return port
+    raise AssertionError(f"no free port among {PORTS.start} to {PORTS.stop}")
 
 
 def answers(url: str) -> Callable[[], bool]:
@@ -121,11 +137,18 @@ def listens(port: int) -> Callable[[], bool]:
     return asked
 
 
-def call(method: str, url: str, body: bytes | None = None, headers: dict[str, str] | None = None) -> tuple[int, bytes]:
+def call(
+    method: str,
+    url: str,
+    body: bytes | None = None,
+    headers: dict[str, str] | None = None,
+    *,
+    tls: ssl.SSLContext | None = None,
+) -> tuple[int, bytes]:
     """Status and body of a request, whatever the status is."""
     request = urllib.request.Request(url, data=body, headers=headers or {}, method=method)
     try:
-        with urllib.request.urlopen(request, timeout=60) as answer:
+        with urllib.request.urlopen(request, timeout=60, context=tls) as answer:
             return answer.status, answer.read()
     except urllib.error.HTTPError as error:
         with error:

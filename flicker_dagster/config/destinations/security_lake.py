@@ -21,7 +21,7 @@ CLASS_UIDS = {
     "authentication": 3002,
     "authorize_session": 3003,
     "entity_management": 3004,
-    "user_access_management": 3005,
+    "user_access": 3005,
     "group_management": 3006,
     "user_management": 3007,
     "role_management": 3008,
@@ -29,7 +29,7 @@ CLASS_UIDS = {
     "application_lifecycle": 6002,
     "api_activity": 6003,
     "datastore_activity": 6005,
-    "file_hosting_activity": 6006,
+    "file_hosting": 6006,
 }
 
 ClassName = Literal[
@@ -38,7 +38,7 @@ ClassName = Literal[
     "authentication",
     "authorize_session",
     "entity_management",
-    "user_access_management",
+    "user_access",
     "group_management",
     "user_management",
     "role_management",
@@ -46,7 +46,7 @@ ClassName = Literal[
     "application_lifecycle",
     "api_activity",
     "datastore_activity",
-    "file_hosting_activity",
+    "file_hosting",
 ]
 
 

@@ -29,10 +29,13 @@ from flicker_dagster.deliver.outcomes import (
     Ambiguous,
     Blocked,
     Delivered,
+    Duplicate,
     Outcome,
+    PerItem,
     Receipt,
     Rejected,
     Split,
+    status_name,
 )
 from flicker_dagster.lots import Lot
 from flicker_dagster.times import parse_retry_after_s
@@ -73,9 +76,8 @@ class SplunkHec(HttpDestinationBase):
             config.max_batch_events, max(room, config.max_batch_bytes // 2, 1), config.max_in_flight
         )
         self._names_channel = config.ack != "off" or config.format == "raw"  # raw wants one in any case
-        self._acks: bool | None = (
-            False if config.ack == "off" else None
-        )  # does the token give them? None: not known yet
+        #: Does the token give acknowledgements? None while that is not known.
+        self._acks: bool | None = False if config.ack == "off" else None
         self._told: set[str] = set()
 
     # -- the protocol
@@ -183,9 +185,9 @@ class SplunkHec(HttpDestinationBase):
     def _partly_refused(self, channel: str, reached: Cookies, refused: RefusedAt, count: int) -> Outcome | Receipt:
         patience_ms = self._hec.ack_expires_ms // 2
         partly = PartlyRefused(refused.index, count, refused.why, self.context.now_ms() + patience_ms)
-        told = refused.ack_id is not None and refused.index > 0 and self._hec.ack != "off"
-        if told and self._channels.gives(channel, reached, refused.ack_id):  # type: ignore[arg-type]
-            return self._receipt(Ticket(channel, refused.ack_id, reached, partly))  # type: ignore[arg-type]
+        ack_id = refused.ack_id if refused.index > 0 and self._hec.ack != "off" else None
+        if ack_id is not None and self._channels.gives(channel, reached, ack_id):
+            return self._receipt(Ticket(channel, ack_id, reached, partly))
         return partly.unconfirmed()
 
     def _receipt(self, ticket: Ticket) -> Receipt:
@@ -226,12 +228,10 @@ class SplunkHec(HttpDestinationBase):
             self._do_without_acks(FIXES[ACK_DISABLED])
             return question.outcomes(set(question.ids), Delivered(RECEIVED), now_ms=now_ms)
         if answer is not None:
-            why = (
-                f"HTTP {answer.status}: {self.reason(answer)}"
-                if isinstance(answer, Answer)
-                else getattr(answer, "why", "")
+            told = (
+                f"{status_name(answer.status)}: {self.reason(answer)}" if isinstance(answer, Answer) else _why(answer)
             )
-            self._tell(logging.WARNING, f"acknowledgements cannot be asked for: {why}")
+            self._tell(logging.WARNING, f"acknowledgements cannot be asked for: {told}")
         return question.outcomes(set(), Delivered(INDEXED), now_ms=now_ms)
 
     def _ask(self, channel: str, cookies: Cookies, ids: list[int]) -> Answer | Outcome:
@@ -272,6 +272,10 @@ def bodies_of(
 def _code_of(answer: Answer) -> int | None:
     said = read_said(answer.body)
     return None if said is None else said.code
+
+
+def _why(outcome: Outcome) -> str:
+    return "" if isinstance(outcome, Delivered | Duplicate | PerItem) else outcome.why
 
 
 _NOTHING = Lot.of([], digests=[], times_ms=[], source="", collected_ms=0)

@@ -87,3 +87,13 @@ def test_what_is_too_large_is_cut_without_a_word(siem: LogScaleReceiver) -> None
 def test_times_far_ahead_become_the_servers(siem: LogScaleReceiver) -> None:
     post(siem, events({"timestamp": NOW_MS + 10_000, "timezone": "Z"}, {"timestamp": NOW_MS + 10_001, "timezone": "Z"}))
     assert [each.beside["time_ms"] for each in siem.stored] == [NOW_MS + 10_000, NOW_MS]
+
+
+def test_the_vendors_own_client_gets_along_with_it(siem: LogScaleReceiver) -> None:
+    client_of = pytest.importorskip("humiolib.HumioClient").HumioIngestClient
+    refused = pytest.importorskip("humiolib.HumioExceptions").HumioHTTPException
+    sent = events({"timestamp": "2026-11-23T20:00:00.123+00:00", "attributes": {"event_uid": "u1"}, "rawstring": "{}"})
+    assert client_of(base_url=siem.url, ingest_token="ingest-token").ingest_json_data(sent) == {}
+    assert siem.counts() == {"u1": 1}
+    with pytest.raises(refused, match="authentication is invalid"):
+        client_of(base_url=siem.url, ingest_token="other").ingest_json_data(sent)
