@@ -21,7 +21,7 @@ _OUTSIDE = re.compile(
     r"(?:(\d{1,9}) errors like: )?(entry for stream '[^']*' has timestamp "
     r"(?:too old: (\S+?)(?:, oldest acceptable timestamp is: (\S+?))?|too new: (\S+?)))(?:;|$)"
 )
-_COUNTED = re.compile(r"\d{1,9} errors: ")
+_COUNTED = re.compile(r"\A\d{1,9} errors: ")
 _TOO_MUCH = re.compile(r"rate limit exceeded|stream limit exceeded", re.IGNORECASE)
 
 

@@ -92,7 +92,7 @@ class GoogleSecopsDestination(PostedRecord):
         return f"{self.origin}/{self.api_version}/{self.parent}/logTypes/{self.log_type}/logs:import"
 
     def addresses(self) -> tuple[str, ...]:
-        return (self.import_url,)
+        return (self.origin,)
 
     def faults(self) -> list[tuple[str, str]]:
         found = [

@@ -85,6 +85,8 @@ class SentinelDestination(PostedRecord):
             "the rule's metrics (Logs Rows Dropped) once after setting up; `flicker test-destination` sends a row to look for.",
             "Azure truncates values of more than 64 KB without a word. An event that is longer becomes a dead letter here, "
             "unless `columns.overflow` names further columns for what is left of it.",
+            "An Auxiliary table takes a request only where its times lie within half an hour: set `columns.time` to "
+            "null there, and let the rule's transformation make TimeGenerated.",
             "The old HTTP Data Collector API (with a shared key) is gone; this is not it.",
         ),
     )
@@ -123,7 +125,7 @@ class SentinelDestination(PostedRecord):
         )
 
     def addresses(self) -> tuple[str, ...]:
-        return (self.endpoint, self.auth.token_url)
+        return (self.endpoint, *([self.authority] if self.authority else []))
 
     def faults(self) -> list[tuple[str, str]]:
         names = self.columns.names

@@ -72,9 +72,12 @@ class SumoLogicDestination(PostedRecord):
 
     def faults(self) -> list[tuple[str, str]]:
         found = [
-            (f"sumo_fields.{name}", "holds a comma or an equals sign, expected `name: value` without them")
+            (
+                f"sumo_fields.{name}",
+                "holds a comma or an equals sign, or what is not ASCII; expected `name: value` without",
+            )
             for name, value in self.sumo_fields.items()
-            if not name or re.search("[,=]", name) or "," in value
+            if not name or re.search("[,=]", name) or "," in value or not (name + value).isascii()
         ]
         for key, value in (("category", self.category), ("source_name", self.source_name), ("host", self.host)):
             if value is not None and not (value.isprintable() and value.isascii()):

@@ -6,18 +6,14 @@ import json
 from collections.abc import Callable, Mapping
 from functools import lru_cache
 
-import msgspec
-
 from flicker_dagster.deliver.encoders.message import MessageField
-from flicker_dagster.deliver.encoders.texts import json_string, json_text, rfc3339
-from flicker_dagster.json_scan import is_one_value, names
+from flicker_dagster.deliver.encoders.texts import json_string, json_text, rfc3339, stands_alone
+from flicker_dagster.json_scan import names
 from flicker_dagster.lots import Lot, one_line
 from flicker_dagster.times import datetime_of, rfc3339_ms
 
 #: The release of ECS whose fields our own documents use. They have meant the same in every 8.x and 9.x.
 ECS_VERSION = "9.4.0"
-
-_whole = msgspec.json.Decoder(msgspec.Raw)
 
 
 class Documents:
@@ -132,20 +128,7 @@ def _unfit(event: bytes) -> str | None:
         return "it is not JSON (a raw line break in a string) and cannot be a line of NDJSON"
     if line.lstrip()[:1] != b"{":
         return "it is no JSON object, expected one to be a document"
-    return None if _is_one_value(line) else "it is not JSON and cannot be a document"
-
-
-def _is_one_value(line: bytes) -> bool:
-    """Put among other members, what is not would be members of its own."""
-    try:
-        _whole.decode(line)
-    except (
-        msgspec.DecodeError,
-        UnicodeDecodeError,
-        RecursionError,
-    ):  # what no strict decoder reads may be one all the same
-        return is_one_value(line)
-    return True
+    return None if stands_alone(line) else "it is not JSON and cannot be a document"
 
 
 def _line(event: bytes) -> bytes:

@@ -8,7 +8,7 @@ from flicker_dagster.config.auth import HeaderAuth
 from flicker_dagster.config.destinations.datadog import DatadogDestination
 from flicker_dagster.deliver.destination import LaneContext
 from flicker_dagster.deliver.encoders.message import MessageField
-from flicker_dagster.deliver.encoders.texts import json_string, json_text, rfc3339
+from flicker_dagster.deliver.encoders.texts import json_string, json_text, json_value, rfc3339
 from flicker_dagster.deliver.outcomes import Outcome
 from flicker_dagster.deliver.posted import PostedDestination
 from flicker_dagster.lots import Lot
@@ -59,7 +59,11 @@ class Datadog(PostedDestination):
             b'"timestamp":%d,' % ms if -newest_ms <= lot.collected_ms - ms <= oldest_ms else b"",
             json_string(
                 b"{%b%b:%b}"
-                % (b"" if message is None else b'"message":%b,' % json_text(message), self._event_key, event)
+                % (
+                    b"" if message is None else b'"message":%b,' % json_text(message),
+                    self._event_key,
+                    json_value(event),
+                )
             ),
         )
 

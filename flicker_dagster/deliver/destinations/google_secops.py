@@ -21,9 +21,7 @@ GROWTH = 1.65
 
 #: What a 400 says of a request that is too large, and of one whose address, not its logs, is wrong.
 _TOO_LARGE = re.compile(r"too large|exceed|size limit|maximum size|payload size", re.IGNORECASE)
-_ABOUT_ADDRESS = re.compile(
-    r"log.?type|forwarder|parent|instance|resource name|location|region|project|api key|permission", re.IGNORECASE
-)
+_ABOUT_ADDRESS = re.compile(r"log.?type|forwarder|parent|resource (?:name|field)", re.IGNORECASE)
 
 
 class GoogleSecops(PostedDestination):

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 
 from flicker_dagster.config.destinations.loki import LokiDestination
 from flicker_dagster.deliver.destination import LaneContext
-from flicker_dagster.deliver.encoders.texts import json_string, json_text
+from flicker_dagster.deliver.encoders.texts import json_string, json_text, json_value
 from flicker_dagster.deliver.http_destination import SHOWN_REASON_CHARS
 from flicker_dagster.deliver.loki_answers import Refusal, refused_entries
 from flicker_dagster.deliver.outcomes import Blocked, Delivered, Outcome, PerItem, Rejected, Retry, status_name
@@ -61,7 +61,7 @@ class Loki(PostedDestination):
         }
 
     def _line(self, event: bytes, uid: str) -> bytes:
-        return b'{"event_uid":"%b","event":%b}' % (uid.encode(), event) if self._in_line else event
+        return b'{"event_uid":"%b","event":%b}' % (uid.encode(), json_value(event)) if self._in_line else event
 
     def row(self, lot: Lot, index: int) -> bytes:
         uid = lot.uids[index]

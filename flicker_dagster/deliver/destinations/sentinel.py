@@ -11,7 +11,7 @@ from flicker_dagster.config.destinations.sentinel import SentinelDestination
 from flicker_dagster.config.masking import shown_endpoint
 from flicker_dagster.deliver.destination import LaneContext
 from flicker_dagster.deliver.encoders.message import MessageField
-from flicker_dagster.deliver.encoders.texts import json_string, json_text, rfc3339
+from flicker_dagster.deliver.encoders.texts import json_string, json_text, json_value, rfc3339
 from flicker_dagster.deliver.outcomes import Blocked, Outcome, Split
 from flicker_dagster.deliver.posted import PostedDestination
 from flicker_dagster.lots import Lot
@@ -24,7 +24,7 @@ GROWTH = 1.4
 _GIVEN_UP = "ReadyBody_ClientConnectionAbort"
 
 #: Codes of a 400 that are about the rule, stream or version in the address, not about rows.
-_ABOUT_ADDRESS = re.compile(r"\b\w*(stream|apiversion|datacollection|endpoint)\w*\b", re.IGNORECASE)
+_ABOUT_ADDRESS = re.compile(r"\bcode: \w*(stream|apiversion|datacollection|endpoint)", re.IGNORECASE)
 
 
 class Sentinel(PostedDestination):
@@ -83,7 +83,7 @@ class Sentinel(PostedDestination):
             if message is not None and len(message.encode("utf-8", "surrogatepass")) <= self._max_field_bytes:
                 cells.append((columns.message, json_text(message)))  # a longer one stands in the event only
         if columns.raw_type == "dynamic":
-            cells.append((columns.raw, event))
+            cells.append((columns.raw, json_value(event)))
         elif len(event) <= self._max_field_bytes:
             cells.append((columns.raw, json_string(event)))
         else:

@@ -8,7 +8,7 @@ from functools import cached_property
 from flicker_dagster.config.destinations.sumo_logic import SumoLogicDestination
 from flicker_dagster.config.masking import MASK, Masker, shown_endpoint
 from flicker_dagster.deliver.destination import LaneContext
-from flicker_dagster.deliver.encoders.texts import json_text, rfc3339
+from flicker_dagster.deliver.encoders.texts import json_string, json_text, json_value, rfc3339
 from flicker_dagster.deliver.outcomes import Ambiguous, Outcome
 from flicker_dagster.deliver.posted import PostedDestination
 from flicker_dagster.errors import SecretUnset
@@ -60,22 +60,14 @@ class SumoLogic(PostedDestination):
         server, slash, path = rest.partition("/")
         return shown_endpoint(f"{scheme}{separator}{server}") + (f"/{MASK}" if path else slash)
 
-    def unfit(self, lot: Lot) -> Mapping[int, str]:
-        if lot.lines is not None:
-            return super().unfit(lot)
-        broken = {
-            index: "it is not JSON (a raw line break in a string) and cannot be a line"
-            for index, event in enumerate(lot.events)
-            if one_line(event) is None
-        }
-        return {**super().unfit(lot), **broken}
-
     def row(self, lot: Lot, index: int) -> bytes:
+        event = lot.events[index]
+        line = one_line(event)
         return b'{"timestamp":"%b","event_uid":"%b",%b:%b}\n' % (
             rfc3339(lot.time_ms(index)),
             lot.uids[index].encode(),
             self._event_key,
-            one_line(lot.events[index]) or b"null",
+            json_string(event) if line is None else json_value(line),
         )
 
     def body(self, lot: Lot) -> bytes:

@@ -7,10 +7,12 @@ from functools import lru_cache
 
 import msgspec
 
+from flicker_dagster.json_scan import is_one_value
 from flicker_dagster.json_text import as_text
 from flicker_dagster.times import rfc3339_ms
 
 _encode = msgspec.json.Encoder().encode
+_whole = msgspec.json.Decoder(msgspec.Raw)
 
 
 def json_string(text: bytes) -> bytes:
@@ -23,6 +25,20 @@ def json_string(text: bytes) -> bytes:
         return _encode(text.decode())
     except UnicodeDecodeError:
         return json.dumps(as_text(text)).encode()
+
+
+def json_value(text: bytes) -> bytes:
+    """Bytes that are to stand in JSON: as they are where they are one value, else as a string."""
+    return text if stands_alone(text) else json_string(text)
+
+
+def stands_alone(text: bytes) -> bool:
+    """Is this one JSON value? Put among other members, what is not would be members of its own."""
+    try:
+        _whole.decode(text)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):  # what no strict decoder reads may be one
+        return is_one_value(text)
+    return True
 
 
 def json_text(text: str) -> bytes:

@@ -83,6 +83,12 @@ def test_the_event_stands_in_the_message_byte_for_byte(answering: Answering, eve
     assert log["message"].encode() == b'{"event":' + event + b"}"
 
 
+def test_what_is_not_one_value_is_text_in_the_message(answering: Answering) -> None:
+    forged = b'1,"message":"forged"'
+    (log,) = sent(answering, lot_of([forged]))
+    assert json.loads(log["message"]) == {"event": forged.decode()}
+
+
 def test_bytes_that_are_no_utf_8_come_back_as_python_reads_them(answering: Answering) -> None:
     event = b'{"a":"\xff"}'
     (log,) = sent(answering, lot_of([event]))

@@ -84,6 +84,12 @@ def test_the_id_may_stand_in_the_line(answering: Answering) -> None:
     assert values == [[str((NOW_MS - 60_000) * 1_000_000), f'{{"event_uid":"{lot.uids[0]}","event":{{"n":1.10}}}}']]
 
 
+def test_what_is_not_one_value_is_text_in_such_a_line(answering: Answering) -> None:
+    forged = b'1,"event_uid":"forged"'
+    _, values, _ = pushed(answering, lot_of([forged]), uid_in="line")
+    assert json.loads(values[0][1])["event"].encode() == forged
+
+
 @pytest.mark.parametrize(
     ("endpoint", "path"),
     [

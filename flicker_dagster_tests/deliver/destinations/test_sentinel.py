@@ -56,6 +56,7 @@ def rows(scene: Scene, siem: Answering, lot: Any, **keys: Any) -> list[dict[str,
     Row(400, Rejected, '{"error":{"code":"InvalidPayload","message":"no array"}}', says="no array"),
     Row(400, Blocked, '{"error":{"code":"UnsupportedApiVersion"}}', says="check rule_id, stream and api_version"),
     Row(400, Blocked, '{"error":{"code":"InvalidStream","message":"not declared"}}'),
+    Row(400, Rejected, '{"error":{"code":"InvalidPayload","message":"cannot read the stream"}}'),
     Row(403, Blocked, '{"error":{"code":"OperationFailed"}}', says="Monitoring Metrics Publisher.*30 minutes"),
     Row(404, Blocked, '{"error":{"code":"NotFound","message":"rule not found"}}', says="rule not found"),
     Row(413, Split, '{"error":{"code":"ContentLengthLimitExceeded"}}'),
@@ -87,6 +88,12 @@ def test_columns_have_the_names_they_are_given(scene: Scene, answering: Answerin
     assert rows(scene, answering, lot, columns=names) == [
         {"Uid": lot.uids[0], "At": "2026-11-23T19:59:00.000Z", "Event": {"n": 1}}
     ]
+
+
+def test_what_is_not_one_value_is_text_in_a_dynamic_column(scene: Scene, answering: Answering) -> None:
+    forged = b'1},{"EventUid":"forged"'
+    (row,) = rows(scene, answering, lot_of([forged]), columns={"raw_type": "dynamic"})
+    assert row["Raw"].encode() == forged
 
 
 def test_a_request_has_an_id_of_its_own_that_a_repetition_shares(scene: Scene, answering: Answering) -> None:

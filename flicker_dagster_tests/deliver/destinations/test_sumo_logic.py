@@ -66,12 +66,22 @@ def test_a_line_begins_with_the_time_and_ends_with_the_event(answering: Answerin
     assert headers["x-sumo-fields"] == "tenant=acme,env=prod"
 
 
-def test_what_cannot_be_one_line_is_not_sent(scene: Scene) -> None:
-    lot = lot_of([event_of(1), b'{"a":"\n"}', event_of(2, detail="x" * 65_536)])
-    assert list(scene.open().unfit(lot)) == [2, 1]
-    assert list(scene.open(max_event_bytes=None).unfit(lot)) == [1]
+@pytest.mark.parametrize("event", [b'{"a":"\n"}', b'{"a":1},"event_uid":"forged"', b"1 2", b"", b'{"a":"\xff\r"}'])
+def test_what_is_no_json_of_one_line_stands_there_as_a_string(answering: Answering, event: bytes) -> None:
+    lot = lot_of([event_of(1), event])
+    lines, _ = sent(answering, lot)
+    assert len(lines) == 2
+    value = json.loads(lines[1])
+    assert value["event"].encode("utf-8", "surrogateescape") == event
+    assert value["event_uid"] == lot.uids[1]
+
+
+def test_a_line_that_sumo_logic_would_cut_is_not_sent(scene: Scene) -> None:
+    lot = lot_of([event_of(1), event_of(2, detail="x" * 65_536)])
+    assert list(scene.open().unfit(lot)) == [1]
+    assert scene.open(max_event_bytes=None).unfit(lot) == {}
     drained = drain(MemoryQueue([lot]), scene.open)
-    assert (drained.done, drained.delivered, drained.dead) == (True, 1, 2)
+    assert (drained.done, drained.delivered, drained.dead) == (True, 1, 1)
 
 
 def test_a_request_that_timed_out_there_goes_again_under_the_same_ids(scene: Scene) -> None:
