@@ -15,7 +15,7 @@ from flicker_dagster.config.auth import BearerAuth
 from flicker_dagster.config.destinations.logscale import EVENT, EVENT_UID, MESSAGE, LogScaleDestination
 from flicker_dagster.deliver.destination import LaneContext, LotLimits
 from flicker_dagster.deliver.encoders.message import MessageField
-from flicker_dagster.deliver.encoders.strict import as_text, strictly_json
+from flicker_dagster.deliver.encoders.strict import as_text, strict_string, strictly_json
 from flicker_dagster.deliver.encoders.texts import rfc3339
 from flicker_dagster.deliver.http_destination import HttpDestinationBase, pack
 from flicker_dagster.deliver.outcomes import Ambiguous, Blocked, Outcome, Rejected, Retry, Split, status_name
@@ -100,7 +100,7 @@ class LogScale(HttpDestinationBase):
 
     def _message_of(self, event: bytes) -> bytes:
         text = None if self._message is None else self._message.text_of(event)
-        return b"" if text is None else b',"%b":%b' % (MESSAGE.encode(), _json(text))
+        return b"" if text is None else b',"%b":%b' % (MESSAGE.encode(), strict_string(text))
 
     def _judge(self, answer: Answer, lot: Lot) -> Outcome:
         outcome = self.outcome_of(answer, lot, success_status=(200,))

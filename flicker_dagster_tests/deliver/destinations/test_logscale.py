@@ -75,13 +75,21 @@ def test_bytes_that_are_no_text_are_written_out(repository: Open) -> None:
     assert siem.stored[0].event == '{"a":"\\xff"}'
 
 
+def test_half_an_emoji_in_the_message_does_not_cost_the_request(repository: Open) -> None:
+    siem = repository()
+    destination = opened(siem.url, message_field="m")
+    assert isinstance(destination.send(lot_of([b'{"m":"cut \\ud83d"}', b'{"m":17}'])), Delivered)
+    destination.close()
+    assert [each.beside["attributes"]["message"] for each in siem.stored] == ["cut \\ud83d", "17"]
+
+
 def test_the_fields_of_an_event_are_attributes_where_that_is_asked_for_and_it_is_json(repository: Open) -> None:
     siem = repository()
     destination = opened(siem.url, event_attributes=True, tags={"vendor": "okta", "env": "${TEAM}"})
-    assert isinstance(destination.send(lot_of([event_of(0), b'{"a":NaN}'])), Delivered)
+    assert isinstance(destination.send(lot_of([event_of(0), b'{"a":NaN}', b'{"a":1},"b":{}'])), Delivered)
     destination.close()
     assert siem.stored[0].beside["attributes"]["event"] == json.loads(event_of(0))
-    assert "event" not in siem.stored[1].beside["attributes"]
+    assert [list(each.beside["attributes"]) for each in siem.stored[1:]] == [["event_uid"]] * 2
     assert siem.stored[0].beside["tags"] == {"vendor": "okta", "env": "secops"}
 
 

@@ -22,6 +22,7 @@ events = st.one_of(
     values.map(lambda value: json.dumps(value).encode()),  # lone surrogates as escapes, NaN
     values.map(lambda value: json.dumps(value, ensure_ascii=False, indent=1).encode("utf-8", "surrogatepass")),
     st.binary(max_size=30),
+    st.lists(st.sampled_from([b'{"a":1}', b"{", b"}", b'"b":', b",", b"]", b"[", b"1", b'"'])).map(b"".join),
     st.binary(max_size=10).map(lambda raw: b'{"a":"%b"}' % raw),
 )
 TIMES = st.integers(946_684_800_000, 4_102_444_799_999)
@@ -43,6 +44,22 @@ def test_one_odd_event_costs_its_neighbours_nothing(found: list[tuple[bytes, int
     for sent, each in zip(lot.events, arrived):
         as_text = json.loads(each.event) if each.event[:1] == b'"' else None
         assert each.event == sent or as_text == sent.decode("utf-8", "backslashreplace")
+
+
+@pytest.mark.parametrize(
+    "found",
+    [
+        [b'{"a":1},{"b":2}'],
+        [b'{"a":1},"index":"elsewhere"'],
+        [b'{"a":1', b'"b":2}'],
+        [b'{"a":1', b'"b":2}', b'{"c":1},{"d":2}'],
+        [b'{"a":1}}{"event":"x"'],
+    ],
+)
+def test_what_is_no_single_value_stays_inside_of_its_event(found: list[bytes]) -> None:
+    arrived = read(EventBodies({"index": "saas"}, {}).body(lot_of(found)))
+    assert [json.loads(each.event) for each in arrived] == [event.decode() for event in found]
+    assert {each.metadata["index"] for each in arrived} == {"saas"}
 
 
 @pytest.mark.fuzz
