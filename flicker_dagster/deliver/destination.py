@@ -31,7 +31,9 @@ class Destination(Protocol):
     A destination connects to nothing and resolves no secret before it first sends.
     """
 
-    limits: LotLimits
+    @property
+    def limits(self) -> LotLimits: ...
+
     #: When everything it waits for has to be over, beside the time-out of each request. A run sets it.
     deadline: Deadline | None
 

@@ -11,6 +11,7 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from hashlib import blake2b
+from typing import NamedTuple
 
 import msgspec
 
@@ -62,11 +63,15 @@ class ShapeCounts:
         )
 
 
-class Shaper:
-    """Shapes the lots of one lane. Safe to use from several threads; the same lot always becomes the same bytes.
+class Shaped(NamedTuple):
+    """A lot with its events shaped, and what was done to them."""
 
-    `shape` counts what it does every time: shape a lot whole, and cut what comes of it.
-    """
+    lot: Lot
+    counts: ShapeCounts
+
+
+class Shaper:
+    """Shapes the lots of one lane. Safe to use from several threads; the same lot always becomes the same bytes."""
 
     def __init__(self, config: DestinationRecord, context: LaneContext) -> None:
         rules = config.fields
@@ -89,27 +94,25 @@ class Shaper:
         self._lock = threading.Lock()
         self._compiled: FieldRules | None = None
         self._fingerprint = ""
-        self._counts = ShapeCounts()
 
     @property
     def changes_nothing(self) -> bool:
         """Are events sent as the vendor wrote them?"""
         return self._rules is None and self._static is None and self._normaliser is None
 
-    @property
-    def counts(self) -> ShapeCounts:
-        """What was done since it was opened."""
-        with self._lock:
-            return self._counts
-
     def shape(self, lot: Lot) -> Lot:
-        """The lot with its events shaped; the very same lot where nothing is configured.
+        """As `shaped`, without the counts."""
+        return self.shaped(lot).lot
+
+    def shaped(self, lot: Lot) -> Shaped:
+        """The lot with its events shaped; the very same lot where nothing is configured. What comes normalised stays so.
 
         Raises Unshapable with the events that cannot be shaped; SecretUnset and DestinationBlocked where the key of the
         masks is missing.
         """
         if self.changes_nothing:
-            return lot
+            return Shaped(lot, ShapeCounts())
+        normaliser = self._normaliser if lot.schema == "vendor" else None
         rules, fingerprint = self._opened()
         tally, normalised = Tally(), Counter[str]()
         touched = 0
@@ -119,30 +122,26 @@ class Shaper:
             try:
                 edited = event if rules is None else rules.apply(event, tally)
                 touched += edited is not event
-                if self._normaliser is not None:
-                    edited, kind = self._normaliser.document(edited, lot, index)
+                if normaliser is not None:
+                    edited, kind = normaliser.document(edited, lot, index)
                     normalised[kind] += 1
                 shaped.append(edited if self._static is None else self._static.add(edited))
             except Unfit as error:
                 reasons[index] = str(error)
         if reasons:
             raise Unshapable(reasons)
-        counts = ShapeCounts(
-            len(lot), touched, dict(tally.dropped), dict(tally.masked), tally.left_out, dict(normalised)
+        made = lot.with_events(shaped, shape=fingerprint, schema=None if normaliser is None else normaliser.schema)
+        return Shaped(
+            made,
+            ShapeCounts(
+                events=len(lot),
+                touched=touched,
+                dropped=dict(tally.dropped),
+                masked=dict(tally.masked),
+                left_out=tally.left_out,
+                normalised=dict(normalised),
+            ),
         )
-        with self._lock:
-            self._counts += counts
-        return lot.with_events(
-            shaped, shape=fingerprint, schema=None if self._normaliser is None else self._normaliser.schema
-        )
-
-    def unfit(self, lot: Lot) -> Mapping[int, str]:
-        """Events that cannot be shaped, by index, each with the reason. They must not be sent. Raises as `shape` does."""
-        try:
-            self.shape(lot)
-        except Unshapable as error:
-            return error.reasons
-        return {}
 
     def _opened(self) -> tuple[FieldRules | None, str]:
         """The rules with the key of their masks, which is resolved when it is first needed."""

@@ -376,7 +376,7 @@ def test_a_lane_without_rules_sends_the_very_same_lot() -> None:
     plain = shaper()
     assert plain.shape(lot) is lot
     assert plain.changes_nothing
-    assert plain.counts == ShapeCounts()
+    assert plain.shaped(lot).counts == ShapeCounts()
     assert shaper(mask_key="x").shape(lot) is lot
 
 
@@ -415,13 +415,12 @@ def test_no_two_sets_of_rules_make_the_same_requests_name() -> None:
 
 def test_what_was_done_is_counted_by_the_path_of_the_rule() -> None:
     counted = shaper(drop=["a.b", "x"], mask=["who"])
-    counted.shape(lot_of(b'{"a":[{"b":1},{"b":2}],"who":"ana"}', b'{"who":["ana","bob"]}', b'{"c":1}'))
-    assert counted.counts == ShapeCounts(events=3, touched=2, dropped={"a.b": 2}, masked={"who": 2})
-    counted.shape(lot_of(b'{"x":1}'))
-    assert counted.counts == ShapeCounts(events=4, touched=3, dropped={"a.b": 2, "x": 1}, masked={"who": 2})
-    kept = shaper(keep=["c"])
-    kept.shape(lot_of(b'{"a":1,"b":2,"c":3}'))
-    assert kept.counts == ShapeCounts(events=1, touched=1, left_out=2)
+    first = counted.shaped(lot_of(b'{"a":[{"b":1},{"b":2}],"who":"ana"}', b'{"who":["ana","bob"]}', b'{"c":1}')).counts
+    assert first == ShapeCounts(events=3, touched=2, dropped={"a.b": 2}, masked={"who": 2})
+    both = first + counted.shaped(lot_of(b'{"x":1}')).counts
+    assert both == ShapeCounts(events=4, touched=3, dropped={"a.b": 2, "x": 1}, masked={"who": 2})
+    kept = shaper(keep=["c"]).shaped(lot_of(b'{"a":1,"b":2,"c":3}')).counts
+    assert kept == ShapeCounts(events=1, touched=1, left_out=2)
 
 
 def test_an_event_that_cannot_be_masked_is_never_shaped_and_its_neighbours_are() -> None:
@@ -429,9 +428,7 @@ def test_an_event_that_cannot_be_masked_is_never_shaped_and_its_neighbours_are()
     with pytest.raises(Unshapable, match="2 events cannot be shaped") as refused:
         masking.shape(lot)
     assert list(refused.value.reasons) == [1, 2]
-    assert masking.unfit(lot) == refused.value.reasons
     assert "bob" not in str(refused.value) + str(refused.value.reasons)
-    assert masking.counts == ShapeCounts()
     shaped = masking.shape(lot.part([0]))
     assert shaped.events == [f'{{"who":"{digest("ana")}"}}'.encode()]
     assert list(shaped.places) == [0]
