@@ -9,6 +9,7 @@ from typing import Any, get_args
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
+from flicker_dagster.config.destinations.base import FieldRules
 from flicker_dagster.config.destinations.http import HttpDestination
 from flicker_dagster.config.models import (
     FieldFilter,
@@ -28,6 +29,7 @@ SECTIONS: list[tuple[str, str, type[Record]]] = [
     ("A source (an entry of `api_sources`)", "", SourceConfig),
     ("`pagination`", "pagination.", Pagination),
     ("`destination` (type `http`)", "destination.", HttpDestination),
+    ("`fields`, in a destination", "fields.", FieldRules),
     ("`retry`, at the top or in a source", "retry.", RetryConfig),
     ("`window`", "window.", WindowConfig),
     ("`sweep`", "sweep.", SweepConfig),
