@@ -15,6 +15,7 @@ import pytest
 from flicker_dagster.config.destinations import destination_adapter
 from flicker_dagster.deliver.destination import Destination, open_destination
 from flicker_dagster.deliver.outcomes import Blocked, Delivered, Duplicate
+from flicker_dagster.simulator.receivers.s3 import S3Receiver
 from flicker_dagster_tests.deliver.contract import MemoryQueue, drain, lots_of
 from flicker_dagster_tests.deliver.destinations.stores import ENV, context, two_days
 from flicker_dagster_tests.deliver.destinations.test_security_lake import SOURCES
@@ -47,7 +48,7 @@ def client(url: str) -> Any:
     return boto3.client("s3", region_name=REGION, endpoint_url=url, **keys)
 
 
-def opened(url: str, bucket: str, *, type: str = "s3", **keys: Any) -> Destination:
+def opened(url: str, bucket: str, *, type: str = "s3", env: Any = ENV, **keys: Any) -> Destination:
     given = {
         "type": type,
         "bucket": bucket,
@@ -56,7 +57,7 @@ def opened(url: str, bucket: str, *, type: str = "s3", **keys: Any) -> Destinati
         "access_key_id": "${AWS_KEY}",
         "secret_access_key": "${AWS_SECRET}",
     } | keys
-    return open_destination(destination_adapter().validate_python(given), context(env=ENV))
+    return open_destination(destination_adapter().validate_python(given), context(env=env))
 
 
 def objects(url: str, bucket: str) -> dict[str, Any]:
@@ -106,6 +107,31 @@ def test_a_lake_is_filled_in_it(moto: str, bucket: str, tmp_path: Path) -> None:
     for source in ("okta-auth", "okta-api"):
         bodies = [each["Body"].read() for key, each in objects(moto, bucket).items() if f"ext/{source}/" in key]
         assert Parquets(tmp_path / source, bodies).rows("count(*), count(DISTINCT metadata.uid)") == [(50, 50)]
+
+
+def test_each_custom_source_is_written_under_its_own_role(moto: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """moto gives the roles; the receiver remembers under which session each object was written."""
+    monkeypatch.setenv("AWS_ENDPOINT_URL_STS", moto)
+    roles = {name: f"arn:aws:iam::111122223333:role/AmazonSecurityLake-Provider-{name}" for name in ("auth", "api")}
+    sources = {
+        "authentication": {"name": "auth", "role_arn": roles["auth"], "external_id": "${LAKE_ID}"},
+        "api_activity": {"name": "api", "role_arn": roles["api"]},
+    }
+    store = S3Receiver()
+    keys = {"type": "security_lake", "account_id": "111122223333", "sources": sources}
+    try:
+        destination = opened(store.url, "logs", env=ENV | {"LAKE_ID": "said at creation"}, **keys)
+        assert drain(MemoryQueue(ocsf_lots_of(100)), lambda: destination).done
+        sessions = {
+            name: {
+                each.headers["x-amz-security-token"] for key, each in store.objects().items() if f"ext/{name}/" in key
+            }
+            for name in roles
+        }
+    finally:
+        store.close()
+    assert [len(each) for each in sessions.values()] == [1, 1]
+    assert not sessions["auth"] & sessions["api"]
 
 
 def test_a_bucket_that_is_not_there_blocks(moto: str) -> None:
