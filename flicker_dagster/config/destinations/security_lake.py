@@ -94,7 +94,9 @@ class SecurityLakeDestination(ObjectStore):
         guarantee="exactly once",
         bound="an object's name comes from the events it holds, and it is written with `If-None-Match: *`: what was stored "
         "before an answer got lost is found again, not written again. After a change of bucket, account, sources or "
-        "`ocsf_version`, a request whose answer got lost at that moment may leave a second object under the new name",
+        "`ocsf_version` "
+        "(or of Flicker itself, where it writes events otherwise), a request whose answer got lost at that moment may leave a "
+        "second object under the new name",
         extra="parquet",
         notes=(
             "Events are normalised to OCSF. Columns are fixed for each class and version and the same in every object; what "

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,13 +12,15 @@ import pytest
 import yaml
 
 from flicker_dagster.config.destinations import destination_adapter
-from flicker_dagster.config.destinations.security_lake import SecurityLakeDestination
+from flicker_dagster.config.destinations.security_lake import CLASS_UIDS, SecurityLakeDestination
 from flicker_dagster.deliver.destination import Destination, open_destination
 from flicker_dagster.deliver.outcomes import Blocked, Delivered, Duplicate, PerItem, Split
+from flicker_dagster.deliver.shaping import Shaper
 from flicker_dagster.lots import Lot
 from flicker_dagster.simulator.receivers.s3 import REGION, S3Receiver
 from flicker_dagster_tests.deliver.contract import NOW_MS, MemoryQueue, drain, lot_of
 from flicker_dagster_tests.deliver.destinations.stores import DAY_MS, ENV, KEYS, MONDAY_MS, context
+from flicker_dagster_tests.deliver.normalise.events import event_of, types_of
 from flicker_dagster_tests.deliver.parquets import Parquets
 
 SOURCES = {"authentication": {"name": "okta-auth"}, "api_activity": {"name": "okta-api"}}
@@ -179,6 +182,26 @@ def test_the_same_lot_makes_the_same_objects_and_they_are_found_again(store: S3R
     assert isinstance(opened(store).send(lot), Delivered)
     assert isinstance(opened(store).send(lots_of(50)[0]), Duplicate)
     assert {stored.writes for stored in store.objects().values()} == {1}
+
+
+@pytest.mark.parametrize("version", ["1.1.0", "1.3.0", "1.8.0", "1.9.0"])
+@pytest.mark.parametrize("vendor", ["okta", "github", "salesforce"])
+def test_what_is_normalised_for_it_has_a_column_for_everything(
+    store: S3Receiver, tmp_path: Path, vendor: str, version: str
+) -> None:
+    every = {name: {"name": name[:20]} for name in CLASS_UIDS}
+    config = record(store.url, sources=every, ocsf_version=version)
+    events = [event_of(vendor, event_type) for event_type in types_of(vendor)]
+    lot = Shaper(config, replace(context(), vendor=vendor)).shape(lot_of(events))
+    destination = open_destination(config, context())
+    assert destination.unfit(lot) == {}
+    assert isinstance(destination.send(lot), Delivered)
+    bodies = [stored.body for stored in store.objects().values()]
+    found: dict[str, str | None] = {}
+    for number, body in enumerate(bodies):
+        found |= dict(Parquets(tmp_path / str(number), [body]).rows("metadata.uid, unmapped"))
+    own = {each["metadata"]["uid"]: each.get("unmapped") for each in map(json.loads, lot.events)}
+    assert {uid: json.loads(text) if text else None for uid, text in found.items()} == own
 
 
 # -- what cannot be sent

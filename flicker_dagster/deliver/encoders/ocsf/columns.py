@@ -36,7 +36,11 @@ from flicker_dagster.deliver.encoders.ocsf.objects import (
     TABLE,
     USER,
     WEB_RESOURCE,
+    Since,
     Type,
+    from_1_3,
+    from_1_8,
+    from_1_9,
 )
 
 Columns = Mapping[str, Type]
@@ -61,7 +65,7 @@ _BASE = {
     "start_time": LONG,
     "end_time": LONG,
     "timezone_offset": INT,
-    "duration": LONG,
+    "duration": from_1_3(LONG, before=INT),
     "count": INT,
     "message": STR,
     "metadata": METADATA,
@@ -69,26 +73,37 @@ _BASE = {
     "observables": [OBSERVABLE],
     "enrichments": [ENRICHMENT],
 }
-_LAST = {"raw_data": STR, "raw_data_hash": {"algorithm": STR, "algorithm_id": INT, "value": STR}, "unmapped": JSON}
+_LAST = {
+    "raw_data": STR,
+    "raw_data_hash": from_1_8({"algorithm": STR, "algorithm_id": INT, "value": STR}),
+    "unmapped": JSON,
+}
 
 _WHO = {"actor": ACTOR, "src_endpoint": ENDPOINT, "http_request": HTTP_REQUEST, "device": DEVICE}
-_IAM = _WHO | {"user": USER, "user_result": USER, "resource": RESOURCE, "resources": [RESOURCE], "policy": POLICY}
-_APPLICATION = _WHO | {"dst_endpoint": ENDPOINT, "resources": [RESOURCE]}
+_WHO_LATE = _WHO | {"src_endpoint": from_1_3(ENDPOINT), "http_request": from_1_3(HTTP_REQUEST)}
+_WHO_IN_APPLICATION = _WHO | {"device": from_1_8(DEVICE), "dst_endpoint": ENDPOINT}
 
 _OF_CLASS: dict[int, dict[str, Type]] = {
-    2004: _WHO
-    | {
+    2004: {
+        "actor": ACTOR,
+        "device": DEVICE,
         "finding_info": FINDING,
         "confidence": STR,
         "confidence_id": INT,
         "risk_level": STR,
         "risk_level_id": INT,
-        "is_alert": BOOL,
+        "is_alert": from_1_8(BOOL),
         "comment": STR,
         "resources": [RESOURCE],
-        "evidences": JSON,
     },
-    3001: _IAM | {"policies": [POLICY], "auth_factors": [FACTOR]},
+    3001: _WHO
+    | {
+        "user": USER,
+        "user_result": USER,
+        "policy": POLICY,
+        "policies": from_1_8([POLICY]),
+        "auth_factors": from_1_8([FACTOR]),
+    },
     3002: _WHO
     | {
         "user": USER,
@@ -97,26 +112,66 @@ _OF_CLASS: dict[int, dict[str, Type]] = {
         "dst_endpoint": ENDPOINT,
         "auth_protocol": STR,
         "auth_protocol_id": INT,
-        "auth_factors": [FACTOR],
+        "auth_factors": from_1_3([FACTOR]),
         "logon_type": STR,
         "logon_type_id": INT,
         "is_cleartext": BOOL,
         "is_mfa": BOOL,
         "is_new_logon": BOOL,
         "is_remote": BOOL,
-        "account_switch_type": STR,
-        "account_switch_type_id": INT,
+        "account_switch_type": from_1_8(STR),
+        "account_switch_type_id": from_1_8(INT),
     },
-    3003: _IAM | {"session": SESSION, "dst_endpoint": ENDPOINT, "privileges": [STR], "group": GROUP, "groups": [GROUP]},
-    3004: _WHO | {"entity": ENTITY, "entity_result": ENTITY, "comment": STR, "access_list": [STR], "access_mask": LONG},
-    3005: _IAM | {"privileges": [STR]},
-    3006: _IAM | {"group": GROUP, "privileges": [STR], "subgroup": GROUP},
-    3007: _IAM | {"policies": [POLICY], "privileges": [STR], "iam_roles": [ROLE], "auth_factors": [FACTOR]},
+    3003: _WHO_LATE
+    | {
+        "user": USER,
+        "session": SESSION,
+        "dst_endpoint": ENDPOINT,
+        "privileges": [STR],
+        "group": GROUP,
+        "policy": from_1_8(POLICY),
+    },
+    3004: _WHO_LATE
+    | {
+        "entity": ENTITY,
+        "entity_result": ENTITY,
+        "comment": STR,
+        "access_list": from_1_3([STR]),
+        "access_mask": from_1_3(INT),
+    },
+    3005: _WHO_LATE
+    | {
+        "user": USER,
+        "privileges": [STR],
+        "resource": RESOURCE,
+        "resources": from_1_8([RESOURCE]),
+        "policy": from_1_8(POLICY),
+    },
+    3006: _WHO_LATE
+    | {
+        "group": GROUP,
+        "subgroup": from_1_8(GROUP),
+        "user": from_1_9(None, before=USER),
+        "users": from_1_9([USER]),
+        "privileges": [STR],
+        "resource": RESOURCE,
+        "policy": from_1_8(POLICY),
+    },
+    3007: _WHO
+    | {
+        "user": USER,
+        "user_result": USER,
+        "policy": POLICY,
+        "policies": [POLICY],
+        "privileges": [STR],
+        "iam_roles": [ROLE],
+        "auth_factors": [FACTOR],
+    },
     3008: _WHO | {"iam_role": ROLE, "policies": [POLICY], "privileges": [STR], "resources": [RESOURCE]},
-    6001: _APPLICATION | {"web_resources": [WEB_RESOURCE], "web_resources_result": [WEB_RESOURCE], "tls": JSON},
-    6002: _WHO | {"app": PRODUCT},
-    6003: _APPLICATION | {"api": API},
-    6005: _APPLICATION
+    6001: _WHO | {"dst_endpoint": ENDPOINT, "web_resources": [WEB_RESOURCE], "web_resources_result": [WEB_RESOURCE]},
+    6002: {"actor": ACTOR, "device": DEVICE, "app": PRODUCT},
+    6003: _WHO_IN_APPLICATION | {"api": API, "resources": [RESOURCE]},
+    6005: _WHO_IN_APPLICATION
     | {
         "database": DATABASE,
         "databucket": BUCKET,
@@ -125,14 +180,15 @@ _OF_CLASS: dict[int, dict[str, Type]] = {
         "type_id": INT,
         "query_info": {"name": STR, "uid": STR, "query_string": STR, "query_time": LONG, "bytes": LONG, "data": JSON},
     },
-    6006: _APPLICATION
+    6006: _WHO_IN_APPLICATION
     | {
+        "http_request": from_1_8(HTTP_REQUEST),
         "file": FILE,
-        "file_result": FILE,
-        "share": STR,
-        "share_type": STR,
-        "share_type_id": INT,
-        "access_list": [STR],
+        "file_result": from_1_3(FILE),
+        "share": from_1_8(STR),
+        "share_type": from_1_8(STR),
+        "share_type_id": from_1_8(INT),
+        "access_list": from_1_8([STR]),
         "expiration_time": LONG,
     },
 }
@@ -148,9 +204,19 @@ def columns_of(class_uid: int, version: str) -> Columns | None:
     release = tuple(int(part) for part in version.split(".")[:2])
     if own is None or release < _SINCE.get(class_uid, (1, 0)):
         return None
-    if class_uid == 3006 and release >= (1, 9):
-        own = {**{name: kind for name, kind in own.items() if name != "user"}, "users": [USER]}
-    return _BASE | own | _LAST
+    return _at(_BASE | own | _LAST, release)
+
+
+def _at(kind: Type, release: tuple[int, ...]) -> Type:
+    """A type as it is in a version; None for an attribute that is not known there."""
+    if isinstance(kind, Since):
+        return _at(kind.kind if release >= kind.version else kind.before, release)
+    if isinstance(kind, list):
+        return [_at(kind[0], release)]
+    if isinstance(kind, dict):
+        known = ((name, _at(inner, release)) for name, inner in kind.items())
+        return {name: inner for name, inner in known if inner is not None}
+    return kind
 
 
 def signature_of(kind: Type) -> str:

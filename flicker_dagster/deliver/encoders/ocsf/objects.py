@@ -7,12 +7,33 @@ open has no columns of its own.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 STR, INT, LONG, BOOL, DOUBLE, JSON = "str", "int", "long", "bool", "double", "json"
 
-#: A type: one of the names above, a list of one type, or a mapping of names to types.
+#: A type: one of the names above, a list of one type, a mapping of names to types, or what it became with a version.
 Type = Any
+
+
+class Since(NamedTuple):
+    """An attribute that came with a version of OCSF, was of another type `before` it, or went with it (None)."""
+
+    version: tuple[int, int]
+    kind: Type
+    before: Type = None
+
+
+def from_1_3(kind: Type, *, before: Type = None) -> Since:
+    return Since((1, 3), kind, before)
+
+
+def from_1_8(kind: Type) -> Since:
+    return Since((1, 8), kind)
+
+
+def from_1_9(kind: Type, *, before: Type = None) -> Since:
+    return Since((1, 9), kind, before)
+
 
 PRODUCT = {
     "name": STR,
@@ -28,7 +49,7 @@ METADATA = {
     "version": STR,
     "product": PRODUCT,
     "uid": STR,
-    "original_event_uid": STR,
+    "original_event_uid": from_1_8(STR),
     "event_code": STR,
     "correlation_uid": STR,
     "logged_time": LONG,
@@ -40,11 +61,11 @@ METADATA = {
     "log_provider": STR,
     "log_level": STR,
     "log_version": STR,
-    "sequence": LONG,
+    "sequence": INT,
     "profiles": [STR],
     "labels": [STR],
 }
-ACCOUNT = {"name": STR, "type": STR, "type_id": INT, "uid": STR, "labels": [STR]}
+ACCOUNT = {"name": STR, "type": STR, "type_id": INT, "uid": STR, "labels": from_1_3([STR])}
 ORG = {"name": STR, "uid": STR, "ou_name": STR, "ou_uid": STR}
 GROUP = {"name": STR, "uid": STR, "type": STR, "desc": STR, "domain": STR, "privileges": [STR]}
 USER = {
@@ -55,13 +76,13 @@ USER = {
     "type_id": INT,
     "email_addr": STR,
     "full_name": STR,
-    "display_name": STR,
+    "display_name": from_1_8(STR),
     "domain": STR,
     "credential_uid": STR,
-    "phone_number": STR,
-    "has_mfa": BOOL,
-    "risk_level": STR,
-    "risk_level_id": INT,
+    "phone_number": from_1_8(STR),
+    "has_mfa": from_1_8(BOOL),
+    "risk_level": from_1_3(STR),
+    "risk_level_id": from_1_3(INT),
     "account": ACCOUNT,
     "org": ORG,
     "groups": [GROUP],
@@ -69,12 +90,12 @@ USER = {
 POLICY = {
     "name": STR,
     "uid": STR,
-    "type": STR,
+    "type": from_1_8(STR),
     "desc": STR,
     "version": STR,
-    "is_applied": BOOL,
+    "is_applied": from_1_3(BOOL),
     "group": GROUP,
-    "data": JSON,
+    "data": from_1_8(JSON),
 }
 SESSION = {
     "uid": STR,
@@ -90,14 +111,21 @@ SESSION = {
     "terminal": STR,
     "count": INT,
 }
-IDP = {"name": STR, "uid": STR, "domain": STR, "issuer": STR, "protocol_name": STR, "url_string": STR}
+IDP = {
+    "name": STR,
+    "uid": STR,
+    "domain": from_1_8(STR),
+    "issuer": from_1_8(STR),
+    "protocol_name": from_1_8(STR),
+    "url_string": from_1_8(STR),
+}
 ACTOR = {
     "user": USER,
     "session": SESSION,
     "idp": IDP,
     "invoked_by": STR,
-    "app_name": STR,
-    "app_uid": STR,
+    "app_name": from_1_3(STR),
+    "app_uid": from_1_3(STR),
     "authorizations": [{"decision": STR, "policy": POLICY}],
 }
 LOCATION = {
@@ -109,8 +137,8 @@ LOCATION = {
     "desc": STR,
     "isp": STR,
     "provider": STR,
-    "lat": DOUBLE,
-    "long": DOUBLE,
+    "lat": from_1_3(DOUBLE),
+    "long": from_1_3(DOUBLE),
     "coordinates": [DOUBLE],
 }
 OS = {"name": STR, "type": STR, "type_id": INT, "version": STR, "build": STR}
@@ -132,7 +160,7 @@ ENDPOINT = {
     "vpc_uid": STR,
     "intermediate_ips": [STR],
     "location": LOCATION,
-    "autonomous_system": {"name": STR, "number": LONG},
+    "autonomous_system": from_1_3({"name": STR, "number": INT}),
     "os": OS,
 }
 DEVICE = {
@@ -167,7 +195,7 @@ HTTP_REQUEST = {
     "referrer": STR,
     "version": STR,
     "args": STR,
-    "length": LONG,
+    "length": INT,
     "x_forwarded_for": [STR],
     "http_headers": [{"name": STR, "value": STR}],
     "url": URL,
@@ -192,7 +220,7 @@ CLOUD = {
 RESOURCE = {
     "name": STR,
     "uid": STR,
-    "uid_alt": STR,
+    "uid_alt": from_1_8(STR),
     "type": STR,
     "region": STR,
     "namespace": STR,
@@ -210,15 +238,14 @@ ENTITY = {
     "name": STR,
     "uid": STR,
     "type": STR,
-    "type_id": INT,
+    "type_id": from_1_3(INT),
     "version": STR,
-    "email": STR,
-    "user": USER,
-    "group": GROUP,
-    "device": DEVICE,
-    "policy": POLICY,
-    "org": ORG,
-    "location": LOCATION,
+    "user": from_1_3(USER),
+    "group": from_1_3(GROUP),
+    "device": from_1_3(DEVICE),
+    "policy": from_1_3(POLICY),
+    "org": from_1_3(ORG),
+    "location": from_1_8(LOCATION),
     "data": JSON,
 }
 FILE = {
@@ -227,17 +254,17 @@ FILE = {
     "uid": STR,
     "type": STR,
     "type_id": INT,
-    "ext": STR,
+    "ext": from_1_3(STR),
     "mime_type": STR,
     "desc": STR,
     "size": LONG,
     "parent_folder": STR,
     "created_time": LONG,
     "modified_time": LONG,
-    "is_public": BOOL,
+    "is_public": from_1_8(BOOL),
     "confidentiality": STR,
     "owner": USER,
-    "url": URL,
+    "url": from_1_8(URL),
 }
 FACTOR = {
     "factor_type": STR,
@@ -251,10 +278,10 @@ FACTOR = {
     "device": DEVICE,
 }
 OBSERVABLE = {"name": STR, "type": STR, "type_id": INT, "value": STR}
-ENRICHMENT = {"name": STR, "value": STR, "type": STR, "provider": STR, "desc": STR, "data": JSON}
+ENRICHMENT = {"name": STR, "value": STR, "type": STR, "provider": STR, "desc": from_1_3(STR), "data": JSON}
 DATABASE = {"name": STR, "uid": STR, "type": STR, "type_id": INT, "desc": STR, "groups": [GROUP]}
 TABLE = {"name": STR, "uid": STR, "desc": STR, "groups": [GROUP]}
-BUCKET = {"name": STR, "uid": STR, "type": STR, "type_id": INT, "desc": STR, "is_public": BOOL}
+BUCKET = {"name": STR, "uid": STR, "type": STR, "type_id": INT, "desc": STR, "is_public": from_1_8(BOOL)}
 FINDING = {
     "title": STR,
     "uid": STR,
