@@ -3,32 +3,24 @@
 from __future__ import annotations
 
 import base64
-import gzip
 import json
 import random
-import threading
-import time
 import uuid
-import zlib
 from collections import Counter
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from flicker_dagster.simulator.bulk_store import MAX_ID_BYTES, Action, Refusal, Store
-from flicker_dagster.simulator.faults import Fault, Faults
-from flicker_dagster.simulator.server import Request, Response, Server
-from flicker_dagster.simulator.sigv4 import SigV4
-
-#: Faults after which the request has been carried out all the same.
-_AFTER = frozenset({"commit_then_cut", "slow", "cut", "truncated", "endless"})
+from flicker_dagster.simulator.bulk_store import MAX_ID_BYTES, Action, ItemRefusal, Store
+from flicker_dagster.simulator.receivers.api import ApiReceiver
+from flicker_dagster.simulator.receivers.sigv4 import fault_of_signature
+from flicker_dagster.simulator.server import Request, Response
 
 
 @dataclass
 class ItemFault:
     """A refusal of single items: of those whose document holds `holding`, of a `share` of them, `count` times at most."""
 
-    refusal: Refusal
+    refusal: ItemRefusal
     holding: bytes = b""
     share: float = 1.0
     count: int | None = None
@@ -46,7 +38,30 @@ class Dialect:
     headers: tuple[tuple[str, str], ...] = ()
 
 
-class BulkReceiver:
+@dataclass(frozen=True)
+class AwsCaller:
+    """Who may sign requests, and for what: a domain (`es`) or a collection of Serverless (`aoss`)."""
+
+    access_key_id: str
+    secret_access_key: str
+    region: str
+    service: str = "es"
+    session_token: str = ""
+
+    def fault_of(self, request: Request, *, now_s: float) -> str | None:
+        """Why a request is refused, or None."""
+        found = fault_of_signature(
+            request,
+            keys={self.access_key_id: self.secret_access_key},
+            tokens={self.access_key_id: self.session_token},
+            region=self.region,
+            service=self.service,
+            now_s=now_s,
+        )
+        return None if found is None else found[1]
+
+
+class BulkReceiver(ApiReceiver):
     """A cluster of one node on a port of its own. Without credentials it asks for none.
 
     `authorizations` are the values of the `Authorization` header that it takes (see `basic`, `bearer`, `api_key`);
@@ -58,83 +73,73 @@ class BulkReceiver:
         dialect: Dialect,
         *,
         authorizations: tuple[str, ...] = (),
-        sigv4: SigV4 | None = None,
+        signed_by: AwsCaller | None = None,
         forbidden: frozenset[str] = frozenset(),
         max_content_bytes: int = 100 * 1024 * 1024,
         stream_patterns: tuple[str, ...] = ("logs-*-*",),
-        clock: Callable[[], float] = time.time,
         seed: int = 0,
+        **settings: Any,
     ) -> None:
         self.dialect = dialect
         self.authorizations = authorizations
-        self.sigv4 = sigv4
+        self.signed_by = signed_by
         self.forbidden = forbidden
         self.max_content_bytes = max_content_bytes
-        self.store = Store(dialect.parse_failure, stream_patterns=stream_patterns)
-        self.faults = Faults(seed=seed)
+        self.state = Store(dialect.parse_failure, stream_patterns=stream_patterns)
         self.item_faults: list[ItemFault] = []
-        self.requests: list[Request] = []  # of _bulk
+        self.asked: list[Request] = []  # of _bulk, those that were answered by a fault left out
         self.items: Counter[int] = Counter()  # statuses that were answered
         self._random = random.Random(seed)
-        self._lock = threading.Lock()
-        self.server = Server(self.handle, clock=clock)
-
-    @property
-    def url(self) -> str:
-        return self.server.url
-
-    def close(self) -> None:
-        self.server.close()
+        super().__init__(seed=seed, **settings)
 
     def counts(self) -> Counter[str]:
         """How often each id was created."""
-        with self._lock:
-            return self.store.counts()
+        with self.lock:
+            return self.state.counts()
 
     def documents(self, name: str) -> dict[str, dict[str, Any]]:
         """The documents of a stream or index by id, read."""
-        with self._lock:
-            return {uid: json.loads(document) for uid, document in self.store.documents(name)}
+        with self.lock:
+            return {uid: json.loads(document) for uid, document in self.state.documents(name)}
 
     def roll_over(self, name: str) -> None:
         """From now on an index that knows no ids is written to."""
-        with self._lock:
-            self.store.streams[name].roll_over()
+        with self.lock:
+            self.state.streams[name].roll_over()
 
-    def refuse_items(self, refusal: Refusal, **how: Any) -> None:
+    def refuse_items(self, refusal: ItemRefusal, **how: Any) -> None:
         """Plan refusals of single items; `how` are the fields of `ItemFault`."""
         self.item_faults.append(ItemFault(refusal, **how))
 
     # -- inside
 
     def handle(self, request: Request) -> Response:
-        response = self._answer(request)
+        response = super().handle(request)
         response.headers = [*response.headers, *self.dialect.headers]
         return response
 
-    def _answer(self, request: Request) -> Response:
-        wrong = self._unauthenticated(request)
-        if wrong is not None:
-            return wrong
-        if request.path == "/":
-            return Response.json(self.dialect.about)
+    def elsewhere(self, request: Request) -> Response | None:
+        refused = self._unauthenticated(request)
+        if refused is not None or request.path != "/":
+            return refused
+        return Response.json(self.dialect.about)
+
+    def refusal(self, status: int, says: str) -> Response:
+        if status == 413:
+            return Response(413)  # no word, as the real ones
+        return _refused(status, says or "simulated_exception", f"simulated {status}")
+
+    def take(self, request: Request) -> Response:
         parts = request.path.strip("/").split("/")
         if parts[-1] != "_bulk" or len(parts) > 2 or request.method not in ("POST", "PUT"):
             return Response.json({"error": f"no handler found for uri [{request.target}]"}, 400)
-        with self._lock:
-            self.requests.append(request)
-            fault = self.faults.take()
-            if fault is not None and fault.kind not in _AFTER:
-                return _refused_by_fault(fault)
-            response = self._bulk(request, parts[0] if len(parts) == 2 else None)
-        response.fault = fault
-        if fault is not None and fault.kind == "truncated":
-            response.body = response.body[: len(response.body) // 2]
-        return response
+        with self.lock:
+            self.asked.append(request)
+            return self._bulk(request, parts[0] if len(parts) == 2 else None)
 
     def _unauthenticated(self, request: Request) -> Response | None:
-        if self.sigv4 is not None:
-            wrong = self.sigv4.wrong_with(request)
+        if self.signed_by is not None:
+            wrong = self.signed_by.fault_of(request, now_s=self.clock())
             return None if wrong is None else Response.json({"message": wrong}, 403)
         if not self.authorizations or request.headers.get("authorization") in self.authorizations:
             return None
@@ -151,12 +156,7 @@ class BulkReceiver:
         if content_type not in self.dialect.content_types:
             said = f"Content-Type header [{content_type}] is not supported"
             return Response.json({"error": said, "status": 406}, 406)
-        try:
-            body = gzip.decompress(request.body) if request.headers.get("content-encoding") == "gzip" else request.body
-        except (OSError, EOFError, zlib.error):
-            return _refused(400, "parse_exception", "the body is not in gzip format")
-        if len(body) > self.max_content_bytes:
-            return Response(413)
+        body = self.inflated(request, most=self.max_content_bytes)
         if not body:
             return _refused(400, "parse_exception", "request body is required")
         if not body.endswith(b"\n"):
@@ -178,9 +178,9 @@ class BulkReceiver:
         refusal = self._forced(action.document)
         if refusal is None and action.name in self.forbidden:
             reason = f"action [indices:data/write/bulk] is unauthorized on [{action.name}]"
-            refusal = Refusal(403, "security_exception", reason)
+            refusal = ItemRefusal(403, "security_exception", reason)
         if refusal is None:
-            refusal = self.store.put(
+            refusal = self.state.put(
                 action,
                 pipeline=request.query.get("pipeline"),
                 require_stream=request.query.get("require_data_stream") == "true",
@@ -190,7 +190,7 @@ class BulkReceiver:
         result: dict[str, Any] = {"_index": action.name, "_id": action.uid, "status": status}
         return {action.kind: result | ({} if refusal is None else {"error": refusal.answer()})}
 
-    def _forced(self, document: bytes) -> Refusal | None:
+    def _forced(self, document: bytes) -> ItemRefusal | None:
         for fault in self.item_faults:
             if fault.holding in document and self._random.random() < fault.share:
                 if fault.count is not None:
@@ -264,16 +264,3 @@ def _kept(value: Any, paths: list[list[str]]) -> Any:
 def _refused(status: int, kind: str, reason: str) -> Response:
     error = {"type": kind, "reason": reason}
     return Response.json({"error": {"root_cause": [error], **error}, "status": status}, status)
-
-
-def _refused_by_fault(fault: Fault) -> Response:
-    if fault.kind == "html":
-        return Response(200, b"<html><body>Sign in</body></html>", [("Content-Type", "text/html")])
-    if not fault.kind.isdigit():
-        return Response(500, fault=fault)
-    if fault.kind == "413":
-        return Response(413)
-    headers = [("Retry-After", fault.retry_after)] if fault.retry_after not in ("", "none") else []
-    response = _refused(int(fault.kind), fault.says or "simulated_exception", f"simulated {fault.kind}")
-    response.headers += headers
-    return response

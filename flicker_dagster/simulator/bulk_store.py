@@ -17,7 +17,7 @@ _BAD_NAME = re.compile(r"[A-Z\\/*?\"<>|\s,#:]|^[-_+]|^\.{1,2}$")
 
 
 @dataclass(frozen=True)
-class Refusal:
+class ItemRefusal:
     """Why a cluster does not take a document."""
 
     status: int
@@ -70,20 +70,20 @@ class Store:
     indices: dict[str, Index] = field(default_factory=dict)
     streams: dict[str, DataStream] = field(default_factory=dict)
 
-    def put(self, action: Action, *, pipeline: str | None, require_stream: bool) -> Refusal | None:
+    def put(self, action: Action, *, pipeline: str | None, require_stream: bool) -> ItemRefusal | None:
         """Put a document under its id; `create` only where the index that is written to has none of that id."""
         if pipeline not in (None, "_none") and pipeline not in self.pipelines:
-            return Refusal(400, "illegal_argument_exception", f"pipeline with id [{pipeline}] does not exist")
+            return ItemRefusal(400, "illegal_argument_exception", f"pipeline with id [{pipeline}] does not exist")
         index = self._index(action.name, require_stream=require_stream)
-        if isinstance(index, Refusal):
+        if isinstance(index, ItemRefusal):
             return index
         is_stream = action.name in self.streams
         if is_stream and action.kind != "create":
             reason = "only write ops with an op_type of create are allowed in data streams"
-            return Refusal(400, "illegal_argument_exception", reason)
+            return ItemRefusal(400, "illegal_argument_exception", reason)
         if action.kind == "create" and action.uid in index.documents:
             reason = f"[{action.uid}]: version conflict, document already exists (current version [1])"
-            return Refusal(409, "version_conflict_engine_exception", reason)
+            return ItemRefusal(409, "version_conflict_engine_exception", reason)
         refusal = self._unreadable(action.document, needs_time=is_stream)
         if refusal is None:
             index.documents[action.uid] = action.document
@@ -100,11 +100,11 @@ class Store:
         names = [*self.streams, *self.indices]
         return Counter(uid for name in names for uid, _ in self.documents(name))
 
-    def _index(self, name: str, *, require_stream: bool) -> Index | Refusal:
+    def _index(self, name: str, *, require_stream: bool) -> Index | ItemRefusal:
         stream = self.streams.get(name)
         if stream is None and any(fnmatch.fnmatchcase(name, pattern) for pattern in self.stream_patterns):
             if not self.creates_indices:
-                return Refusal(404, "index_not_found_exception", f"no such index [{name}]")
+                return ItemRefusal(404, "index_not_found_exception", f"no such index [{name}]")
             stream = self.streams[name] = DataStream(name)
             stream.roll_over()
         if stream is not None:
@@ -113,18 +113,18 @@ class Store:
             reason = (
                 f"no such index [{name}] and [require_data_stream] request is [true] and [{name}] is not a data stream"
             )
-            return Refusal(404, "index_not_found_exception", reason)
+            return ItemRefusal(404, "index_not_found_exception", reason)
         if _BAD_NAME.search(name):
-            return Refusal(400, "invalid_index_name_exception", f"Invalid index name [{name}]")
+            return ItemRefusal(400, "invalid_index_name_exception", f"Invalid index name [{name}]")
         if name not in self.indices:
             if not self.creates_indices:
-                return Refusal(404, "index_not_found_exception", f"no such index [{name}]")
+                return ItemRefusal(404, "index_not_found_exception", f"no such index [{name}]")
             self.indices[name] = Index(name)
         return self.indices[name]
 
-    def _unreadable(self, document: bytes, *, needs_time: bool) -> Refusal | None:
-        def refused(reason: str) -> Refusal:
-            return Refusal(400, self.parse_failure, reason)
+    def _unreadable(self, document: bytes, *, needs_time: bool) -> ItemRefusal | None:
+        def refused(reason: str) -> ItemRefusal:
+            return ItemRefusal(400, self.parse_failure, reason)
 
         try:
             value = json.loads(document, object_pairs_hook=_members)

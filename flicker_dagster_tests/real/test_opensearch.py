@@ -324,7 +324,7 @@ def test_the_simulated_cluster_answers_as_the_real_one(
 @pytest.mark.parametrize("document", [DEEP, '{"n":9223372036854775808}', '{"n":-1e400,"a":{"":1}}', "[1]", '{"a":1}'])
 def test_the_simulated_cluster_maps_fields_as_the_real_one(node: OpenSearch, document: str) -> None:
     simulated = OpenSearchReceiver()
-    simulated.store.is_dynamic = True
+    simulated.state.is_dynamic = True
     path = f"/mapped-{zlib.crc32(document.encode())}/_bulk"
     try:
         assert _answer(simulated.url + path, f"{ONE}{document}\n", {}) == _answer(

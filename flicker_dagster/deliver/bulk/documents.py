@@ -19,7 +19,7 @@ ECS_VERSION = "9.4.0"
 class Documents:
     """Makes the documents of a destination.
 
-    Vendors' events become `{"@timestamp", "ecs", "data_stream"?, "labels", "event": {…, "original"}, "message"?}` with the
+    Vendors' events become `{"@timestamp", "ecs", "data_stream"?, "event": {…, "original"}, "message"?}` with the
     event as a string in `event.original`, byte for byte (Elastic Common Schema, fields of `event`). Events that were
     normalised are documents already; `@timestamp` and `data_stream` are added where they have none.
 
@@ -79,12 +79,12 @@ class Documents:
 
     def _fixed_of(self, lot: Lot) -> bytes:
         """What all documents of the lot have in common, up to the value of `event.id`."""
-        event: dict[str, str] = {"kind": "event", "created": rfc3339_ms(lot.collected_ms)}
+        event: dict[str, str] = {"kind": "event", "created": rfc3339_ms(lot.collected_ms), "provider": lot.source}
         if self._vendor is not None:
             event["module"] = self._vendor
         if self._data_stream is not None:
             event["dataset"] = self._data_stream["dataset"]
-        document: dict[str, object] = {"ecs": {"version": ECS_VERSION}, "labels": {"source": lot.source}}
+        document: dict[str, object] = {"ecs": {"version": ECS_VERSION}}
         if self._data_stream is not None:
             document["data_stream"] = self._data_stream
         document["event"] = event | {"id": ""}

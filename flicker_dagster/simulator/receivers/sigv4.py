@@ -1,7 +1,7 @@
 """Is a request signed by AWS Signature Version 4, in its Authorization header? As AWS checks it.
 
-Written from "Authenticating Requests: Using the Authorization Header" of the S3 API, apart from the code that signs, so
-that one judges the other.
+Written from "Authenticating Requests: Using the Authorization Header" of the S3 API and "Create a signed AWS API request",
+apart from the code that signs, so that one judges the other.
 """
 
 from __future__ import annotations
@@ -22,14 +22,16 @@ _AUTHORIZATION = re.compile(
     r"AWS4-HMAC-SHA256 Credential=(?P<key>[^/]+)/(?P<day>\d{8})/(?P<region>[^/]+)/(?P<service>[^/]+)/aws4_request, ?"
     r"SignedHeaders=(?P<names>[^,]+), ?Signature=(?P<signature>[0-9a-f]{64})"
 )
+#: Services that take no request without the body's hash in a header.
+_DIGEST_DEMANDED = ("s3", "aoss")
 _UNSIGNED = ("UNSIGNED-PAYLOAD", "STREAMING-UNSIGNED-PAYLOAD-TRAILER")
 
 
 def fault_of_signature(
     request: Request, *, keys: Mapping[str, str], tokens: Mapping[str, str], region: str, service: str, now_s: float
 ) -> tuple[int, str] | None:
-    """Status and code of S3's refusal, or None. `keys` are secrets by access key id, `tokens` the session token that goes
-    with a key id, where it has one."""
+    """Status and code of a refusal in S3's words, or None. `keys` are secrets by access key id, `tokens` the session token
+    that goes with a key id, where it has one."""
     found = _AUTHORIZATION.fullmatch(request.headers.get("authorization", ""))
     if found is None:
         return 403, "AccessDenied"
@@ -51,11 +53,14 @@ def fault_of_signature(
     must = {"host", *(name for name in request.headers if name.startswith("x-amz-"))}
     if not must <= set(names):
         return 403, "AccessDenied"  # a header that is not signed was added on the way
-    payload = request.headers.get("x-amz-content-sha256", "")
-    if payload not in _UNSIGNED and payload != hashlib.sha256(request.body).hexdigest():
+    digest = hashlib.sha256(request.body).hexdigest()
+    payload = request.headers.get("x-amz-content-sha256", "" if service in _DIGEST_DEMANDED else digest)
+    if payload not in _UNSIGNED and payload != digest:
         return 400, "XAmzContentSHA256Mismatch"
     scope = f"{found['day']}/{region}/{service}/aws4_request"
-    text = "\n".join(("AWS4-HMAC-SHA256", at, scope, hashlib.sha256(_canonical(request, names, payload)).hexdigest()))
+    text = "\n".join(
+        ("AWS4-HMAC-SHA256", at, scope, hashlib.sha256(_canonical(request, names, payload, service)).hexdigest())
+    )
     key = f"AWS4{secret}".encode()
     for part in (found["day"], region, service, "aws4_request"):
         key = hmac.digest(key, part.encode(), "sha256")
@@ -63,10 +68,11 @@ def fault_of_signature(
     return None if hmac.compare_digest(expected, found["signature"]) else (403, "SignatureDoesNotMatch")
 
 
-def _canonical(request: Request, names: list[str], payload: str) -> bytes:
+def _canonical(request: Request, names: list[str], payload: str, service: str) -> bytes:
     query = "&".join(
         f"{quote(name, safe='-_.~')}={quote(value, safe='-_.~')}" for name, value in sorted(request.query.items())
     )
     headers = "".join(f"{name}:{' '.join(request.headers.get(name, '').split())}\n" for name in names)
-    path = quote(unquote(request.path), safe="/-_.~")
+    # All but S3 escape the path once more than it is.
+    path = quote(unquote(request.path) if service == "s3" else request.path, safe="/-_.~")
     return "\n".join((request.method, path, query, headers, ";".join(names), payload)).encode()

@@ -8,6 +8,9 @@ from typing import Any
 import pytest
 
 from flicker_dagster.deliver.bulk.documents import Documents, index_of
+from flicker_dagster.deliver.normalise import normaliser_of
+from flicker_dagster.deliver.normalise.ecs import EcsTable
+from flicker_dagster.deliver.normalise.tables import table
 from flicker_dagster.lots import Lot
 from flicker_dagster_tests.deliver.contract import NOW_MS, event_of, lot_of
 
@@ -58,12 +61,12 @@ def test_a_document_says_what_when_and_whence() -> None:
 
     assert document == {
         "@timestamp": "2026-11-23T19:59:59.999Z",
-        "ecs": {"version": "9.4.0"},
-        "labels": {"source": "okta"},
+        "ecs": {"version": table("schemas/ecs", EcsTable)[0].version},
         "data_stream": STREAM,
         "event": {
             "kind": "event",
             "created": "2026-11-23T20:00:00.000Z",
+            "provider": "okta",
             "module": "okta",
             "dataset": "okta.system",
             "id": lot.uids[0],
@@ -81,7 +84,7 @@ def test_an_event_without_a_time_has_that_of_its_collection() -> None:
 def test_without_data_stream_and_preset_nothing_claims_one() -> None:
     ((_, document),) = pairs_of(documents(vendor=None, data_stream=None).body(lot_of([event_of(7)])))
     assert "data_stream" not in document
-    assert document["event"].keys() == {"kind", "created", "id", "original"}
+    assert document["event"].keys() == {"kind", "created", "provider", "id", "original"}
 
 
 @pytest.mark.parametrize(("value", "message"), [(7, "7"), ({"a": ["b"]}, '{"a":["b"]}'), ("\ud83d", "\ud83d")])
@@ -166,6 +169,20 @@ class TestNormalised:
             "data_stream": STREAM,
             "event": {"original": "x"},
         }
+
+    @pytest.mark.parametrize("schema", ["ecs", "ocsf"])
+    def test_what_the_normalisers_write_is_a_document(self, schema: str) -> None:
+        lot = lot_of([event_of(1), event_of(2)])
+        normaliser = normaliser_of(schema, vendor="okta", stream="okta", ocsf_version="1.8.0")
+        written = [normaliser.document(event, lot, i)[0] for i, event in enumerate(lot.events)]
+        lot = lot.with_events(written, shape=normaliser.fingerprint, schema=schema)
+
+        assert documents().unfit(lot) == {}
+        for (action, document), uid in zip(pairs_of(documents().body(lot)), lot.uids):
+            assert action == {"create": {"_id": uid}}
+            assert document["@timestamp"].startswith("2026-11-23T19:59:00.00")
+            assert document["data_stream"] == STREAM
+            assert uid in json.dumps(document)
 
     def test_what_they_have_stays(self) -> None:
         own = b'{"@timestamp":"2020-01-01T00:00:00Z","data_stream":{"type":"logs"},"message":"m"}'

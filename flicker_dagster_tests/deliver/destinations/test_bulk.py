@@ -22,7 +22,7 @@ from flicker_dagster.deliver.outcomes import (
 )
 from flicker_dagster.lots import Lot
 from flicker_dagster.simulator.bulk_api import BulkReceiver, basic, bearer
-from flicker_dagster.simulator.bulk_store import Refusal
+from flicker_dagster.simulator.bulk_store import ItemRefusal
 from flicker_dagster.simulator.server import Response, Server
 from flicker_dagster_tests.deliver.contract import NOW_MS, event_of, lot_of
 from flicker_dagster_tests.deliver.destinations.clusters import RECEIVERS, TARGET, opened
@@ -89,7 +89,7 @@ def test_a_dated_index_knows_its_events_for_ever(cluster: BulkReceiver) -> None:
 
 def test_a_plain_index_is_part_of_the_address(cluster: BulkReceiver) -> None:
     assert isinstance(send(cluster, index="audit"), Delivered)
-    assert cluster.requests[0].path == "/audit/_bulk"
+    assert cluster.asked[0].path == "/audit/_bulk"
     assert "data_stream" not in next(iter(cluster.documents("audit").values()))
 
 
@@ -100,17 +100,17 @@ def test_the_parts_of_a_data_streams_name_can_be_given(cluster: BulkReceiver) ->
 
 
 def test_the_query_is_escaped_as_signatures_want_it(cluster: BulkReceiver) -> None:
-    cluster.store.pipelines.add("geo ip/1")
+    cluster.state.pipelines.add("geo ip/1")
     assert isinstance(send(cluster, pipeline="geo ip/1"), Delivered)
-    assert "pipeline=geo%20ip%2F1" in cluster.requests[0].target
-    assert "items.%2A.status" in cluster.requests[0].target
+    assert "pipeline=geo%20ip%2F1" in cluster.asked[0].target
+    assert "items.%2A.status" in cluster.asked[0].target
 
 
 @pytest.mark.parametrize("compression", ["gzip", "none"])
 def test_bodies_are_the_same_whenever_they_are_made(cluster: BulkReceiver, compression: str) -> None:
     for _ in range(2):
         send(cluster, compression=compression)
-    first, second = cluster.requests
+    first, second = cluster.asked
     assert first.body == second.body
     assert first.headers.get("content-encoding") == ("gzip" if compression == "gzip" else None)
     assert "transfer-encoding" not in first.headers
@@ -118,7 +118,7 @@ def test_bodies_are_the_same_whenever_they_are_made(cluster: BulkReceiver, compr
 
 def test_more_headers_are_sent_with_their_secrets(cluster: BulkReceiver) -> None:
     send(cluster, headers={"X-Access": "${A}"}, env={"A": "s3cret"})
-    assert cluster.requests[0].headers["x-access"] == "s3cret"
+    assert cluster.asked[0].headers["x-access"] == "s3cret"
 
 
 @pytest.mark.parametrize(
@@ -150,7 +150,7 @@ def test_a_cluster_that_signed_its_own_certificate_is_trusted_by_its_authority(
 
 
 def test_one_refused_document_costs_itself_only(cluster: BulkReceiver) -> None:
-    cluster.refuse_items(Refusal(400, "mapper_parsing_exception", "failed to parse"), holding=b"e000003")
+    cluster.refuse_items(ItemRefusal(400, "mapper_parsing_exception", "failed to parse"), holding=b"e000003")
     outcome = send(cluster)
     assert kinds(outcome) == [Rejected if n == 3 else Delivered for n in range(10)]
     assert len(cluster.counts()) == 9
@@ -159,15 +159,15 @@ def test_one_refused_document_costs_itself_only(cluster: BulkReceiver) -> None:
 @pytest.mark.parametrize(
     ("refusal", "kind"),
     [
-        (Refusal(429, "rejected_execution_exception", "queue full"), Retry),
-        (Refusal(429, "cluster_block_exception", "flood stage"), Retry),
-        (Refusal(503, "unavailable_shards_exception", "no primary"), Retry),
-        (Refusal(403, "security_exception", "unauthorized"), Blocked),
-        (Refusal(404, "index_not_found_exception", "no such index"), Blocked),
-        (Refusal(400, "mapper_parsing_exception", "failed to parse"), Rejected),
+        (ItemRefusal(429, "rejected_execution_exception", "queue full"), Retry),
+        (ItemRefusal(429, "cluster_block_exception", "flood stage"), Retry),
+        (ItemRefusal(503, "unavailable_shards_exception", "no primary"), Retry),
+        (ItemRefusal(403, "security_exception", "unauthorized"), Blocked),
+        (ItemRefusal(404, "index_not_found_exception", "no such index"), Blocked),
+        (ItemRefusal(400, "mapper_parsing_exception", "failed to parse"), Rejected),
     ],
 )
-def test_items_are_told_apart(cluster: BulkReceiver, refusal: Refusal, kind: type) -> None:
+def test_items_are_told_apart(cluster: BulkReceiver, refusal: ItemRefusal, kind: type) -> None:
     cluster.refuse_items(refusal, count=4)
     assert kinds(send(cluster)) == [kind] * 4 + [Delivered] * 6
     assert kinds(send(cluster)) == [Delivered] * 4 + [Duplicate] * 6
@@ -179,7 +179,7 @@ def test_a_missing_pipeline_blocks(cluster: BulkReceiver) -> None:
 
 
 def test_a_missing_index_blocks(cluster: BulkReceiver) -> None:
-    cluster.store.creates_indices = False
+    cluster.state.creates_indices = False
     assert set(kinds(send(cluster))) == {Blocked}
     assert set(kinds(send(cluster, index="audit"))) == {Blocked}
 
@@ -274,7 +274,7 @@ def test_a_cluster_that_is_not_there_has_got_nothing(cluster: BulkReceiver) -> N
 
 def test_a_refusal_repeats_no_event_and_no_secret(cluster: BulkReceiver) -> None:
     said = "failed to parse field [detail] of type [long]. Preview of field's value: 'Zoë Ünal xxxxxxxxxxxx'"
-    cluster.refuse_items(Refusal(400, "mapper_parsing_exception", said), count=1)
+    cluster.refuse_items(ItemRefusal(400, "mapper_parsing_exception", said), count=1)
     outcome = send(cluster)
     assert isinstance(outcome, PerItem)
     why = outcome.items[0].why  # type: ignore[union-attr]
@@ -296,7 +296,7 @@ def test_wrong_credentials_name_the_place_to_mend(cluster: BulkReceiver) -> None
 
 def test_a_body_over_the_configured_size_is_not_sent(cluster: BulkReceiver) -> None:
     assert isinstance(send(cluster, max_batch_bytes=2_000), Split)
-    assert not cluster.requests
+    assert not cluster.asked
     assert isinstance(send(cluster, LOT.part([0]), max_batch_bytes=2_000), Delivered)
 
 
@@ -304,7 +304,7 @@ def test_a_body_over_the_clusters_size_is_to_be_split_inflated_or_not(cluster: B
     cluster.max_content_bytes = 2_000
     assert isinstance(send(cluster, compression="gzip"), Split)
     assert isinstance(send(cluster, compression="none"), Split)
-    assert len(cluster.requests[0].body) < 2_000
+    assert len(cluster.asked[0].body) < 2_000
 
 
 def test_limits_come_from_the_configuration(cluster: BulkReceiver) -> None:
@@ -316,7 +316,7 @@ def test_limits_come_from_the_configuration(cluster: BulkReceiver) -> None:
 
 
 def test_it_is_described_by_cluster_and_target(cluster: BulkReceiver) -> None:
-    keys = {"endpoint": "https://u:hunter22@es.example.com:9200/"}
+    keys: dict[str, Any] = {"endpoint": "https://u:hunter22@es.example.com:9200/"}
     assert opened(cluster, **keys).describe().endswith("es.example.com:9200/logs-okta-default")
     assert "hunter22" not in opened(cluster, **keys).describe()
     assert opened(cluster, index="audit-%Y", **keys).describe().endswith("/audit-%Y")
@@ -357,8 +357,8 @@ def test_keys_that_can_be_right_are_not(kind: str, keys: dict[str, Any]) -> None
 
 def test_the_answer_that_is_asked_for_keeps_places(cluster: BulkReceiver) -> None:
     """Had only errors been asked for, the items that were taken would be missing from the answer."""
-    cluster.refuse_items(Refusal(400, "mapper_parsing_exception", "no"), holding=b"e000009")
+    cluster.refuse_items(ItemRefusal(400, "mapper_parsing_exception", "no"), holding=b"e000009")
     assert kinds(send(cluster)) == [Delivered] * 9 + [Rejected]
-    asked = cluster.requests[0].query["filter_path"].split(",")
+    asked = cluster.asked[0].query["filter_path"].split(",")
     assert "items.*.status" in asked
     assert sum(path.startswith("items.") for path in asked) == 5

@@ -11,12 +11,12 @@ import pytest
 from flicker_dagster.deliver.destination import Destination
 from flicker_dagster.lots import Lot
 from flicker_dagster.simulator.bulk_api import BulkReceiver, basic
-from flicker_dagster.simulator.bulk_store import Refusal
+from flicker_dagster.simulator.bulk_store import ItemRefusal
 from flicker_dagster_tests.deliver.contract import MemoryQueue, drain, event_of, lots_of
 from flicker_dagster_tests.deliver.destinations.clusters import RECEIVERS, TARGET, opened
 
 POISON = b"poison"
-UNPARSABLE = Refusal(400, "mapper_parsing_exception", "failed to parse field [poison] of type [long]")
+UNPARSABLE = ItemRefusal(400, "mapper_parsing_exception", "failed to parse field [poison] of type [long]")
 
 
 @pytest.fixture(params=sorted(RECEIVERS))
@@ -104,11 +104,11 @@ def test_of_ten_thousand_events_a_hundred_poisoned_ones_are_set_aside_alone(clus
     assert (drained.delivered, drained.dead) == (9_900, 100)
     assert all(POISON in letter.event for letter in drained.letters.kept)
     assert set(cluster.counts().values()) == {1}
-    assert len(cluster.requests) == len(lots), "an answer per item: nothing is sent twice to find the guilty one"
+    assert len(cluster.asked) == len(lots), "an answer per item: nothing is sent twice to find the guilty one"
 
 
 def test_a_full_queue_costs_only_what_it_could_not_hold(cluster: BulkReceiver) -> None:
-    cluster.refuse_items(Refusal(429, "rejected_execution_exception", "queue full"), share=0.3, count=300)
+    cluster.refuse_items(ItemRefusal(429, "rejected_execution_exception", "queue full"), share=0.3, count=300)
     lots = lots_of(1_000)
 
     drained = drain(MemoryQueue(lots), opening(cluster), runs=50)
@@ -119,7 +119,7 @@ def test_a_full_queue_costs_only_what_it_could_not_hold(cluster: BulkReceiver) -
 
 
 def test_a_full_disk_is_waited_out_and_said(cluster: BulkReceiver) -> None:
-    cluster.refuse_items(Refusal(429, "cluster_block_exception", "flood stage"))
+    cluster.refuse_items(ItemRefusal(429, "cluster_block_exception", "flood stage"))
     queue = MemoryQueue(lots_of(200))
 
     waiting = drain(queue, opening(cluster), runs=2)
@@ -138,7 +138,7 @@ def test_a_missing_pipeline_costs_no_event(cluster: BulkReceiver) -> None:
     assert not blocked.dead
     assert "pipeline with id [geo] does not exist" in blocked.last_words
 
-    cluster.store.pipelines.add("geo")
+    cluster.state.pipelines.add("geo")
     assert drain(queue, opening(cluster, pipeline="geo")).done
     assert len(cluster.documents(TARGET)) == 200
 

@@ -40,7 +40,7 @@ def test_a_name_without_a_template_is_refused_rather_than_made_an_index_of(clust
 def test_where_the_server_is_too_old_for_that_it_need_not_be_asked_for(cluster: ElasticsearchReceiver) -> None:
     assert isinstance(opened(cluster, require_data_stream=False).send(LOT), Delivered)
     assert isinstance(opened(cluster, index="audit").send(LOT), Delivered)
-    assert all("require_data_stream" not in request.query for request in cluster.requests)
+    assert all("require_data_stream" not in request.query for request in cluster.asked)
 
 
 def test_two_ways_to_sign_are_a_contradiction() -> None:

@@ -7,8 +7,8 @@ from collections.abc import Iterator
 import pytest
 
 from flicker_dagster.deliver.outcomes import Blocked, Delivered
+from flicker_dagster.simulator.bulk_api import AwsCaller
 from flicker_dagster.simulator.receivers.opensearch import OpenSearchReceiver
-from flicker_dagster.simulator.sigv4 import SigV4
 from flicker_dagster_tests.deliver.contract import event_of, lot_of
 from flicker_dagster_tests.deliver.destinations.clusters import opened
 
@@ -24,12 +24,12 @@ def cluster() -> Iterator[OpenSearchReceiver]:
 
 def test_a_parameter_that_opensearch_refuses_is_not_sent(cluster: OpenSearchReceiver) -> None:
     assert isinstance(opened(cluster).send(LOT), Delivered)
-    assert cluster.requests[0].query.keys() == {"filter_path"}
+    assert cluster.asked[0].query.keys() == {"filter_path"}
 
 
 @pytest.mark.parametrize("service", ["es", "aoss"])
 def test_requests_are_signed_for_amazons_services(cluster: OpenSearchReceiver, service: str) -> None:
-    cluster.sigv4 = SigV4("AKIDEXAMPLE", "s3cret/key", "eu-central-1", service, session_token="session")
+    cluster.signed_by = AwsCaller("AKIDEXAMPLE", "s3cret/key", "eu-central-1", service, "session")
     auth = {
         "type": "aws_sigv4",
         "region": "eu-central-1",

@@ -15,7 +15,7 @@ import pytest
 import urllib3
 
 from flicker_dagster.simulator.bulk_api import BulkReceiver, api_key, basic
-from flicker_dagster.simulator.bulk_store import Refusal
+from flicker_dagster.simulator.bulk_store import ItemRefusal
 from flicker_dagster.simulator.receivers.elasticsearch import ElasticsearchReceiver
 from flicker_dagster.simulator.receivers.opensearch import OpenSearchReceiver
 
@@ -143,7 +143,7 @@ def test_a_broken_document_costs_itself_only(cluster: BulkReceiver, document: st
 )
 def test_large_numbers_and_many_levels_are_refused_by_a_dynamic_mapping(cluster: BulkReceiver, document: str) -> None:
     assert results(post(cluster, body_of(document))[1]) == [(201, None)]
-    cluster.store.is_dynamic = True
+    cluster.state.is_dynamic = True
     assert [status for status, _ in results(post(cluster, body_of(GOOD, document))[1])] == [409, 400]
 
 
@@ -199,8 +199,8 @@ def test_the_vendors_client_creates_documents_and_is_told_of_duplicates(cluster:
 
 
 def test_the_vendors_client_reads_refusals_per_item_and_sends_throttled_ones_again(cluster: BulkReceiver) -> None:
-    cluster.refuse_items(Refusal(429, "rejected_execution_exception", "queue full"), count=2)
-    cluster.refuse_items(Refusal(400, "mapper_parsing_exception", "no"), holding=b'"n":7')
+    cluster.refuse_items(ItemRefusal(429, "rejected_execution_exception", "queue full"), count=2)
+    cluster.refuse_items(ItemRefusal(400, "mapper_parsing_exception", "no"), holding=b'"n":7')
     with client_of(cluster) as client:
         taken, errors = helpers_of(cluster).bulk(
             client, actions(10), raise_on_error=False, max_retries=2, initial_backoff=0
