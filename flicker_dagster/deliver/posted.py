@@ -50,9 +50,13 @@ class PostedDestination(HttpDestinationBase):
 
     # -- for subclasses
 
-    def row(self, lot: Lot, index: int) -> bytes:
-        """What stands for one event in a body."""
+    def row(self, lot: Lot, uid: str, time_ms: int, event: bytes) -> bytes:
+        """What stands for one event of the lot in a body."""
         raise NotImplementedError
+
+    def rows(self, lot: Lot) -> list[bytes]:
+        times_ms = map(lot.time_ms, range(len(lot)))
+        return [self.row(lot, uid, time_ms, event) for uid, time_ms, event in zip(lot.uids, times_ms, lot.events)]
 
     def body(self, lot: Lot) -> bytes:
         """The whole body, before it is compressed."""
@@ -72,7 +76,7 @@ class PostedDestination(HttpDestinationBase):
         """Events that are larger than the destination takes. Only those are written for it that may be."""
         most = self._max_row_bytes
         near = [index for index, event in enumerate(lot.events) if MOST_GROWTH * (len(event) + 1_000) > most]
-        sizes = {index: len(self.row(lot, index)) for index in near}
+        sizes = {index: len(self.rows(lot.part([index]))[0]) for index in near}
         return {
             index: f"too large: {size} bytes as they are sent, and the destination takes {most} of one event"
             for index, size in sizes.items()

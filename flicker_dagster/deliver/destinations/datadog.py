@@ -48,15 +48,14 @@ class Datadog(PostedDestination):
         }
         return b"".join(b"%b:%b," % (json_text(name), json_text(value)) for name, value in members.items() if value)
 
-    def row(self, lot: Lot, index: int) -> bytes:
-        ms, event = lot.time_ms(index), lot.events[index]
+    def row(self, lot: Lot, uid: str, time_ms: int, event: bytes) -> bytes:
         oldest_ms, newest_ms = self._spans_ms
         message = None if self._message is None else self._message.text_of(event)
         return b'{%b"event_uid":"%b","event_time":"%b",%b"message":%b}' % (
             self._begin,
-            lot.uids[index].encode(),
-            rfc3339(ms),
-            b'"timestamp":%d,' % ms if -newest_ms <= lot.collected_ms - ms <= oldest_ms else b"",
+            uid.encode(),
+            rfc3339(time_ms),
+            b'"timestamp":%d,' % time_ms if -newest_ms <= lot.collected_ms - time_ms <= oldest_ms else b"",
             json_string(
                 b"{%b%b:%b}"
                 % (
@@ -68,7 +67,7 @@ class Datadog(PostedDestination):
         )
 
     def body(self, lot: Lot) -> bytes:
-        return b"[%b]" % b",".join([self.row(lot, index) for index in range(len(lot))])
+        return b"[%b]" % b",".join(self.rows(lot))
 
     def headers(self, lot: Lot) -> Mapping[str, str]:
         return {"Content-Type": "application/json"}

@@ -56,16 +56,15 @@ class GoogleSecops(PostedDestination):
         forwarder = self.resolve(self._forwarder)
         return forwarder if "/" in forwarder else f"{self.resolve(self._parent)}/forwarders/{forwarder}"
 
-    def row(self, lot: Lot, index: int) -> bytes:
-        ms = lot.time_ms(index)
+    def row(self, lot: Lot, uid: str, time_ms: int, event: bytes) -> bytes:
         return (
             b'{"data":"%b","log_entry_time":"%b","collection_time":"%b",%b"labels":{"event_uid":{"value":"%b"}%b}}'
             % (
-                b64encode(lot.events[index]),
-                rfc3339(ms),
-                rfc3339(max(ms, lot.collected_ms)),
+                b64encode(event),
+                rfc3339(time_ms),
+                rfc3339(max(time_ms, lot.collected_ms)),
                 self._namespace,
-                lot.uids[index].encode(),
+                uid.encode(),
                 self._labels,
             )
         )
@@ -73,7 +72,7 @@ class GoogleSecops(PostedDestination):
     def body(self, lot: Lot) -> bytes:
         return b'{"inline_source":{"forwarder":%b,"logs":[%b]}}' % (
             json_text(self._forwarder_name),
-            b",".join([self.row(lot, index) for index in range(len(lot))]),
+            b",".join(self.rows(lot)),
         )
 
     def headers(self, lot: Lot) -> Mapping[str, str]:

@@ -63,20 +63,20 @@ class Loki(PostedDestination):
     def _line(self, event: bytes, uid: str) -> bytes:
         return b'{"event_uid":"%b","event":%b}' % (uid.encode(), json_value(event)) if self._in_line else event
 
-    def row(self, lot: Lot, index: int) -> bytes:
-        uid = lot.uids[index]
+    def row(self, lot: Lot, uid: str, time_ms: int, event: bytes) -> bytes:
         return b'["%d",%b%b]' % (
-            lot.time_ms(index) * 1_000_000,
-            json_string(self._line(lot.events[index], uid)),
+            time_ms * 1_000_000,
+            json_string(self._line(event, uid)),
             b"" if self._in_line else b',{"event_uid":"%b"}' % uid.encode(),
         )
 
     def body(self, lot: Lot) -> bytes:
+        rows = self.rows(lot)
         labels = self._labels | ({self._source_label: lot.source} if self._source_label else {})
         return b'{"streams":[{"stream":{%b},"values":[%b]}]}' % (
             b",".join([b"%b:%b" % (json_text(name), json_text(value)) for name, value in labels.items()]),
             # Oldest first: Loki refuses what lies too far behind the newest that it has.
-            b",".join([self.row(lot, index) for index in sorted(range(len(lot)), key=lot.time_ms)]),
+            b",".join([rows[index] for index in sorted(range(len(lot)), key=lot.time_ms)]),
         )
 
     def headers(self, lot: Lot) -> Mapping[str, str]:

@@ -44,6 +44,8 @@ class Sentinel(PostedDestination):
         )
         self._shown = f"{shown_endpoint(config.endpoint)} (stream {config.stream} of {config.rule_id})"
         self._columns = config.columns
+        named = (self._columns.time, self._columns.event_time)
+        self._times = b"".join([_cell(name, b'"%"') for name in named if name is not None])
         self._max_field_bytes = config.max_field_bytes
         self._message = None if context.message_field is None else MessageField(context.message_field)
 
@@ -68,31 +70,35 @@ class Sentinel(PostedDestination):
             },
         }
 
-    def row(self, lot: Lot, index: int) -> bytes:
-        columns, event = self._columns, lot.events[index]
-        time = rfc3339(lot.time_ms(index))
-        cells = [(columns.uid, b'"%b"' % lot.uids[index].encode())]
-        if columns.time is not None:
-            cells.append((columns.time, b'"%b"' % time))
-        if columns.event_time is not None:
-            cells.append((columns.event_time, b'"%b"' % time))
-        if columns.source is not None:
-            cells.append((columns.source, json_text(lot.source)))
-        if columns.message is not None and self._message is not None:
-            message = self._message.text_of(event)
-            if message is not None and len(message.encode("utf-8", "surrogatepass")) <= self._max_field_bytes:
-                cells.append((columns.message, json_text(message)))  # a longer one stands in the event only
+    def row(self, lot: Lot, uid: str, time_ms: int, event: bytes) -> bytes:
+        return b'{"%b":"%b"%b%b%b%b}' % (
+            self._columns.uid.encode(),
+            uid.encode(),
+            self._times.replace(b"%", rfc3339(time_ms)),
+            b"" if self._columns.source is None else _cell(self._columns.source, json_text(lot.source)),
+            self._message_of(event),
+            self._raw(event),
+        )
+
+    def _message_of(self, event: bytes) -> bytes:
+        column = self._columns.message
+        text = None if column is None or self._message is None else self._message.text_of(event)
+        if column is None or text is None:
+            return b""
+        value = json_text(text)
+        return _cell(column, value) if len(value) <= self._max_field_bytes else b""  # it stands in the event
+
+    def _raw(self, event: bytes) -> bytes:
+        columns = self._columns
         if columns.raw_type == "dynamic":
-            cells.append((columns.raw, json_value(event)))
-        elif len(event) <= self._max_field_bytes:
-            cells.append((columns.raw, json_string(event)))
-        else:
-            pieces = pieces_of(event, self._max_field_bytes)
-            cells += zip((columns.raw, *columns.overflow), map(json_string, pieces))
-        return b"{%b}" % b",".join([b'"%b":%b' % (name.encode(), value) for name, value in cells])
+            return _cell(columns.raw, json_value(event))
+        if len(event) <= self._max_field_bytes:
+            return _cell(columns.raw, json_string(event))
+        pieces = pieces_of(event, self._max_field_bytes)
+        return b"".join([_cell(*each) for each in zip((columns.raw, *columns.overflow), map(json_string, pieces))])
 
     def body(self, lot: Lot) -> bytes:
-        return b"[%b]" % b",".join([self.row(lot, index) for index in range(len(lot))])
+        return b"[%b]" % b",".join(self.rows(lot))
 
     def headers(self, lot: Lot) -> Mapping[str, str]:
         return {
@@ -109,6 +115,10 @@ class Sentinel(PostedDestination):
         if answer.status == 400 and _ABOUT_ADDRESS.search(said):
             return Blocked(f"HTTP 400: {said}; check rule_id, stream and api_version")
         return self.outcome_of(answer, lot, success_status=(204,), rules={403: _not_permitted}, reason=said)
+
+
+def _cell(column: str, value: bytes) -> bytes:
+    return b',"%b":%b' % (column.encode(), value)
 
 
 def _not_permitted(why: str) -> Blocked:

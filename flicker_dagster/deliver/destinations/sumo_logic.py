@@ -60,18 +60,17 @@ class SumoLogic(PostedDestination):
         server, slash, path = rest.partition("/")
         return shown_endpoint(f"{scheme}{separator}{server}") + (f"/{MASK}" if path else slash)
 
-    def row(self, lot: Lot, index: int) -> bytes:
-        event = lot.events[index]
+    def row(self, lot: Lot, uid: str, time_ms: int, event: bytes) -> bytes:
         line = one_line(event)
         return b'{"timestamp":"%b","event_uid":"%b",%b:%b}\n' % (
-            rfc3339(lot.time_ms(index)),
-            lot.uids[index].encode(),
+            rfc3339(time_ms),
+            uid.encode(),
             self._event_key,
             json_string(event) if line is None else json_value(line),
         )
 
     def body(self, lot: Lot) -> bytes:
-        return b"".join([self.row(lot, index) for index in range(len(lot))])
+        return b"".join(self.rows(lot))
 
     def headers(self, lot: Lot) -> Mapping[str, str]:
         return {name: value for name, value in self._headers.items() if value}

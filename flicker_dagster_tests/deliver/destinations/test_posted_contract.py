@@ -89,6 +89,16 @@ def test_one_event_in_a_hundred_that_is_refused_costs_itself_alone(build: Callab
 
 
 @every_destination
+def test_a_server_that_takes_little_and_fails_often_gets_each_event_once(build: Callable[..., Scene]) -> None:
+    with on(build, max_bytes=20_000) as scene:
+        scene.receiver.faults.plan("500", count=None, share=0.2)
+        lots = lots_of(600, size=150)
+        drained = drain(MemoryQueue(lots), scene.open, runs=100)
+        assert (drained.done, drained.delivered, drained.dead) == (True, 600, 0)
+        assert scene.receiver.counts() == dict.fromkeys(uids(lots), 1)
+
+
+@every_destination
 def test_a_busy_server_is_waited_for(scene: Scene) -> None:
     lots = lots_of(100, size=10)
     scene.receiver.faults.plan("429", count=3, retry_after="2")

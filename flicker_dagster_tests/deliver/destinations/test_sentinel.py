@@ -79,6 +79,7 @@ def test_a_row_has_the_declared_columns_and_the_event_as_text(scene: Scene, answ
         "Raw": '{"n":1.10,"action":"signed in"}',
     }
     assert second["TimeGenerated"] == "2026-11-23T20:00:00.000Z"
+    assert "What" not in second
     assert second["Raw"] == '{"a":"\\ud800"}'
 
 
