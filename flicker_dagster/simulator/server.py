@@ -52,6 +52,9 @@ class Response:
 
 Handle = Callable[[Request], Response]
 
+#: How soon a server that is closed notices: tests close hundreds.
+LOOK_S = 0.02
+
 
 class Server:
     """Serves a handler on a port of its own in threads, until closed. Raises FlickerError where the port cannot be had."""
