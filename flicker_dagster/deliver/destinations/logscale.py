@@ -39,6 +39,7 @@ class LogScale(HttpDestinationBase):
         self._message = None if context.message_field is None else MessageField(context.message_field)
         self._head, self._attributes = self._envelope(str)  # to measure with, until it is opened
         room = config.max_batch_bytes - config.max_batch_events * (_EVENT_BYTES + len(self._attributes))
+        room = room * 4 // 5  # quotes are escaped in a rawstring: an eighth of most audit events
         self.limits = LotLimits(
             config.max_batch_events, max(room, config.max_batch_bytes // 2, 1), config.max_in_flight
         )

@@ -220,6 +220,15 @@ def test_a_body_above_the_limit_is_split_unsent_and_a_lone_event_above_it_is_tri
     destination.close()
 
 
+def test_lots_within_the_limits_make_bodies_within_the_limit(repository: Open) -> None:
+    siem = repository(max_request_bytes=100_000)
+    queue = MemoryQueue(lots_of(2_000, size=1_000))
+    drained = drain(queue, lambda: opened(siem.url, compression="none", max_batch_bytes=100_000, max_batch_events=200))
+    assert drained.done
+    assert list(drained.reports[0].statuses) == ["HTTP 200 OK"], "none was split or refused"
+    assert siem.inflated_bytes / siem.requests > 50_000
+
+
 # -- whole deliveries
 
 
