@@ -8,6 +8,7 @@ import random
 import re
 import zlib
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from threading import Thread
 from typing import Any
 
@@ -24,6 +25,7 @@ from flicker_dagster.simulator.receivers.opensearch import OpenSearchReceiver
 from flicker_dagster.simulator.server import Request, Response, Server
 from flicker_dagster_tests.deliver.bulk.test_documents import HOSTILE
 from flicker_dagster_tests.deliver.contract import MemoryQueue, drain, event_of, lot_of, lots_of
+from flicker_dagster_tests.real.nginx import Front
 from flicker_dagster_tests.real.opensearch import OpenSearch, running
 
 NDJSON = {"Content-Type": "application/x-ndjson"}
@@ -243,6 +245,39 @@ def test_what_is_too_large_is_halved_down_to_the_one_that_is(node: OpenSearch) -
     assert [letter.event for letter in drained.letters.kept] == [lots[0].events[123]]
     assert "413" in drained.letters.kept[0].reason
     assert ids_in(node, "logs-large-default") == sorted(set(uids_of(lots)) - {lots[0].uids[123]})
+
+
+def test_behind_a_proxy_with_certificates_passwords_and_a_limit_of_its_own(
+    node: OpenSearch, nginx_before: Callable[..., Front], tmp_path: Path
+) -> None:
+    passwords = tmp_path / "passwords"
+    passwords.write_text("flicker:{PLAIN}right\n")
+    tmp_path.chmod(0o755)
+    front = nginx_before(
+        node.url, largest_body_bytes=8_000, extra=f'auth_basic "cluster"; auth_basic_user_file {passwords};'
+    )
+    authority = front.authority
+    tls = {
+        "ca_cert_path": authority.ca_path,
+        "cert_path": authority.client_cert_path,
+        "key_path": authority.client_key_path,
+    }
+
+    def through(password: str, **more: Any) -> Callable[[], Destination]:
+        auth = {"type": "basic", "username": "flicker", "password": password}
+        return opening(front.url, auth=auth, compression="none", **(stream("proxied") | {"tls": tls} | more))
+
+    lots = lots_of(300)
+    queue = MemoryQueue(lots)
+    assert "HTTP 401" in drain(queue, through("wrong")).last_words
+    assert "TLS" in drain(queue, through("right", tls=None)).last_words
+    assert queue.waiting == 300
+
+    drained = drain(queue, through("right"))
+    assert drained.done
+    assert not drained.dead
+    assert drained.reports[0].statuses["HTTP 413 Request Entity Too Large"]
+    assert ids_in(node, "logs-proxied-default") == uids_of(lots)
 
 
 def test_a_poisoned_event_in_a_hundred_is_set_aside_alone(node: OpenSearch) -> None:

@@ -45,6 +45,18 @@ _BLOCKED_REASONS = (
     "no write index is defined",
     "only write ops with an op_type of create",
 )
+#: Faults of the server's own code, or of a pipeline's, on this very document: they come with 500 and never pass.
+_FAULT_TYPES = frozenset(
+    {
+        "array_index_out_of_bounds_exception",
+        "class_cast_exception",
+        "ingest_processor_exception",
+        "null_pointer_exception",
+        "script_exception",
+        "string_index_out_of_bounds_exception",
+        "unsupported_operation_exception",
+    }
+)
 #: What names the document, and where in its line: left out, so that what is wrong with all is said of all in the same words.
 _OF_ONE_DOCUMENT = re.compile(r"^\[\d+:\d+\] | in document with id '[^']{0,512}'")
 _RETRY_TYPES = frozenset(
@@ -139,10 +151,11 @@ def outcome_of_item(result: Result, shown: Callable[[str], str]) -> Outcome:
     name = f"{status_name(status)} {error.type}".rstrip()
     if error.type == "cluster_block_exception" and status == 429:
         return Retry(f"{name}: the cluster blocks writes, as it does when a disk is full; free disk space")
-    if status in (408, 425, 429) or status >= 500 or error.type in _RETRY_TYPES:
+    is_fault = status == 500 and error.type in _FAULT_TYPES
+    if status in (408, 425, 429) or (status >= 500 and not is_fault) or error.type in _RETRY_TYPES:
         return Retry(name)
     words = shown(f"{name}: {_OF_ONE_DOCUMENT.sub('', error.reason)}" if error.reason else name)
-    if status in (400, 413, 422) and not _is_blocked(error):
+    if (is_fault or status in (400, 413, 422)) and not _is_blocked(error):
         return Rejected(words)
     if 400 <= status < 500 and status != 409:
         return Blocked(words)
