@@ -7,7 +7,7 @@ from typing import Literal
 from pydantic import Field
 
 from flicker_dagster.config.destinations.base import Guide
-from flicker_dagster.config.destinations.posted import PostedRecord
+from flicker_dagster.config.destinations.posted import SMALLEST_BODY_BYTES, PostedRecord
 from flicker_dagster.config.records import Count, Milliseconds, Status, Template
 
 
@@ -62,7 +62,9 @@ class DatadogDestination(PostedRecord):
     )
     newest_ms: Milliseconds = Field(default=7_200_000, description="the same of one so far ahead")
     max_batch_events: Count = Field(default=1_000, description="logs per request at most")
-    max_batch_bytes: Count = Field(default=5_000_000, description="uncompressed bytes per request at most")
+    max_batch_bytes: Count = Field(
+        default=5_000_000, ge=SMALLEST_BODY_BYTES, description="uncompressed bytes per request at most"
+    )
     max_event_bytes: Count = Field(
         default=1_000_000, description="a larger log, as it is sent, becomes a dead letter: Datadog would truncate it"
     )

@@ -9,7 +9,7 @@ from pydantic import Field
 
 from flicker_dagster.config.auth import BearerAuth, GoogleServiceAccount
 from flicker_dagster.config.destinations.base import Guide
-from flicker_dagster.config.destinations.posted import PostedRecord
+from flicker_dagster.config.destinations.posted import SMALLEST_BODY_BYTES, PostedRecord
 from flicker_dagster.config.records import Count, Template
 
 
@@ -76,7 +76,9 @@ class GoogleSecopsDestination(PostedRecord):
         default="none", description="how a request's body is compressed; Google documents no compression"
     )
     max_batch_events: Count = Field(default=1_000, description="logs per request at most")
-    max_batch_bytes: Count = Field(default=1_000_000, description="bytes per request at most, in base64")
+    max_batch_bytes: Count = Field(
+        default=1_000_000, ge=SMALLEST_BODY_BYTES, description="bytes per request at most, in base64"
+    )
 
     @property
     def parent(self) -> str:

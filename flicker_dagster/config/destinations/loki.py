@@ -9,7 +9,7 @@ from pydantic import Field
 
 from flicker_dagster.config.auth import BasicDestinationAuth, BearerAuth, HeaderAuth
 from flicker_dagster.config.destinations.base import Guide
-from flicker_dagster.config.destinations.posted import PostedRecord
+from flicker_dagster.config.destinations.posted import SMALLEST_BODY_BYTES, PostedRecord
 from flicker_dagster.config.records import Count, Template
 
 PUSH_PATH = "/loki/api/v1/push"
@@ -81,7 +81,9 @@ class LokiDestination(PostedRecord):
         default=262_144, description="a longer line becomes a dead letter: Loki would discard or truncate it"
     )
     max_batch_events: Count = Field(default=1_000, description="entries per request at most")
-    max_batch_bytes: Count = Field(default=1_000_000, description="uncompressed bytes per request at most")
+    max_batch_bytes: Count = Field(
+        default=1_000_000, ge=SMALLEST_BODY_BYTES, description="uncompressed bytes per request at most"
+    )
 
     @property
     def push_url(self) -> str:

@@ -9,6 +9,9 @@ from pydantic import Field
 from flicker_dagster.config.destinations.base import DestinationRecord
 from flicker_dagster.config.records import Template, Tls
 
+#: Below it there would be no room for an event beside what stands around it.
+SMALLEST_BODY_BYTES = 4_096
+
 
 class PostedRecord(DestinationRecord):
     compression: Literal["gzip", "none"] = Field(default="gzip", description="how a request's body is compressed")

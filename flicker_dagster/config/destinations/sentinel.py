@@ -9,7 +9,7 @@ from pydantic import Field
 
 from flicker_dagster.config.auth import OAuth2ClientCredentials
 from flicker_dagster.config.destinations.base import Guide
-from flicker_dagster.config.destinations.posted import PostedRecord
+from flicker_dagster.config.destinations.posted import SMALLEST_BODY_BYTES, PostedRecord
 from flicker_dagster.config.records import Count, Record, Template
 
 #: Where each cloud mints tokens, and for whom. The double slash before `.default` is Azure's own spelling.
@@ -110,7 +110,9 @@ class SentinelDestination(PostedRecord):
     max_field_bytes: Count = Field(default=64_000, description="what one column may hold, a little below Azure's 64 KB")
     max_batch_events: Count = Field(default=1_000, description="rows per request at most")
     max_batch_bytes: Count = Field(
-        default=1_000_000, description="bytes per request at most, before compression and after it"
+        default=1_000_000,
+        ge=SMALLEST_BODY_BYTES,
+        description="bytes per request at most, before compression and after it",
     )
 
     @property

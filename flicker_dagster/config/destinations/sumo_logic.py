@@ -8,7 +8,7 @@ from typing import Literal
 from pydantic import Field
 
 from flicker_dagster.config.destinations.base import Guide
-from flicker_dagster.config.destinations.posted import PostedRecord
+from flicker_dagster.config.destinations.posted import SMALLEST_BODY_BYTES, PostedRecord
 from flicker_dagster.config.records import Count, Template
 
 #: Within so much time Sumo Logic wants to have the whole of a request.
@@ -62,7 +62,9 @@ class SumoLogicDestination(PostedRecord):
     )
     event_key: str = Field(default="event", min_length=1, description="member of the line that holds the event")
     max_batch_events: Count = Field(default=1_000, description="events per request at most")
-    max_batch_bytes: Count = Field(default=1_000_000, description="uncompressed bytes per request at most")
+    max_batch_bytes: Count = Field(
+        default=1_000_000, ge=SMALLEST_BODY_BYTES, description="uncompressed bytes per request at most"
+    )
     max_event_bytes: Count | None = Field(
         default=65_536, description="a larger line becomes a dead letter: Sumo Logic would cut it into pieces"
     )

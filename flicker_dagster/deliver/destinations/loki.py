@@ -10,7 +10,7 @@ from flicker_dagster.deliver.destination import LaneContext
 from flicker_dagster.deliver.encoders.texts import json_string, json_text, json_value
 from flicker_dagster.deliver.http_destination import SHOWN_REASON_CHARS
 from flicker_dagster.deliver.loki_answers import Refusal, refused_entries
-from flicker_dagster.deliver.outcomes import Blocked, Delivered, Outcome, PerItem, Rejected, Retry, status_name
+from flicker_dagster.deliver.outcomes import Blocked, Delivered, Outcome, PerItem, Rejected, Retry, Split, status_name
 from flicker_dagster.deliver.posted import PostedDestination
 from flicker_dagster.lots import Lot
 from flicker_dagster.printable import cut
@@ -24,6 +24,8 @@ GROWTH = 1.3
 _ABOUT_CONFIGURATION = re.compile(
     r"label|allow_structured_metadata|feature is (?:disallowed|disabled)|org id|tenant|no streams", re.IGNORECASE
 )
+#: Between Loki's own parts a message has a limit too, and what is above it is told as a 500.
+_TOO_LARGE = b"received message larger than max"
 _STREAM = re.compile(r"\{[^{}]{0,8000}\}")
 
 
@@ -86,6 +88,8 @@ class Loki(PostedDestination):
     def outcome(self, answer: Answer, lot: Lot) -> Outcome:
         if 200 <= answer.status < 300 and answer.status != 204:
             return self.not_the_api(answer, "204 (260, or 200, is a Loki whose ingestion is blocked)")
+        if answer.status == 500 and _TOO_LARGE in answer.body:
+            return Split(f"HTTP 500: {self.reason(answer, lot)}")
         if answer.status not in (400, 429):
             return self.outcome_of(answer, lot, success_status=(204,))
         text = answer.body.decode("utf-8", "replace")

@@ -114,7 +114,7 @@ def test_an_event_that_datadog_would_truncate_is_not_sent(scene: Scene) -> None:
 
 def test_a_body_above_the_limit_is_cut_without_being_sent(scene: Scene) -> None:
     before = scene.receiver.requests
-    outcome = scene.open(max_batch_bytes=2_000).send(lot_of([event_of(n) for n in range(10)]))
+    outcome = scene.open(max_batch_bytes=4_096).send(lot_of([event_of(n) for n in range(10)]))
     assert isinstance(outcome, Split)
     assert scene.receiver.requests == before
 

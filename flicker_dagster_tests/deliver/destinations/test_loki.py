@@ -59,6 +59,7 @@ def pushed(siem: Answering, lot: Any, **keys: Any) -> tuple[dict[str, str], list
     Row(429, Retry, "Ingestion rate limit exceeded for user acme (limit: 4194304 bytes/sec)", says="rate limit"),
     Row(429, Retry, "Maximum active stream limit exceeded, reduce the number of active streams"),
     Row(500, Retry, "at least 2 live replicas required, could only find 1"),
+    Row(500, Split, "rpc error: code = ResourceExhausted desc = grpc: received message larger than max (5 vs. 4)"),
     Row(413, Split, "Request entity too large"),
 )
 def test_what_an_answer_stands_for(scene: Scene, answering: Answering, row: Row) -> None:
