@@ -94,6 +94,18 @@ def test_a_cluster_that_takes_little_gets_everything_but_what_it_can_never_take(
     assert 0 < refused < 20, "what it carries is learned, not found anew with each lot"
 
 
+def test_a_small_cluster_that_fails_one_request_in_five_gets_everything_once(cluster: BulkReceiver) -> None:
+    cluster.max_content_bytes = 20_000
+    cluster.faults.plan("500", count=None, share=0.2)
+    lots = lots_of(1_000, size=200)
+
+    drained = drain(MemoryQueue(lots), opening(cluster), runs=100)
+
+    assert drained.done
+    assert not drained.dead
+    assert cluster.counts() == dict.fromkeys(uids_of(lots), 1)
+
+
 def test_of_ten_thousand_events_a_hundred_poisoned_ones_are_set_aside_alone(cluster: BulkReceiver) -> None:
     cluster.refuse_items(UNPARSABLE, holding=POISON)
     lots = lots_of(10_000, size=500, make=sometimes_poison)

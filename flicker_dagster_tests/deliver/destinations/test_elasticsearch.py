@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import pytest
 
 from flicker_dagster.config.destinations import destination_adapter
+from flicker_dagster.deliver.destination import Destination
 from flicker_dagster.deliver.outcomes import Blocked, Delivered, PerItem
 from flicker_dagster.simulator.bulk_api import api_key
 from flicker_dagster.simulator.receivers.elasticsearch import ElasticsearchReceiver
-from flicker_dagster_tests.deliver.contract import event_of, lot_of
+from flicker_dagster_tests.deliver.contract import MemoryQueue, drain, event_of, lot_of, lots_of
 from flicker_dagster_tests.deliver.destinations.clusters import opened
 
 LOT = lot_of([event_of(n) for n in range(3)])
@@ -27,6 +28,23 @@ def test_an_api_key_is_sent_as_it_was_given(cluster: ElasticsearchReceiver) -> N
     cluster.authorizations = (api_key("aWQ6a2V5"),)
     assert isinstance(opened(cluster, api_key="${KEY}", env={"KEY": "aWQ6a2V5"}).send(LOT), Delivered)
     assert isinstance(opened(cluster, api_key="${KEY}", env={"KEY": "d3Jvbmc6"}).send(LOT), Blocked)
+
+
+def test_an_api_key_that_is_over_costs_no_event(cluster: ElasticsearchReceiver) -> None:
+    cluster.authorizations = (api_key("bmV3OmtleQ=="),)
+    lots = lots_of(300)
+    queue = MemoryQueue(lots)
+
+    def with_key(key: str) -> Callable[[], Destination]:
+        return lambda: opened(cluster, api_key="${KEY}", env={"KEY": key})
+
+    refused = drain(queue, with_key("b2xkOmtleQ=="), runs=3)
+    assert queue.waiting == 300
+    assert "HTTP 401" in refused.last_words
+    assert "b2xkOmtleQ==" not in refused.last_words
+
+    assert drain(queue, with_key("bmV3OmtleQ==")).done
+    assert cluster.counts() == {uid: 1 for lot in lots for uid in lot.uids}
 
 
 def test_a_name_without_a_template_is_refused_rather_than_made_an_index_of(cluster: ElasticsearchReceiver) -> None:
