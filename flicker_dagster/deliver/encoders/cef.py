@@ -14,8 +14,6 @@ VENDOR_CHARS, NAME_CHARS, SIGNATURE_CHARS = 63, 512, 1_023
 SEVERITY = (10, 10, 9, 8, 6, 5, 3, 1)
 
 _CONTROL = re.compile(r"[\x00-\x1f\x7f\ud800-\udfff]+")
-_IN_HEADER = re.compile(r"([\\|])")
-_IN_VALUE = re.compile(r"([\\=])")
 
 
 class CefBody:
@@ -54,9 +52,15 @@ class CefBody:
 
 
 def _header(text: str, cap: int) -> str:
-    return _IN_HEADER.sub(r"\\\1", _CONTROL.sub(" ", text).strip()[:cap])
+    return _plain(text)[:cap].replace("\\", "\\\\").replace("|", "\\|")
 
 
 def _value(text: str) -> str:
-    text = _IN_VALUE.sub(r"\\\1", text).replace("\r\n", "\\n").replace("\n", "\\n").replace("\r", "\\r")
-    return _CONTROL.sub(" ", text).strip()
+    text = text.replace("\\", "\\\\").replace("=", "\\=")
+    if not text.isprintable():
+        text = text.replace("\r\n", "\\n").replace("\n", "\\n").replace("\r", "\\r")
+    return _plain(text)
+
+
+def _plain(text: str) -> str:
+    return (text if text.isprintable() else _CONTROL.sub(" ", text)).strip()

@@ -6,12 +6,11 @@ What an event holds is put in as it is and never read again: it is data, not a t
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 from functools import cached_property
 from typing import Any
 
 from flicker_dagster.config.event_templates import PLACEHOLDER, paths_of, template_fault
-from flicker_dagster.json_paths import Parts, lookup_any, readings
+from flicker_dagster.json_paths import Parts, lookup, readings
 from flicker_dagster.json_scan import value_at
 from flicker_dagster.json_text import read_json
 
@@ -24,6 +23,7 @@ class EventView:
 
     @cached_property
     def _read(self) -> Any:
+        """None where nobody can read it as a whole."""
         try:
             return read_json(self.event)
         except (ValueError, RecursionError):
@@ -31,10 +31,28 @@ class EventView:
 
     def value(self, ways: list[Parts]) -> Any:
         """What lies at the first reading of a path where anything lies; None where nothing does."""
-        if self._read is not None:
-            return lookup_any(self._read, ways)
+        read = self._read
+        if isinstance(read, dict):
+            for parts in ways:
+                if parts[0] in read and (found := lookup(read, parts)) is not None:
+                    return found
+            return None
+        if read is not None:
+            return None
         found = (value_at(self.event, parts) for parts in ways)
         return next((each for each in found if each is not None), None)
+
+    def first(self, paths: list[list[Parts]]) -> Any:
+        """The first path with a text, number or truth value; else the first with anything."""
+        second = None
+        for ways in paths:
+            value = self.value(ways)
+            if value is None or value == "":
+                continue
+            if not isinstance(value, dict | list):
+                return value
+            second = value if second is None else second
+        return second
 
 
 class EventText:
@@ -45,12 +63,12 @@ class EventText:
         if fault:
             raise ValueError(fault)
         known = {"source": source, "vendor": vendor or source}
-        self._parts: list[str | list[list[Parts]]] = []
+        parts: list[str | list[list[Parts]]] = []
         at = 0
         for found in PLACEHOLDER.finditer(text):
-            self._parts += [text[at : found.start()], _part(found[1], known)]
+            parts += [text[at : found.start()], _part(found[1], known)]
             at = found.end()
-        self._parts = [part for part in [*self._parts, text[at:]] if part != ""]
+        self._parts = [part for part in [*parts, text[at:]] if part != ""]
         #: The text where it is the same for every event.
         self.fixed = "".join(map(str, self._parts)) if all(isinstance(part, str) for part in self._parts) else None
 
@@ -58,7 +76,7 @@ class EventText:
         """Empty where nothing lies at any of its paths."""
         if self.fixed is not None:
             return self.fixed
-        return "".join(part if isinstance(part, str) else _first(view, part) for part in self._parts)
+        return "".join([part if isinstance(part, str) else plain(view.first(part)) for part in self._parts])
 
 
 def plain(value: Any) -> str:
@@ -70,10 +88,3 @@ def plain(value: Any) -> str:
 
 def _part(inner: str, known: dict[str, str]) -> str | list[list[Parts]]:
     return known[inner] if inner in known else [readings(path) for path in paths_of(inner) or ()]
-
-
-def _first(view: EventView, paths: list[list[Parts]]) -> str:
-    """The first path with a text, number or truth value; else the first with anything, as JSON."""
-    values = [value for ways in paths if (value := view.value(ways)) not in (None, "")]
-    single: Callable[[Any], bool] = lambda value: not isinstance(value, dict | list)  # noqa: E731
-    return plain(next(filter(single, values), values[0] if values else None))
