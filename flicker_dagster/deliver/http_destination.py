@@ -16,6 +16,7 @@ from flicker_dagster.config.records import Tls
 from flicker_dagster.config.secrets import resolve
 from flicker_dagster.deliver.destination import DestinationBase, LaneContext
 from flicker_dagster.deliver.outcomes import Ambiguous, Blocked, Outcome, Retry, classify_http
+from flicker_dagster.deliver.proxy_answers import refused_by_proxy
 from flicker_dagster.errors import DestinationBlocked
 from flicker_dagster.lots import Lot
 from flicker_dagster.printable import cut
@@ -109,7 +110,10 @@ class HttpDestinationBase(DestinationBase):
                 )
         except AuthFailed as error:
             return self.outcome_of_auth(error)
-        return answer if isinstance(answer, Answer) else self.outcome_of_failure(answer)
+        if not isinstance(answer, Answer):
+            return self.outcome_of_failure(answer)
+        of_proxy = refused_by_proxy(answer)
+        return answer if of_proxy is None else Blocked(of_proxy)
 
     def _is_refused(self, answer: Answer | Failure) -> TypeGuard[Answer]:
         return isinstance(answer, Answer) and answer.status in self.refused_status
