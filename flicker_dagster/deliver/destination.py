@@ -6,7 +6,7 @@ import importlib
 import os
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
 from flicker_dagster.config.masking import Masker
@@ -101,6 +101,11 @@ class DestinationBase:
 
 
 def open_destination(config: Any, context: LaneContext) -> Destination:
-    """The destination of a record: `flicker_dagster.deliver.destinations.<type>` holds a class named `OPENS`."""
+    """The destination of a record: `flicker_dagster.deliver.destinations.<type>` holds a class named `OPENS`. It gets events
+    as the record's `fields` and `normalise` want them."""
+    from flicker_dagster.deliver.shaped import shaped  # which is made of what is defined here
+
+    if config.normalise is not None:  # both schemas have the message there
+        context = replace(context, message_field="message")
     module = importlib.import_module(f"flicker_dagster.deliver.destinations.{config.type}")
-    return module.OPENS(config, context)
+    return shaped(module.OPENS(config, context), config, context)

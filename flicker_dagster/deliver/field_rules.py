@@ -60,7 +60,7 @@ class _Node:
         self.next: dict[str, _Node] = {}
 
 
-class FieldRules:
+class FieldEditor:
     """Compiled rules. `apply` is a function of its arguments alone, and safe to use from several threads."""
 
     def __init__(

@@ -19,7 +19,7 @@ from flicker_dagster.config.destinations.base import DestinationRecord
 from flicker_dagster.config.secrets import resolve
 from flicker_dagster.deliver.destination import LaneContext
 from flicker_dagster.deliver.field_mask import SHORTEST_KEY_CHARS, FieldMask
-from flicker_dagster.deliver.field_rules import FieldRules, Tally, Unfit
+from flicker_dagster.deliver.field_rules import FieldEditor, Tally, Unfit
 from flicker_dagster.deliver.normalise import Normaliser, normaliser_of
 from flicker_dagster.deliver.static_fields import StaticFields
 from flicker_dagster.errors import DestinationBlocked, FlickerError
@@ -92,7 +92,7 @@ class Shaper:
             order="deterministic",
         )
         self._lock = threading.Lock()
-        self._compiled: FieldRules | None = None
+        self._compiled: FieldEditor | None = None
         self._fingerprint = ""
 
     @property
@@ -143,13 +143,13 @@ class Shaper:
             ),
         )
 
-    def _opened(self) -> tuple[FieldRules | None, str]:
+    def _opened(self) -> tuple[FieldEditor | None, str]:
         """The rules with the key of their masks, which is resolved when it is first needed."""
         with self._lock:
             if not self._fingerprint:
                 mask = self._open_mask() if self._rules is not None and self._rules.mask else None
                 if self._rules is not None:
-                    self._compiled = FieldRules(
+                    self._compiled = FieldEditor(
                         keep=self._rules.keep, drop=self._rules.drop, mask=self._rules.mask, masked_by=mask
                     )
                 told = self._declared if mask is None else self._declared + mask.fingerprint.encode()

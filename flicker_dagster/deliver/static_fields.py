@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 
-from flicker_dagster.deliver.field_rules import FieldRules, Tally
+from flicker_dagster.deliver.field_rules import FieldEditor, Tally
 from flicker_dagster.json_paths import Parts, split_path
 from flicker_dagster.json_scan import OBJECT, find, past_space
 
@@ -15,7 +15,7 @@ class StaticFields:
 
     def __init__(self, texts: Mapping[str, str]) -> None:
         self._texts = [(split_path(path), json.dumps(text).encode()) for path, text in sorted(texts.items())]
-        self._others = FieldRules(drop=texts)
+        self._others = FieldEditor(drop=texts)
 
     def add(self, event: bytes) -> bytes:
         """The event with the fields at its end, or at the end of the objects they belong to. Raises Unfit."""

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from flicker_dagster.config.destinations import destination_adapter
 from flicker_dagster.config.destinations.base import DestinationRecord
-from flicker_dagster.deliver.destination import Destination, DestinationBase, LaneContext, LotLimits
+from flicker_dagster.deliver.destination import Destination, DestinationBase, LaneContext, LotLimits, open_destination
 from flicker_dagster.deliver.outcomes import Delivered, Outcome, PerItem, Rejected, Retry, Split
 from flicker_dagster.deliver.shaped import ShapedDestination, shaped
 from flicker_dagster.deliver.shaping import ShapeCounts
-from flicker_dagster.errors import SecretUnset
 from flicker_dagster.lots import Lot
 from flicker_dagster_tests.deliver.contract import MemoryQueue, drain, lot_of
 
@@ -91,10 +92,24 @@ def test_an_event_is_counted_when_it_is_taken() -> None:
 
 
 def test_without_the_masks_key_nothing_is_sent_and_everything_waits() -> None:
-    taking = Taking()
-    with pytest.raises(SecretUnset, match="FLICKER_MASK_KEY"):
-        behind(taking, env={}, **MASKED).send(lot_of([b'{"who":"ana"}']))
+    taking, queue = Taking(), MemoryQueue([lot_of([b'{"who":"ana"}'])])
+    waiting = drain(queue, lambda: behind(taking, env={}, **MASKED), runs=2)
+    assert "FLICKER_MASK_KEY" in waiting.last_words
     assert taking.sent == []
+    assert waiting.dead == 0
+    assert drain(queue, lambda: behind(taking, **MASKED), runs=1).done
+
+
+@pytest.mark.parametrize("schema", ["ecs", "ocsf"])
+def test_the_message_of_a_normalised_event_is_the_schemas(schema: str, tmp_path: Path) -> None:
+    record = destination_adapter().validate_python(
+        {"type": "file", "path": str(tmp_path / "out.ndjson"), "format": "envelope", "normalise": schema}
+    )
+    destination = open_destination(record, LaneContext("okta", vendor="okta", message_field="displayMessage"))
+    destination.send(lot_of([b'{"eventType":"x","displayMessage":"User login"}']))
+    destination.close()
+    written = json.loads(next(tmp_path.glob("out*")).read_text())
+    assert (written["message"], written["event"]["message"]) == ("User login", "User login")
 
 
 def test_a_normalised_lane_sends_documents_and_keeps_the_vendors_bytes_for_its_dead_letters() -> None:

@@ -17,7 +17,7 @@ from flicker_dagster.config.destinations.base import DestinationRecord
 from flicker_dagster.config.destinations.base import FieldRules as RulesRecord
 from flicker_dagster.deliver.destination import LaneContext
 from flicker_dagster.deliver.field_mask import FieldMask
-from flicker_dagster.deliver.field_rules import FieldRules, Tally, Unfit
+from flicker_dagster.deliver.field_rules import FieldEditor, Tally, Unfit
 from flicker_dagster.deliver.shaping import ShapeCounts, Shaper, Unshapable
 from flicker_dagster.deliver.static_fields import StaticFields
 from flicker_dagster.errors import DestinationBlocked, SecretUnset
@@ -34,7 +34,7 @@ def digest(text: str, key: str = KEY) -> str:
 
 
 def edit(event: str, tally: Tally | None = None, **rules: Any) -> str:
-    return FieldRules(**rules, masked_by=MASK).apply(event.encode(), tally or Tally()).decode()
+    return FieldEditor(**rules, masked_by=MASK).apply(event.encode(), tally or Tally()).decode()
 
 
 def lot_of(*events: bytes) -> Lot:
@@ -161,7 +161,7 @@ def test_what_cannot_be_read_for_certain_is_unfit_and_the_reason_tells_nothing_o
     event: bytes, rules: dict[str, list[str]]
 ) -> None:
     with pytest.raises(Unfit) as refused:
-        FieldRules(**rules, masked_by=MASK).apply(event, Tally())
+        FieldEditor(**rules, masked_by=MASK).apply(event, Tally())
     assert "secret" not in str(refused.value)
     assert "fields" in str(refused.value) or "key" in str(refused.value)
 
@@ -178,7 +178,7 @@ def test_what_cannot_be_read_for_certain_is_unfit_and_the_reason_tells_nothing_o
     ],
 )
 def test_an_event_without_the_named_field_stays_the_very_same_object(event: bytes) -> None:
-    assert FieldRules(drop=["a.b"], mask=["a.b.x"], masked_by=MASK).apply(event, Tally()) is event
+    assert FieldEditor(drop=["a.b"], mask=["a.b.x"], masked_by=MASK).apply(event, Tally()) is event
 
 
 # -- properties: a tree is the JSON text of a scalar, a list of trees, or an object as members, equal keys included
@@ -326,7 +326,7 @@ def test_an_event_that_holds_none_of_the_paths_keeps_its_bytes(
     for path in (one, other):
         changed(tree, split_path(path), lambda value: hit.append(value) or value)
     event = data.draw(spelled(tree)).encode()
-    left = FieldRules(drop=[one], mask=[other], masked_by=MASK).apply(event, Tally())
+    left = FieldEditor(drop=[one], mask=[other], masked_by=MASK).apply(event, Tally())
     assert (left is event) or hit
 
 

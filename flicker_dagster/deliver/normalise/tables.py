@@ -17,8 +17,9 @@ _FILES = resources.files("flicker_dagster.deliver.normalise")
 GENERIC = "generic"
 
 
+@cache
 def table(name: str, kind: type[Table]) -> tuple[Table, bytes]:
-    """A file (`okta`, `schemas/ocsf`) as a record, and its bytes. Raises msgspec.ValidationError."""
+    """A file (`okta`, `schemas/ocsf`) as a record, which is never changed, and its bytes. Raises msgspec.ValidationError."""
     text = (_FILES / f"{name}.yaml").read_bytes()
     return msgspec.convert(yaml.load(text, Loader=yaml.CSafeLoader), kind, strict=False), text
 

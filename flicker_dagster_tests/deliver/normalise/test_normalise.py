@@ -63,6 +63,7 @@ def event(vendor: str, event_type: str) -> bytes:
     return event_of(vendor, event_type)
 
 
+@cache
 def simulated(count: int = 60) -> list[tuple[str, bytes]]:
     made = []
     for kind in (Okta, GitHub, Salesforce):
