@@ -14,6 +14,7 @@ import yaml
 from flicker_dagster.config.destinations import destination_adapter
 from flicker_dagster.config.destinations.security_lake import CLASS_UIDS, SecurityLakeDestination
 from flicker_dagster.deliver.destination import Destination, open_destination
+from flicker_dagster.deliver.destinations.security_lake import SecurityLake
 from flicker_dagster.deliver.outcomes import Blocked, Delivered, Duplicate, PerItem, Split
 from flicker_dagster.deliver.shaping import Shaper
 from flicker_dagster.lots import Lot
@@ -228,11 +229,18 @@ def test_an_event_that_belongs_to_no_table_is_named_with_the_reason(store: S3Rec
 
 def test_events_that_were_not_normalised_wait(store: S3Receiver) -> None:
     lot = lot_of([b"{}"])
-    destination = opened(store)
+    destination = SecurityLake(record(store.url), context())  # by itself, without what normalises in front of it
     assert destination.unfit(lot) == {}
     outcome = destination.send(lot)
     assert isinstance(outcome, Blocked)
     assert "normalise: ocsf" in outcome.why
+
+
+def test_a_vendors_events_are_normalised_on_the_way(store: S3Receiver) -> None:
+    destination = open_destination(record(store.url), replace(context(), vendor="okta"))
+    assert isinstance(destination.send(lot_of([event_of("okta", "user.session.start")])), Delivered)
+    destination.close()
+    assert [key.split("/")[1] for key in store.objects()] == ["okta-auth"]
 
 
 def test_a_class_without_a_custom_source_waits_and_the_others_go(store: S3Receiver) -> None:
