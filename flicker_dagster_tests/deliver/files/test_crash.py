@@ -133,6 +133,19 @@ def test_a_kill_at_any_step_loses_and_repeats_nothing(tmp_path: Path, steps: int
         assert host.events() == ALL, f"killed at step {step}"
 
 
+def test_nor_does_one_while_the_log_is_shortened(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(commit_log, "MOST_BYTES", 800)  # four entries
+    longer = steps_of_a_whole_run(tmp_path)
+    chance = random.Random(1)
+    for step in range(0, longer, 2):
+        host = Host(tmp_path / str(step) / "okta.ndjson")
+        assert not host.run(dies_after=step)
+        if step % 4:
+            host.disk.lose_power(chance)
+        assert host.run(dies_after=None)
+        assert host.events() == ALL, f"killed at step {step}"
+
+
 def test_nor_does_an_answer_that_is_lost_with_the_process(tmp_path: Path, steps: int) -> None:
     """The request is sent again though it may have been written: its answer never came."""
     for step in range(0, steps, 3):
