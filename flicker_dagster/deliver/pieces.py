@@ -30,8 +30,9 @@ class Piece(msgspec.Struct, frozen=True):
 def send_pieces(pieces: Sequence[Piece], count: int) -> Outcome:
     """One attempt at each piece, in this order; `count` is the number of all events.
 
-    A piece is its own request in every attempt, so that events which go out again do so under the same key: a piece that
-    is too large is not halved together with others of which something was stored, but sent alone next.
+    A piece is its own request in every attempt, so that events which go out again do so under the same key. So a piece that
+    is too large is not halved together with others, of which an earlier attempt may have stored something, whatever this one
+    was answered: the others are settled first, and then it goes alone.
     """
     held_up: dict[str, Outcome] = {}
     answers: list[Outcome] = []
@@ -42,10 +43,11 @@ def send_pieces(pieces: Sequence[Piece], count: int) -> Outcome:
         answers.append(outcome)
     if len(pieces) == 1:
         return answers[0]
-    if any(isinstance(answer, Split) for answer in answers):
-        if not any(isinstance(answer, Delivered | Duplicate | Ambiguous) for answer in answers):
-            return next(answer for answer in answers if isinstance(answer, Split))
+    if not all(isinstance(answer, Split) for answer in answers):
         answers = [Retry(answer.why, 0.0) if isinstance(answer, Split) else answer for answer in answers]
+    in_doubt = next((answer for answer in answers if isinstance(answer, Ambiguous)), None)
+    if in_doubt is not None:  # what waits beside it waits as it does, so that nobody cuts between them
+        answers = [in_doubt if isinstance(answer, Retry) else answer for answer in answers]
     if all(answer == answers[0] for answer in answers):
         return answers[0]
     items: list[Outcome] = [answers[0]] * count

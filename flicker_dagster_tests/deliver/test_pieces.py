@@ -41,10 +41,11 @@ def test_one_piece_is_the_whole(answer: Outcome) -> None:
         ((D, A, D), (D, A, A), 2),
         ((D, B, D), (D, B, B), 2),
         ((S, S), S, 2),
-        ((S, R, D), S, 2),  # nothing of it is stored: it may be cut anywhere
+        ((S, R, D), (AGAIN, R, R), 2),  # an earlier attempt may have stored the others
+        ((S, B), (AGAIN, B), 2),
         ((D, S), (D, AGAIN), 2),  # stored: the other goes alone next, under its own name
         ((S, D), (AGAIN, D), 2),
-        ((S, A, D), (AGAIN, A, A), 2),
+        ((S, A, D), A, 2),  # nobody may cut between what is in doubt and what waits beside it
         ((S, U, S), (AGAIN, U, AGAIN), 3),
     ],
 )
@@ -55,7 +56,7 @@ def test_pieces_come_to(answers: tuple[Outcome, ...], items: Outcome | tuple[Out
 
 
 def test_what_holds_up_one_place_does_not_hold_up_another() -> None:
-    outcome, count = sent(B, D, A, D, to="place")
+    outcome, count = sent(B, D, A, R, D, to="place")
     assert isinstance(outcome, PerItem)
-    assert (outcome.items, count) == ((B, D, A, D), 4)
-    assert outcome.status == "2 of 4 objects stored"
+    assert (outcome.items, count) == ((B, D, A, A, D), 5)
+    assert outcome.status == "2 of 5 objects stored"

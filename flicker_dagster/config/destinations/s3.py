@@ -39,9 +39,8 @@ class S3Destination(ObjectStore):
         bound="an object's name comes from the events it holds, and it is written with `If-None-Match: *`: what was stored "
         "before an answer got lost is found again, not written again. A store that ignores the condition (one test at the "
         "first write finds out, and says so) gets the same object again in place of itself. After a change of bucket, "
-        "prefix, layout or format "
-        "(or of Flicker itself, where it writes events otherwise), a request whose answer got lost at that moment may leave a "
-        "second object under the new name",
+        "prefix, layout or format (or of Flicker itself, where it writes events otherwise), a request whose answer got lost "
+        "at that moment may leave a second object under the new name",
         extra="parquet",
         notes=(
             "The extra is needed for `format: parquet` only.",

@@ -32,6 +32,9 @@ CLASS_UIDS = {
     "file_hosting": 6006,
 }
 
+#: Classes that came with OCSF 1.9.0.
+NEW_IN_1_9 = frozenset({"user_management", "role_management"})
+
 ClassName = Literal[
     "detection_finding",
     "account_change",
@@ -69,8 +72,10 @@ class SecurityLakeDestination(ObjectStore):
     GUIDE = Guide(
         title="Amazon Security Lake",
         create=(
-            "In Security Lake create a custom source for each class of OCSF that your vendors' events become "
-            "(`flicker destinations show security_lake` names them), each with an external id of its own.",
+            "In Security Lake create a custom source for each class of OCSF that your vendors' events become, each with an "
+            "external id of its own: `authentication`, `account_change`, `user_access`, `group_management`, "
+            "`entity_management` and `api_activity`; from `ocsf_version` 1.9.0 on `user_management` in place of "
+            "`account_change` and `user_access`.",
             "Let the identity Flicker runs under assume their provider roles "
             "(`AmazonSecurityLake-Provider-<source>-<region>`): name its account and the external id as the log provider.",
             "Name the lake's bucket, the account and the custom sources in the configuration.",
@@ -94,15 +99,15 @@ class SecurityLakeDestination(ObjectStore):
         guarantee="exactly once",
         bound="an object's name comes from the events it holds, and it is written with `If-None-Match: *`: what was stored "
         "before an answer got lost is found again, not written again. After a change of bucket, account, sources or "
-        "`ocsf_version` "
-        "(or of Flicker itself, where it writes events otherwise), a request whose answer got lost at that moment may leave a "
-        "second object under the new name",
+        "`ocsf_version` (or of Flicker itself, where it writes events otherwise), a request whose answer got lost at that "
+        "moment may leave a second object under the new name",
         extra="parquet",
         notes=(
             "Events are normalised to OCSF. Columns are fixed for each class and version and the same in every object; what "
             "has no column is kept in `unmapped`, as JSON text, and the untouched event in `raw_data`.",
             "Records lie in the order of `time` (milliseconds since the epoch), in zstd, below the day of the event.",
-            "Events of a class without a custom source wait, and are told of, until one is configured.",
+            "Events of a class without a custom source wait, and stop the lane, which says so, until one is configured; those "
+            "of other classes that came with them are not sent again.",
             "Security Lake asks for an object every 5 minutes at most, for cost and speed of queries: collect that often, not "
             "more often (`polling_frequency_ms`).",
             "`ocsf_version` must be one your subscribers read. From 1.9.0 on, account changes are class 3007.",
@@ -129,6 +134,8 @@ class SecurityLakeDestination(ObjectStore):
             if not re.fullmatch(rf"[A-Za-z0-9_.-]{{1,{LONGEST_SOURCE_NAME}}}", source.name):
                 what = f"1 to {LONGEST_SOURCE_NAME} letters, digits, hyphens, underscores and dots"
                 found.append((f"{path}.name", f"found {source.name[:60]!r}, expected {what}"))
+            if name in NEW_IN_1_9 and self.ocsf_version != "1.9.0":
+                found.append((path, f"is no class of OCSF {self.ocsf_version}, expected ocsf_version 1.9.0 beside it"))
             other = by_name.setdefault(source.name, name)
             if other != name:
                 found.append((f"{path}.name", f"is that of {other} too, expected one class in each custom source"))

@@ -319,6 +319,7 @@ def test_a_store_s_own_limit_splits_down_to_the_event_that_is_too_large(store: S
             {"sources": {"authentication": {"name": "one", "location": "s3://b/ext/one"}}},
             "sources.authentication.location",
         ),
+        ({"sources": {"user_management": {"name": "users"}}}, "sources.user_management"),
         ({"bucket": "B"}, "bucket"),
     ],
 )
