@@ -104,7 +104,7 @@ def outcome_of_refusal(
     if said.code:
         words += f", {said.code}" + (f": {shown(said.message)}" if said.message else "")
     if said.code in _SPLIT or status == 413:
-        return Split(words)
+        return Split(words, teaches=False)  # the object is compressed
     if said.code in _RETRY or status in (307, 409):
         asked_s = parse_retry_after_s(headers.get("retry-after"), now_ms=now_ms)
         return Retry(words, None if asked_s is None else min(asked_s, MAX_RETRY_AFTER_S))

@@ -43,9 +43,15 @@ class Retry(msgspec.Struct, frozen=True):
 
 
 class Split(msgspec.Struct, frozen=True):
-    """Too large as a whole: halve it."""
+    """Too large as a whole: halve it.
+
+    `teaches`: whatever is no smaller is refused as well, so that it need not be tried. False where the limit is not one of
+    the events' bytes, such as that of a compressed body: what was taken then may have more bytes than what was refused, and
+    is never to be cut before it is sent again.
+    """
 
     why: str
+    teaches: bool = True
 
 
 class Rejected(msgspec.Struct, frozen=True):

@@ -180,7 +180,7 @@ class Sender:
         if isinstance(outcome, PerItem):
             return self._heed_items(lot, outcome, attempt)
         if isinstance(outcome, Split | Rejected):
-            if isinstance(outcome, Split):
+            if isinstance(outcome, Split) and outcome.teaches:
                 self._learned.learn(lot, now_ms=self._now_ms())
             if len(lot) > 1:
                 return self._in_halves(lot)

@@ -99,6 +99,15 @@ def test_what_was_refused_as_too_large_goes_in_halves_and_the_limit_is_remembere
     assert learned.refused
 
 
+def test_a_limit_that_is_not_one_of_the_events_bytes_is_not_remembered() -> None:
+    siem = ASiem(lambda lot: Split("413", teaches=False) if len(lot) > 30 else OK)
+    learned = LearnedLimits()
+    assert drain(MemoryQueue(lots_of(300)), lambda: siem, learned=learned).done
+    assert set(siem.counts.values()) == {1}
+    assert [len(lot) for lot in siem.sent if len(lot) > 30] == [100, 50, 50] * 3, "each lot is tried whole"
+    assert not learned.refused
+
+
 def test_one_event_that_is_too_large_becomes_a_dead_letter_and_its_neighbours_are_delivered() -> None:
     guilty = "e000042"
     siem = ASiem(lambda lot: Split("HTTP 413: too large") if guilty in ids_of(lot) else OK)

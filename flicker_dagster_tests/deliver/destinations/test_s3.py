@@ -5,7 +5,9 @@ from __future__ import annotations
 import gzip
 import json
 import logging
+import random
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from typing import Any
 
 import msgspec
@@ -14,9 +16,13 @@ import pytest
 from flicker_dagster.config.destinations import destination_adapter
 from flicker_dagster.config.destinations.s3 import S3Destination
 from flicker_dagster.deliver.destination import Destination, open_destination
+from flicker_dagster.deliver.learned import LearnedLimits
 from flicker_dagster.deliver.outcomes import Ambiguous, Blocked, Delivered, Duplicate, Outcome, PerItem, Retry, Split
+from flicker_dagster.errors import StateError
+from flicker_dagster.lots import Lot
 from flicker_dagster.simulator.receivers.s3 import REGION, S3Receiver
-from flicker_dagster_tests.deliver.contract import MemoryQueue, drain, event_of, lot_of, lots_of
+from flicker_dagster.types import Settled
+from flicker_dagster_tests.deliver.contract import Letters, MemoryQueue, drain, event_of, lot_of, lots_of
 from flicker_dagster_tests.deliver.destinations.stores import DAY_MS, ENV, KEYS, MONDAY_MS, context, record, two_days
 
 Opens = Callable[..., Destination]
@@ -409,6 +415,54 @@ def test_cut_commits_of_lots_that_span_days_end_exactly_once(store: S3Receiver) 
     events = [event for lot in lots for event in lot.events]
     assert sorted(store.lines()) == sorted(events)
     assert len(store.objects()) == 5 * len(lots)
+
+
+class Dying(MemoryQueue):
+    """Killed, now and then, between an answer and writing it down."""
+
+    def __init__(self, lots: list[Lot], chance: random.Random) -> None:
+        super().__init__(lots)
+        self.chance = chance
+
+    def settle(self, lot: Lot, settled: Settled) -> None:
+        if self.chance.random() < 0.15:
+            raise StateError("killed before the journal")
+        super().settle(lot, settled)
+
+
+def a_lot_of_days(seq: int, chance: random.Random, *, days: int) -> Lot:
+    """Up to 40 events, some of which pack badly, of several days."""
+    count = chance.choice([1, 7, 40])
+    details = [hex(chance.getrandbits(chance.choice([64, 2_000]))) for _ in range(count)]
+    times = [MONDAY_MS - DAY_MS * chance.randrange(days) for _ in range(count)]
+    return lot_of([event_of(100 * seq + i, detail=details[i]) for i in range(count)], seq=seq, times_ms=times)
+
+
+@pytest.mark.parametrize("seed", range(36, 48))
+def test_kills_lost_answers_and_limits_of_its_own_end_exactly_once(seed: int) -> None:
+    chance = random.Random(seed)
+    store = S3Receiver(keys=KEYS, seed=seed, max_bytes=2_500)
+    store.faults.plan("commit_then_cut", count=None, share=0.15)
+    store.faults.plan("503", count=None, share=0.1)
+    store.faults.plan("409", count=None, share=0.05)
+    lots = [a_lot_of_days(seq, chance, days=chance.choice([1, 3])) for seq in range(6)]
+    queue, letters, learned = Dying(lots, chance), Letters(), LearnedLimits()
+    try:
+        for _ in range(300):
+            with suppress(StateError):
+                drain(
+                    queue,
+                    lambda: open_destination(record(store.url, max_in_flight=chance.choice([1, 4])), context()),
+                    letters=letters,
+                    learned=learned,
+                )
+            if not queue.waiting:
+                break
+    finally:
+        store.close()
+    assert not queue.waiting
+    assert not letters.kept
+    assert store.uids() == {uid: 1 for lot in lots for uid in lot.uids}
 
 
 @pytest.mark.parametrize("fault", ["wrong_secret", "expired"])
