@@ -39,13 +39,18 @@ class Authority:
         key.chmod(0o600)
         return str(cert), str(key)
 
-    def protect(self, server: Server, *, demand_client: bool = False) -> str:
-        """Put a server behind TLS; gives its URL."""
+    def server_context(self, *, demand_client: bool = False) -> ssl.SSLContext:
+        """What a server on 127.0.0.1 protects its sockets with."""
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         self.ca.issue_cert("127.0.0.1").configure_cert(context)
         if demand_client:
             context.verify_mode = ssl.CERT_REQUIRED
             self.ca.configure_trust(context)
+        return context
+
+    def protect(self, server: Server, *, demand_client: bool = False) -> str:
+        """Put a server behind TLS; gives its URL."""
+        context = self.server_context(demand_client=demand_client)
         http = server._http
         http.socket = context.wrap_socket(http.socket, server_side=True, do_handshake_on_connect=False)
         return server.url.replace("http:", "https:")

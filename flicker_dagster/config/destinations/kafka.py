@@ -1,0 +1,154 @@
+"""`type: kafka`: a topic of Apache Kafka, or of anything that speaks its protocol and has transactions."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from flicker_dagster.config.auth import OAuth2ClientCredentials
+from flicker_dagster.config.destinations.base import DestinationRecord, Guide
+from flicker_dagster.config.records import Record, Template, TimeoutMs, Tls
+
+#: What is decided here, or would break what is promised.
+OURS = (
+    "acks",
+    "allow.auto.create.topics",
+    "batch.size",
+    "bootstrap.servers",
+    "compression.",
+    "delivery.timeout.ms",
+    "enable.",
+    "error_cb",
+    "group.",
+    "isolation.level",
+    "log",
+    "max.in.flight",
+    "message.",
+    "metadata.broker.list",
+    "oauth",
+    "on_delivery",
+    "partitioner",
+    "plugin.",
+    "request.required.acks",
+    "retries",
+    "sasl.",
+    "security.protocol",
+    "ssl.",
+    "transaction",
+)
+
+
+class SaslPlain(Record):
+    """User name and password, as they are (SASL PLAIN): over TLS only."""
+
+    type: Literal["plain"]
+    username: Template
+    password: Template
+
+
+class SaslScram(Record):
+    """User name and password, proven without being sent (SASL SCRAM)."""
+
+    type: Literal["scram"]
+    username: Template
+    password: Template
+    algorithm: Literal["sha256", "sha512"] = "sha512"
+
+
+class KafkaDestination(DestinationRecord):
+    """A topic of Kafka, each request one transaction: who reads committed records finds every event once."""
+
+    GUIDE = Guide(
+        title="Apache Kafka",
+        create=(
+            "Create the topic: `kafka-topics.sh --create --topic audit-events`.",
+            "Create the topic in which Flicker notes what it has committed: `kafka-topics.sh --create --topic "
+            "flicker-progress --partitions 12 --config cleanup.policy=delete --config retention.ms=2592000000`. A note is "
+            "needed for as long as its events may wait in a spool; 30 days are plenty. Its number of partitions must not be "
+            "changed while anything waits. Several streams and sources share it.",
+            "Let consumers read with `isolation.level=read_committed`: others see what was given up as well.",
+        ),
+        rights="On the topic: Write, Describe. On the progress topic: Write, Read, Describe. On the transactional ids that "
+        "begin with `transactional_id_prefix`: Write, Describe. No group is ever joined.",
+        block="""kafka:
+  type: kafka
+  brokers: [kafka-1.example.com:9093, kafka-2.example.com:9093]
+  topic: audit-events
+  tls: {}
+  sasl:
+    type: scram
+    username: flicker
+    password: ${KAFKA_PASSWORD}
+""",
+        guarantee="exactly once",
+        bound="for readers of committed records, as long as the notes in the progress topic are kept",
+        extra="kafka",
+        notes=(
+            "Where to find things: the value is the event, byte for byte; the key is the stream (so that a stream's events "
+            "stay in one partition, in order) or the event's id; headers `event_uid`, `source` and `schema`; the timestamp is "
+            "the event's time, or, with `timestamp: collected`, that of its collection.",
+            "Kafka deletes by timestamps: events older than the topic's `retention.ms` may be gone at once. For a backfill of "
+            "old events raise it, or use `timestamp: collected`. Times in the future are written as that of the collection: "
+            "brokers refuse them.",
+            "Events whose answer was lost, even with its process, are looked for in the progress topic before they are sent "
+            "again, and count as duplicates if they are there. Ordinary requests cost one small record more, and the start of "
+            "a delivery reads the notes made since its oldest events were collected.",
+            "One transactional id per stream and lane: a process that takes a stream over fences the one before. Two "
+            "installations on one cluster need different `transactional_id_prefix`es.",
+            "An event above `max_message_bytes` becomes a dead letter. Keep the topic's `max.message.bytes` at or above it: "
+            "what a broker refuses as too large is halved and sent again, down to the one guilty event.",
+        ),
+    )
+
+    type: Literal["kafka"]
+    brokers: Annotated[list[Template], Field(min_length=1)] = Field(
+        description="host:port, where to begin; one is enough"
+    )
+    topic: Template = Field(description="where events go")
+    progress_topic: Template = Field(
+        default="flicker-progress", description="where it is noted, in the same transaction, what was committed"
+    )
+    key: Literal["stream", "event"] = Field(default="stream", description="what decides on the partition")
+    timestamp: Literal["event", "collected"] = Field(default="event", description="which time a record carries")
+    compression: Literal["none", "gzip", "snappy", "lz4", "zstd"] = Field(
+        default="zstd", description="of batches on their way and in the topic"
+    )
+    sasl: Annotated[SaslPlain | SaslScram | OAuth2ClientCredentials, Field(discriminator="type")] | None = Field(
+        default=None, description="who we are"
+    )
+    tls: Tls | None = Field(default=None, description="`{}` for TLS with the system's authorities; without it, no TLS")
+    transactional_id_prefix: Template = Field(
+        default="flicker", description="what all transactional ids begin with; stream and lane follow"
+    )
+    transaction_timeout_ms: TimeoutMs = Field(
+        default=60_000,
+        description="a transaction that was left open is given up by the broker after so long; above timeout_ms",
+    )
+    max_batch_events: Annotated[int, Field(ge=1, le=50_000)] = Field(
+        default=2_000, description="most events of a transaction"
+    )
+    max_batch_bytes: Annotated[int, Field(ge=1, le=256_000_000)] = Field(
+        default=4_000_000, description="most bytes of a transaction, before compression"
+    )
+    max_message_bytes: Annotated[int, Field(ge=1_000, le=100_000_000)] = Field(
+        default=1_000_000, description="largest event"
+    )
+    librdkafka: dict[str, Template] = Field(
+        default_factory=dict, description="further settings of the client library, such as `broker.address.family`"
+    )
+
+    def addresses(self) -> tuple[str, ...]:
+        return tuple(self.brokers)
+
+    def faults(self) -> list[tuple[str, str]]:
+        found = [
+            (f"librdkafka.{name}", "is decided by other keys, expected another setting of librdkafka")
+            for name in self.librdkafka
+            if name.startswith(OURS)
+        ]
+        if self.transaction_timeout_ms <= self.timeout_ms:
+            found.append(("transaction_timeout_ms", f"expected more than timeout_ms ({self.timeout_ms})"))
+        if self.progress_topic == self.topic:
+            found.append(("progress_topic", "is the topic of the events, expected another"))
+        return found
