@@ -11,6 +11,8 @@ from functools import cached_property
 from hashlib import blake2b
 from itertools import accumulate
 
+import msgspec
+
 from flicker_dagster.json_scan import Damaged, compact
 
 #: Hex digits of a lot's id, a request's key and an event's uid.
@@ -34,6 +36,7 @@ class Lot:
         "collected_ms",
         "digests",
         "lot_id",
+        "packed",
         "places",
         "schema",
         "seq",
@@ -56,7 +59,9 @@ class Lot:
         places: Sequence[int] | None = None,
         schema: str = "vendor",
         shape: str = "",
+        packed: bytes | None = None,
     ) -> None:
+        self.packed = packed
         self.seq = seq
         self.lot_id = lot_id
         self.source = source
@@ -192,6 +197,27 @@ class Lot:
         part = ",".join(f"{start}-{stop}" for start, stop in spans_of(self.places))
         text = "\x00".join((self.lot_id, part, self.shape, encoding))
         return blake2b(text.encode("utf-8", "surrogatepass"), digest_size=ID_BYTES).hexdigest()
+
+
+class Receipt(msgspec.Struct, frozen=True):
+    """The events were taken, and whether they are safe is asked later, by `Destination.confirm`.
+
+    `token` is all that is needed to ask, JSON-ready and free of secrets: it is written to the journal. Nobody asks before
+    `ask_after_s`; after `expires_s` the same request is sent again. Both count from the answer.
+    """
+
+    token: str
+    ask_after_s: float
+    expires_s: float
+    status: str = ""
+
+
+class Awaiting(msgspec.Struct, frozen=True):
+    """A part of a lot that was taken, and the receipt for it; `at_ms` is when."""
+
+    lot: Lot
+    receipt: Receipt
+    at_ms: int
 
 
 def lot_id_of(source: str, digests: Sequence[bytes] | bytes) -> str:

@@ -90,54 +90,49 @@ class Page(msgspec.Struct):
     unproven: str | None = None  # of a last page: why there may be more all the same
 
 
-class Batch(msgspec.Struct, frozen=True):
-    """The events of one request to the SIEM: membership and bytes are frozen in the spool.
+class FrozenLot(msgspec.Struct, frozen=True):
+    """Events that wait together, as the spool holds them: membership and bytes never change.
 
-    `body` is gzip-compressed with no time stamp in it, so the same batch always has the same bytes.
-    `digests` maps a window's key to the concatenated 16-byte id digests of the batch's events in that window.
+    `array` is the JSON array of the events in gzip, with no time stamp in it, `array_bytes` its size before. Columns run
+    parallel, one item per event: `digests` maps a shard's key to the concatenated 16-byte id digests of its events, in
+    order; `lengths` are the events' bytes (unsigned 32-bit), `times_ms` their times (signed 64-bit, `NO_TIME` for none), both
+    in little-endian order.
     """
 
     seq: int
-    batch_id: str
+    lot_id: str
+    source: str
     count: int
-    content_type: str
-    body: bytes
-    body_bytes: int  # before compression
+    array: bytes
+    array_bytes: int
     digests: dict[str, bytes]
-    first_ms: int | None = None
-    last_ms: int | None = None
+    lengths: bytes
+    times_ms: bytes
+    collected_ms: int
 
 
-class Ack(msgspec.Struct, frozen=True, omit_defaults=True):
-    """What became of one batch. `delivered + duplicate + dead` is its number of events."""
-
-    seq: int
-    batch_id: str
-    outcome: str  # delivered, duplicate, dead-lettered or mixed
-    delivered: int = 0
-    duplicate: int = 0
-    dead: int = 0
-    status: str = ""  # the SIEM's answer, such as "HTTP 200 OK"
-    attempts: int = 1
-    at_ms: int = 0
+#: What stands in a column of times for an event without one.
+NO_TIME = -(2**63)
 
 
 class Settled(msgspec.Struct, frozen=True, omit_defaults=True):
     """What became of events of a lot, in one lane. The counts add up to the events it is about.
 
-    `known` are those that the ledger had already: another machine delivered them, or they lie before the lane's start.
+    `known` are those that the ledger had already: another machine delivered them, or they lie before the lane's start;
+    `dropped` are those that a lane nobody waits for never took.
     """
 
     delivered: int = 0
     duplicate: int = 0
     dead: int = 0
     known: int = 0
+    dropped: int = 0
     status: str = ""  # the destination's answer, such as "HTTP 200 OK"
     attempts: int = 1
 
     @property
     def events(self) -> int:
-        return self.delivered + self.duplicate + self.dead + self.known
+        return self.delivered + self.duplicate + self.dead + self.known + self.dropped
 
 
 class DeadLetter(msgspec.Struct, frozen=True):

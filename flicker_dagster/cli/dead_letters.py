@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import sys
-from typing import Any
+from typing import Any, NamedTuple
 
 import click
 
@@ -13,9 +13,12 @@ from flicker_dagster.cli.options import json_option
 from flicker_dagster.cli.selection import LOCK_WAIT_S, one_line, open_work, show_json, show_table
 from flicker_dagster.errors import DestinationUnavailable, FlickerError, StateError
 from flicker_dagster.orchestration.settings import Settings
+from flicker_dagster.pipeline.lanes import LaneWork
 from flicker_dagster.pipeline.replay import replay as replay_object
+from flicker_dagster.pipeline.work import SourceWork
 from flicker_dagster.printable import visible
 from flicker_dagster.state.dead_letters import DeadLetters, events_in, sources_with_dead_letters
+from flicker_dagster.state.layout import StateLayout
 from flicker_dagster.times import rfc3339_ms
 from flicker_dagster.types import DeadLetter
 
@@ -25,6 +28,19 @@ KEPT = "the dead letters that the SIEM has not taken are kept"
 
 #: So many objects in a row that were not taken: that is the SIEM, not what is in one of them.
 GIVES_UP_AFTER = 3
+
+
+class Kept(NamedTuple):
+    """The dead letters of one lane."""
+
+    source: str
+    lane: str
+    storage: str
+    letters: DeadLetters
+
+    @property
+    def shown(self) -> str:
+        return f"{self.source}@{self.lane}" if self.lane else self.source
 
 
 @click.group("dead-letters", cls=FlickerGroup)
@@ -39,7 +55,7 @@ def dead_letters() -> None:
 def list_command(settings: Settings, source: str | None, as_json: bool) -> None:
     """What is kept, of one SOURCE or of all."""
     rows: list[tuple[object, ...]] = []
-    for name, letters in _stores(settings, source):
+    for name, letters in ((kept.shown, kept.letters) for kept in _stores(settings, source)):
         for letter_id in letters.list():
             try:
                 found = letters.read(letter_id)
@@ -66,8 +82,8 @@ def show_command(settings: Settings, letter_id: str, raw: bool, as_json: bool) -
     """The events behind an ID of `list` and why each was refused."""
     if raw and as_json:
         raise click.UsageError("give either --raw or --json")
-    name, letters, letter_id = _find(settings, letter_id)
-    found = letters.read(letter_id)
+    kept, letter_id = _find(settings, letter_id)
+    name, found = kept.shown, kept.letters.read(letter_id)
     if as_json:
         show_json({"source": name, "id": letter_id, "events": [_as_json(letter) for letter in found]})
         return
@@ -108,13 +124,13 @@ def _as_json(letter: DeadLetter) -> dict[str, Any]:
 def replay_command(settings: Settings, source: str | None, ids: tuple[str, ...]) -> None:
     """Send them again. What the SIEM takes is removed, what it refuses again stays. Exit 1 unless all were taken."""
     if ids:
-        wanted: dict[str, list[str]] = {}
+        wanted: dict[Kept, list[str]] = {}
         for letter_id in ids:
-            name, _, full_id = _find(settings, letter_id, source)
-            wanted.setdefault(name, []).append(full_id)
+            kept, full_id = _find(settings, letter_id, source)
+            wanted.setdefault(kept, []).append(full_id)
     else:
-        wanted = {name: letters.list() for name, letters in _stores(settings, source)}
-    results = [_replay(settings, name, letter_ids) for name, letter_ids in wanted.items() if letter_ids]
+        wanted = {kept: kept.letters.list() for kept in _stores(settings, source)}
+    results = [_replay(settings, kept, letter_ids) for kept, letter_ids in wanted.items() if letter_ids]
     if not results:
         click.echo("no dead letters")
     sys.exit(0 if all(results) else 1)
@@ -128,9 +144,9 @@ def replay_command(settings: Settings, source: str | None, ids: tuple[str, ...])
 def drop_command(settings: Settings, source: str | None, ids: tuple[str, ...], yes: bool) -> None:
     """Remove them for good: they will never be in the SIEM. Name a SOURCE or ids."""
     if ids:
-        chosen = [(letters, full_id) for _, letters, full_id in (_find(settings, i, source) for i in ids)]
+        chosen = [(kept.letters, full_id) for kept, full_id in (_find(settings, i, source) for i in ids)]
     elif source is not None:
-        chosen = [(letters, i) for _, letters in _stores(settings, source) for i in letters.list()]
+        chosen = [(kept.letters, i) for kept in _stores(settings, source) for i in kept.letters.list()]
     else:
         raise click.UsageError("name a source, or ids with --id; see `flicker dead-letters list`")
     events = sum(events_in(letter_id) for _, letter_id in chosen)
@@ -144,14 +160,15 @@ def drop_command(settings: Settings, source: str | None, ids: tuple[str, ...], y
     click.echo(f"{events} events removed")
 
 
-def _replay(settings: Settings, name: str, letter_ids: list[str]) -> bool:
-    """Replay objects of one source; an outage ends it. True if the SIEM took all."""
+def _replay(settings: Settings, kept: Kept, letter_ids: list[str]) -> bool:
+    """Replay objects of one lane; an outage ends it. True if the SIEM took all."""
     accepted = refused = failed = in_a_row = 0
+    name = kept.source
     try:
         with open_work(settings, name) as work, work.spool.lock(wait_s=LOCK_WAIT_S):
             for letter_id in letter_ids:
                 try:
-                    done = replay_object(work, letter_id)
+                    done = replay_object(work, _lane_of(work, kept), letter_id)
                 except (DestinationUnavailable, StateError) as error:  # one event may be what the SIEM dies of
                     failed, in_a_row = failed + 1, in_a_row + 1
                     if in_a_row == GIVES_UP_AFTER:
@@ -163,21 +180,42 @@ def _replay(settings: Settings, name: str, letter_ids: list[str]) -> bool:
         click.echo(f"{one_line(error, name)} ({KEPT})", err=True)
         return False
     finally:
-        click.echo(f"{name}: {accepted} events accepted and removed, {refused} refused again and kept")
+        click.echo(f"{kept.shown}: {accepted} events accepted and removed, {refused} refused again and kept")
     return refused == failed == 0
 
 
-def _stores(settings: Settings, source: str | None) -> list[tuple[str, DeadLetters]]:
-    """By source, those included that are no longer configured."""
+def _lane_of(work: SourceWork, kept: Kept) -> LaneWork:
+    """The lane that letters are sent by. Raises StateError where it is no longer configured."""
+    for lane in work.lanes:
+        if lane.storage == kept.storage:
+            return lane
+    raise StateError(
+        f"{kept.shown}: this lane is no longer configured; list its destination under the source again to send its dead "
+        "letters, or drop them"
+    )
+
+
+def _stores(settings: Settings, source: str | None) -> list[Kept]:
+    """By source and lane, those included that are no longer configured."""
     layout = settings.layout()
     names = sources_with_dead_letters(layout.store) if source is None else [source]
-    return [(name, layout.dead_letters(name)) for name in names]
+    return [
+        Kept(name, lane, storage, layout.dead_letters(name, storage))
+        for name in names
+        for storage, lane in _lanes(layout, name).items()
+    ]
 
 
-def _find(settings: Settings, part: str, source: str | None = None) -> tuple[str, DeadLetters, str]:
-    """The one object whose id holds `part`: its source, where it is kept, and its whole id."""
-    found = [(name, letters, i) for name, letters in _stores(settings, source) for i in letters.list() if part in i]
-    exact = [entry for entry in found if entry[2] == part]
+def _lanes(layout: StateLayout, source: str) -> dict[str, str]:
+    """Places of lanes in the state, each with the lane's name; the lane of a single destination has none."""
+    book = layout.lane_book(source).read()
+    return {"": ""} | {place.storage: name for name, place in book.items()}
+
+
+def _find(settings: Settings, part: str, source: str | None = None) -> tuple[Kept, str]:
+    """The one object whose id holds `part`: where it is kept, and its whole id."""
+    found = [(kept, i) for kept in _stores(settings, source) for i in kept.letters.list() if part in i]
+    exact = [entry for entry in found if entry[1] == part]
     found = exact or found
     if len(found) != 1:
         how_many = "no dead letters have" if not found else f"{len(found)} entries have"

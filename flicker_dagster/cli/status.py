@@ -14,7 +14,7 @@ from flicker_dagster.cli.health import dagster_home
 from flicker_dagster.cli.leftovers import leftover_lines
 from flicker_dagster.cli.selection import lag, lag_ms, show_json, show_table, span
 from flicker_dagster.config.load import load_config
-from flicker_dagster.config.masking import shown_endpoint
+from flicker_dagster.config.masking import shown_destinations, shown_endpoint
 from flicker_dagster.config.models import FlickerConfig, SourceConfig
 from flicker_dagster.errors import FlickerError
 from flicker_dagster.orchestration import names
@@ -160,7 +160,7 @@ def _configured(source: SourceConfig, config: FlickerConfig) -> dict[str, Any]:
         "live": source.live,
         "poll_interval_ms": interval_s(source) * 1000 if source.live else None,
         "window": source.window.size,
-        "destination": shown_endpoint(source.destination.endpoint),
+        "destination": ", ".join(shown_destinations(source)),
         "overruled": [
             {"key": overrule.key, "line": overrule.line, "why": overrule.why}
             for overrule in config.overruled
@@ -178,7 +178,7 @@ def _status(source: SourceConfig, settings: Settings, instance: dg.DagsterInstan
             work.now_ms(),
             None if instance is None else _last_run(work, instance),
             waiting_events(work),
-            work.dead_letters.count(),
+            sum(lane.dead_letters.count() for lane in work.lanes),
             None if instance is None else sorted(verified_keys(instance, source, work.state_id)),
         )
     except FlickerError as error:

@@ -37,7 +37,7 @@ class CarefulAnswer:
             found, end = items(body, start, around, most=source.limits.page_events)
             envelope = body[:start] + b"[]" + body[end:]
             for begin, stop, wrong in found:
-                self._add(body[begin:stop], wrong, one_line=source.destination.format == "ndjson", pretty=b"\n" in body)
+                self._add(body[begin:stop], wrong, pretty=b"\n" in body)
         self.fields: dict[str, Any] = {}
         for path in fields if around else ():
             places = [place for parts in readings(path) if (place := find(envelope, parts)) is not None]
@@ -45,7 +45,7 @@ class CarefulAnswer:
                 values = (read_value(envelope[start:end]) for start, end in places)
                 self.fields[path] = next((value for value in values if value is not None), None)
 
-    def _add(self, event: bytes, wrong: str | None, *, one_line: bool, pretty: bool) -> None:
+    def _add(self, event: bytes, wrong: str | None, *, pretty: bool) -> None:
         if wrong is None and event[:1] not in (b"{", b"[", b'"') and not _is_scalar(event):
             wrong = "it is not JSON"
         index = len(self.events)
@@ -53,8 +53,6 @@ class CarefulAnswer:
             self.damaged.add(index)
         elif pretty:
             event = _compacted(event)
-        if wrong is None and one_line and b"\n" in event:
-            wrong = "it holds a line break, so that it cannot be sent as one line (destination.format is ndjson)"
         if wrong is not None:
             self.unfit[index] = wrong
         self.events.append(event)

@@ -19,6 +19,9 @@ from flicker_dagster.config.spans import check_paging_fields
 from flicker_dagster.errors import FlickerError
 from flicker_dagster.times import NAMED_FORMATS, parse_time_ms, start_from_ms, zone_of
 
+#: A lane's name stands in names of files and objects.
+LANE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,39}")
+
 LineOf = Callable[[str], int]
 
 #: Which keys each kind of paging needs.
@@ -58,6 +61,33 @@ def check_destination(destination: DestinationRecord, path: str, line_of: LineOf
         found += _tls(destination.tls, "tls")
         if destination.require_auth and not schemes:
             found.append(("require_auth", "is true and no auth is configured, expected auth beside it"))
+    found += destination.faults()
+    return _problems(found, path, line_of)
+
+
+def check_lanes(source: SourceConfig, path: str, line_of: LineOf) -> list[Problem]:
+    """Faults between the destinations of one source: each is known by its name."""
+    if not isinstance(source.destination, list):
+        return []
+    found: list[tuple[str, str]] = []
+    first: dict[str, int] = {}
+    for number, record in enumerate(source.destination):
+        name = record.lane_name
+        if not LANE_NAME.fullmatch(name):
+            found.append(
+                (f"destination[{number}].name", f"found {name!r}, expected letters, digits, - and _, 40 at most")
+            )
+        elif name.lower() in first:
+            line = line_of(f"{path}.destination[{first[name.lower()]}]")
+            found.append(
+                (
+                    f"destination[{number}]",
+                    f"is called {name!r} like the one on line {line}, expected a name of its own: name: …",
+                )
+            )
+        first.setdefault(name.lower(), number)
+    if not any(record.required for record in source.destination):
+        found.append(("destination", "all have required: false, expected one that the position waits for"))
     return _problems(found, path, line_of)
 
 

@@ -11,7 +11,7 @@ from typing import Any
 from pydantic import TypeAdapter, ValidationError
 
 from flicker_dagster.config import soql
-from flicker_dagster.config.check import check_destination, check_renamed, check_source, check_together
+from flicker_dagster.config.check import check_destination, check_lanes, check_renamed, check_source, check_together
 from flicker_dagster.config.destinations import destination_adapter
 from flicker_dagster.config.explain import Problem, explain, one_of, suggestion
 from flicker_dagster.config.file_text import read_file_text
@@ -190,7 +190,8 @@ class _Load:
         if not isinstance(raw, dict):
             self._add(path, f"found {_kind(raw)}, expected a source: a mapping with name, endpoint, destination …")
             return None
-        own_destination = not isinstance(raw.get("destination"), str)
+        written = raw.get("destination")
+        own = [number for number, each in enumerate(_as_list(written)) if not isinstance(each, str)]
         raw = self._with_preset(self._with_shared(dict(raw), path, retry, destinations), path)
         raw = fill_numbers(raw, path, self._add, self.env, [SourceConfig])
         faulty: set[Any] = set()
@@ -206,8 +207,11 @@ class _Load:
             f"{self.path}:{self._line(f'{path}.{key}')}: {source.name}: {key}: {words}"
             for key, words in notes_of(source)
         ]
-        if own_destination:
-            self.problems += check_destination(source.destination, f"{path}.destination", self._line)
+        for number, record in enumerate(_as_list(source.destination)):
+            if number in own and "destination" not in faulty:
+                at = f"{path}.destination[{number}]" if isinstance(written, list) else f"{path}.destination"
+                self.problems += check_destination(record, at, self._line)
+        self.problems += check_lanes(source, path, self._line)
         return None if faulty else source
 
     def _with_shared(
@@ -217,19 +221,32 @@ class _Load:
         own = raw.get("retry", {})
         if retry and isinstance(own, dict):
             raw["retry"] = retry | own
-        name = raw.get("destination")
-        if isinstance(name, str):
-            raw["destination"] = destinations.get(name, _ANY_DESTINATION)
-            if name in destinations:
-                self._same_lines(f"{path}.destination", f"destinations.{name}")
-            else:
-                known = ", ".join(map(str, destinations)) or "none is defined"
-                what = f"found the name {name!r}, expected one under destinations ({known})"
-                self._add(f"{path}.destination", what + suggestion(name, destinations))
+        raw_destination = raw.get("destination")
+        if isinstance(raw_destination, list):
+            raw["destination"] = [
+                self._named(each, f"{path}.destination[{number}]", destinations, in_list=True)
+                for number, each in enumerate(raw_destination)
+            ]
+        else:
+            if "destination" in raw:
+                raw["destination"] = self._named(raw_destination, f"{path}.destination", destinations, in_list=False)
         for key in ("match_on", "exclude_on"):
             if isinstance(raw.get(key), list):
                 raw[key] = [{"pattern": each} if isinstance(each, str) else each for each in raw[key]]
         return raw
+
+    def _named(self, raw: Any, path: str, destinations: dict[Any, Any], *, in_list: bool) -> Any:
+        """A destination that is a name, as the mapping behind it. In a list that name is its lane's."""
+        if not isinstance(raw, str):
+            return raw
+        if raw not in destinations:
+            known = ", ".join(map(str, destinations)) or "none is defined"
+            what = f"found the name {raw!r}, expected one under destinations ({known})"
+            self._add(path, what + suggestion(raw, destinations))
+            return _ANY_DESTINATION | ({"name": raw} if in_list else {})
+        self._same_lines(path, f"destinations.{raw}")
+        found = destinations[raw]
+        return {"name": raw, **found} if in_list and isinstance(found, dict) else found
 
     def _same_lines(self, path: str, as_path: str) -> None:
         """What a source takes from elsewhere in the file stands on the lines over there."""
@@ -284,6 +301,10 @@ class _Load:
 def _told(problem: Problem) -> str:
     text = f"{problem.path}: {problem.what}" if problem.path else problem.what
     return text if len(text) <= MOST_PROBLEM_CHARS else f"{text[:MOST_PROBLEM_CHARS]}…"
+
+
+def _as_list(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else [value]
 
 
 def _kind(value: Any) -> str:

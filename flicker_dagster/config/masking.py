@@ -33,7 +33,7 @@ _ITSELF = f"{_MARK}text:}}"
 
 #: Texts of a source that are no secrets, even where they come from the environment: hiding them would hide what went wrong.
 _NO_SECRETS = re.compile(
-    r"source\.(name|vendor|description|start_from|window\b.*|tls\..*|destination\.tls\..*|[a-z_]*_(field|param|format)"
+    r"source\.(name|vendor|description|start_from|window\b.*|tls\..*|destination(\[\d+\])?\.(tls\..*|type|name|format|normalise|ocsf_version|fields\..*)|[a-z_]*_(field|param|format)"
     r"|owners.*|match_on.*|exclude_on.*|pagination\..*|order)$"
 )
 
@@ -70,7 +70,8 @@ class Masker:
             if not name.startswith(_DESTINATION):
                 ours.setdefault(name, value)
         others = [value for name, value in named if name.startswith(_DESTINATION)]
-        for template in (source.endpoint, source.destination.endpoint):
+        addresses = [address for record in source.lanes.values() for address in record.addresses()]
+        for template in (source.endpoint, *addresses):
             others += _parts_of_endpoint(template, env)
         return cls(ours, others=(*others, *_proxy_credentials()))
 
@@ -135,7 +136,7 @@ def _secrets_of(source: SourceConfig, env: Mapping[str, str]) -> Iterator[tuple[
     for path, text in texts_of(source, "source"):
         if _NO_SECRETS.match(path):
             continue
-        whose = _DESTINATION if path.startswith("source.destination.") else ""
+        whose = _DESTINATION if path.startswith("source.destination") else ""
         for reference in references(text):
             try:
                 value = reference.value(env)
@@ -161,8 +162,9 @@ def _pairs(record: Record, path: str, env: Mapping[str, str]) -> Iterator[tuple[
     """`user:password` of every basic authentication, which its header holds in base64, and the password alone."""
     for name in type(record).model_fields:
         inner = getattr(record, name)
-        if isinstance(inner, Record):
-            yield from _pairs(inner, f"{path}.{name}", env)
+        for each in inner if isinstance(inner, list) else [inner]:
+            if isinstance(each, Record):
+                yield from _pairs(each, f"{path}.{name}", env)
     user, password = getattr(record, "username", None), getattr(record, "password", None)
     if isinstance(user, str) and isinstance(password, str):
         whose = _DESTINATION if path.startswith("source.destination") else ""
@@ -249,3 +251,11 @@ def _proxy_credentials() -> Iterator[str]:
         if name.lower().endswith("_proxy") and "@" in address:
             authority = address.partition("://")[2] or address
             yield from _user_and_password(authority.partition("/")[0])
+
+
+def shown_destinations(source: SourceConfig) -> list[str]:
+    """Where a source's events go, as the configuration has it: addresses without secrets, or what else there is to name."""
+    return [
+        ", ".join(shown_endpoint(address) for address in record.addresses()) or record.lane_name
+        for record in source.lanes.values()
+    ]

@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import Field, PrivateAttr
 
-from flicker_dagster.config.destinations import destination_type
+from flicker_dagster.config.destinations import destinations_type
+from flicker_dagster.config.destinations.base import DestinationRecord
 from flicker_dagster.config.records import (
     CENTURY_MS,
     DAY_MS,
@@ -30,9 +31,9 @@ from flicker_dagster.config.records import (
 from flicker_dagster.times import zone_of
 
 if TYPE_CHECKING:
-    from flicker_dagster.config.destinations.http import HttpDestination as AnyDestination
+    Destinations = DestinationRecord | list[DestinationRecord]
 else:
-    AnyDestination = destination_type()
+    Destinations = destinations_type()
 
 
 class Pagination(Record):
@@ -231,10 +232,17 @@ class SourceConfig(Record):
 
     buffer_size: Count = 100
     flush_interval_ms: Milliseconds = 30_000
-    destination: AnyDestination
+    destination: Destinations
     retry: RetryConfig = Field(default_factory=RetryConfig)
     rate_limit: RateLimit = Field(default_factory=RateLimit)
     limits: Limits = Field(default_factory=Limits)
+
+    @property
+    def lanes(self) -> dict[str, DestinationRecord]:
+        """The destinations by their lanes' names; the lane of a single one has none."""
+        if isinstance(self.destination, list):
+            return {record.lane_name: record for record in self.destination}
+        return {"": self.destination}
 
     @property
     def zone(self) -> tzinfo | None:

@@ -33,6 +33,11 @@ def fill_numbers(
             inner = records_in(field.annotation)
             if isinstance(value, dict) and inner:
                 filled[key] = fill_numbers(value, f"{path}.{key}", trouble, env, inner)
+            elif isinstance(value, list) and inner:
+                filled[key] = [
+                    fill_numbers(each, f"{path}.{key}[{number}]", trouble, env, inner)
+                    for number, each in enumerate(value)
+                ]
             elif isinstance(value, str) and references(value):
                 filled[key] = _filled(value, field.annotation, f"{path}.{key}", trouble, env)
     return filled

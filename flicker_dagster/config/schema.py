@@ -30,6 +30,8 @@ _SOURCE, _DESTINATION, _RETRY, _FILTER = (
     {"$ref": f"#/$defs/{name}"} for name in ("SourceConfig", "Destination", "RetryConfig", "FieldFilter")
 )
 
+_ONE_DESTINATION = [_DESTINATION, {"type": "string", "description": "the name of one under destinations"}]
+
 
 def json_schema() -> dict[str, Any]:
     """The schema of a whole file, in draft 2020-12."""
@@ -85,7 +87,7 @@ def _widen_source(source: dict[str, Any]) -> None:
     vendor = {name: text for name, text in keys["vendor"].items() if name == "description"}
     keys["vendor"] = {"enum": [GENERIC, *sorted(presets())], **vendor}
     keys["destination"] = {
-        "anyOf": [_DESTINATION, {"type": "string", "description": "the name of one under destinations"}]
+        "anyOf": [*_ONE_DESTINATION, {"type": "array", "minItems": 1, "items": {"anyOf": _ONE_DESTINATION}}]
     }
     for key in ("match_on", "exclude_on"):
         keys[key]["items"] = {"anyOf": [_FILTER, {"type": "string", "description": "a pattern for any value"}]}

@@ -10,7 +10,6 @@ from flicker_dagster.errors import FlickerError, SecretUnset
 
 #: What a source sends to its vendor.
 _TO_VENDOR = re.compile(r"(headers|api_key|basic|query_params)(\.|$)")
-_TO_SIEM = re.compile(r"destination\.(auth|api_key|basic|headers)(\.|$)")
 _NO_SECRET = re.compile(r"\.(type|name)$")
 
 
@@ -19,9 +18,11 @@ def vendor_credentials(source: SourceConfig) -> str:
     return _credentials(source, _TO_VENDOR) or "none are configured: add headers, api_key or basic"
 
 
-def siem_credentials(source: SourceConfig) -> str:
-    """The same for what is sent to the SIEM."""
-    return _credentials(source, _TO_SIEM) or "none are configured: add destination.auth"
+def siem_credentials(source: SourceConfig, lane: str = "") -> str:
+    """The same for what is sent to the destination of a lane."""
+    at = f"destination[{list(source.lanes).index(lane)}]" if lane else "destination"
+    wanted = re.compile(re.escape(at) + r"\.(?!tls(\.|$)|endpoint$)")
+    return _credentials(source, wanted) or "none are configured: add destination.auth"
 
 
 def told(error: FlickerError, source: SourceConfig) -> str:

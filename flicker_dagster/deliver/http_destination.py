@@ -174,6 +174,18 @@ class HttpDestinationBase(DestinationBase):
             else Blocked(f"{words} (credentials: {self.context.credentials})")
         )
 
+    def authenticator(self) -> Authenticator:
+        """How requests are signed. Raises SecretUnset, and ValueError for what cannot be used."""
+        context = self.context
+        return authenticator_of(
+            self._auth_record,
+            env=context.env,
+            tokens=context.tokens,
+            key=context.token_key,
+            clock=context.clock,
+            ends=lambda: self.deadline,
+        )
+
     # -- the protocol
 
     def describe(self) -> str:
@@ -200,14 +212,7 @@ class HttpDestinationBase(DestinationBase):
         if self._tls is not None and self._tls.accept_invalid_certs:
             log.warning("%s: tls.accept_invalid_certs is on: anybody can read along", context.stream)
         try:
-            self._authenticator = authenticator_of(
-                self._auth_record,
-                env=context.env,
-                tokens=context.tokens,
-                key=context.token_key,
-                clock=context.clock,
-                ends=lambda: self.deadline,
-            )
+            self._authenticator = self.authenticator()
             return Transport(
                 self._url,
                 tls=self._tls,

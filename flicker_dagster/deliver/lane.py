@@ -14,15 +14,12 @@ from collections.abc import Callable, Iterator
 from threading import Thread
 from typing import Protocol
 
-import msgspec
-
 from flicker_dagster.deliver.destination import Destination
 from flicker_dagster.deliver.learned import LearnedLimits
-from flicker_dagster.deliver.outcomes import Receipt
 from flicker_dagster.deliver.report import LaneReport
 from flicker_dagster.deliver.sending import DeadLetterStore, Sender
 from flicker_dagster.errors import FlickerError
-from flicker_dagster.lots import Lot
+from flicker_dagster.lots import Awaiting, Lot, Receipt
 from flicker_dagster.types import Settled
 
 log = logging.getLogger("flicker.deliver")
@@ -33,14 +30,6 @@ BUSY_SHARE = 0.5
 
 #: What was taken and not confirmed is asked of once more at the end of a run, where that is due within so many seconds.
 ASKED_WITHIN_S = 2.0
-
-
-class Awaiting(msgspec.Struct, frozen=True):
-    """A part of a lot that was taken, and the receipt for it; `at_ms` is when."""
-
-    lot: Lot
-    receipt: Receipt
-    at_ms: int
 
 
 class LaneQueue(Protocol):
@@ -87,13 +76,15 @@ def deliver_lane(
     dead_letters: DeadLetterStore,
     known: Callable[[Lot], list[int]] | None = None,
     learned: LearnedLimits | None = None,
+    took_before: bool = False,
     clock: Callable[[], float] = time.time,
     sleep: Callable[[float], None] = time.sleep,
     wait_for_receipts_s: float = ASKED_WITHIN_S,
 ) -> LaneReport:
     """Deliver everything that waits. Never raises DeliverError: `failed` of the report holds what stopped it.
 
-    `known` gives the indices of a part's events that need not be sent, asked just before. Raises whatever else goes wrong
+    `known` gives the indices of a part's events that need not be sent, asked just before. `took_before`: the destination
+    has taken something else in this run, so what it refuses is not for its configuration. Raises whatever else goes wrong
     (StateError), after the answers of what is under way were written down.
     """
     report = LaneReport(lane=lane)
@@ -105,6 +96,7 @@ def deliver_lane(
         dead_letters=dead_letters,
         known=known,
         learned=learned or LearnedLimits(),
+        took_before=took_before,
         report=report,
         clock=clock,
         sleep=sleep,
@@ -114,7 +106,7 @@ def deliver_lane(
         workers = _Workers(queue.pending(), sender, sleep)
         workers.run(destination.limits.in_flight)
         if workers.failed is None:
-            sender.reject_what_is_left()
+            workers.attempt(sender.reject_what_is_left)
         report.failed = workers.failed if isinstance(workers.failed, FlickerError) else None
         if workers.failed is not None and report.failed is None:
             raise workers.failed
@@ -212,6 +204,13 @@ class _Workers:
             self._stop(error)
             self._join()
             raise
+
+    def attempt(self, last: Callable[[], None]) -> None:
+        """Do it once all is sent; it may fail the lane as well."""
+        try:
+            last()
+        except FlickerError as error:
+            self._stop(error)
 
     def _start(self) -> None:
         thread = Thread(target=self._work, name=f"deliver_{len(self._threads)}", daemon=True)

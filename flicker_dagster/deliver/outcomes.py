@@ -11,7 +11,23 @@ from http import HTTPStatus
 
 import msgspec
 
+from flicker_dagster.lots import Receipt
 from flicker_dagster.times import parse_retry_after_s
+
+__all__ = [
+    "Ambiguous",
+    "Blocked",
+    "Delivered",
+    "Duplicate",
+    "Outcome",
+    "PerItem",
+    "Receipt",
+    "Rejected",
+    "Retry",
+    "Split",
+    "classify_http",
+    "status_name",
+]
 
 MAX_RETRY_AFTER_S = 900.0
 
@@ -79,19 +95,6 @@ class PerItem(msgspec.Struct, frozen=True):
     items: tuple[Outcome, ...]
     status: str = ""
     took: bool = False
-
-
-class Receipt(msgspec.Struct, frozen=True):
-    """The events were taken, and whether they are safe is asked later, by `Destination.confirm`.
-
-    `token` is all that is needed to ask, JSON-ready and free of secrets: it is written to the journal. Nobody asks before
-    `ask_after_s`; after `expires_s` the same request is sent again. Both count from the answer.
-    """
-
-    token: str
-    ask_after_s: float
-    expires_s: float
-    status: str = ""
 
 
 Outcome = Delivered | Duplicate | Retry | Split | Rejected | Blocked | Ambiguous | PerItem

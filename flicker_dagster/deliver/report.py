@@ -22,6 +22,7 @@ class LaneReport(msgspec.Struct):
     duplicate: int = 0
     dead: int = 0
     known: int = 0
+    dropped: int = 0
     bytes: int = 0
     awaiting: int = 0
     waiting: int = 0
@@ -33,10 +34,11 @@ class LaneReport(msgspec.Struct):
         self.duplicate += settled.duplicate
         self.dead += settled.dead
         self.known += settled.known
+        self.dropped += settled.dropped
 
     def add(self, other: LaneReport) -> None:
         """Count another delivery of the same lane in."""
-        for name in ("requests", "delivered", "duplicate", "dead", "known", "bytes"):
+        for name in ("requests", "delivered", "duplicate", "dead", "known", "dropped", "bytes"):
             setattr(self, name, getattr(self, name) + getattr(other, name))
         self.statuses += other.statuses
         self.awaiting, self.waiting = self.awaiting + other.awaiting, self.waiting + other.waiting

@@ -33,8 +33,10 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("flicker.deliver")
 
-#: So many events refused one by one in the same words, and none taken: that is the configuration, not the events.
+#: So many events refused one by one in the same words, and none taken of all that waits: that is the configuration, not
+#: the events. After the second number nothing further is tried.
 REFUSES_EVERYTHING = 8
+MOST_REFUSED_ALIKE = 200
 
 #: Attempts at one part within a run, failures in a row that stop the lane, and the longest wait within a run. A destination
 #: that has taken nothing yet is left to the run's own retries at once.
@@ -71,6 +73,7 @@ class Sender:
         dead_letters: DeadLetterStore,
         known: Callable[[Lot], list[int]] | None,
         learned: LearnedLimits,
+        took_before: bool,
         report: LaneReport,
         clock: Callable[[], float],
         sleep: Callable[[float], None],
@@ -86,7 +89,7 @@ class Sender:
         self._lock = threading.Lock()
         self._attempts: dict[tuple[int, int], int] = {}  # at a part, by its lot's number and first place
         self._in_a_row = 0
-        self._took_something = False
+        self._took_something = took_before
         self._shipped: Counter[str] = Counter()
         self._rejected: list[tuple[Lot, dict[int, str]]] = []  # until it is known that not everything is refused
 
@@ -131,8 +134,10 @@ class Sender:
         self._queue.expire(lot)  # as it was received: what was not settled just now waits again
 
     def reject_what_is_left(self) -> None:
-        """Everything that could be sent was sent: what was refused by itself was refused for itself."""
+        """Everything that could be sent was sent: what was refused by itself was refused for itself, where there is not too
+        much of it. Raises DestinationBlocked."""
         with self._lock:
+            self._refuse_if_alike(REFUSES_EVERYTHING)
             rejected, self._rejected = self._rejected, []
         for lot, reasons in rejected:
             self._keep_as_dead(lot, reasons)
@@ -242,11 +247,14 @@ class Sender:
         with self._lock:
             if not self._took_something:
                 self._rejected.append((lot, reasons))
-                told = Counter(why for _, each in self._rejected for why in each.values())
-                if len(told) == 1 and told.total() >= REFUSES_EVERYTHING:
-                    raise self._error(Blocked(f"every event, in the same words: {next(iter(told))}"))
+                self._refuse_if_alike(MOST_REFUSED_ALIKE)
                 return
         self._keep_as_dead(lot, reasons)
+
+    def _refuse_if_alike(self, at_least: int) -> None:
+        told = Counter(why for _, each in self._rejected for why in each.values())
+        if len(told) == 1 and told.total() >= at_least:
+            raise self._error(Blocked(f"every event, in the same words: {next(iter(told))}"))
 
     def _keep_as_dead(self, lot: Lot, reasons: dict[int, str]) -> None:
         """In this order: killed in between, the same events make the same letters again."""

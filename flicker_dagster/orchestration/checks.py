@@ -9,6 +9,7 @@ from typing import Any
 import dagster as dg
 
 from flicker_dagster.config.models import SourceConfig
+from flicker_dagster.deliver.report import LaneReport
 from flicker_dagster.orchestration import internals, names
 from flicker_dagster.orchestration.verified import Look
 from flicker_dagster.pipeline.deliver import LiveReport
@@ -139,27 +140,46 @@ def marked(result: dg.AssetCheckResult, state_id: str) -> dg.AssetCheckResult:
     return result._replace(metadata={**result.metadata, names.STATE_TAG: dg.MetadataValue.text(state_id)})
 
 
-def delivered_check(instance: dg.DagsterInstance, work: SourceWork, tallies: Sequence[Tally]) -> dg.AssetCheckResult:
-    """Every run that gets here has delivered what it read and what waited; so the dead letters are what is missing. Where
-    no event has come by yet, nothing is known of the SIEM."""
+def delivered_check(
+    instance: dg.DagsterInstance, work: SourceWork, tallies: Sequence[Tally], reports: Sequence[LaneReport]
+) -> dg.AssetCheckResult:
+    """What keeps events from their destinations: dead letters, and lanes that have not settled everything. Where no event
+    has come by yet, nothing is known of them."""
     key = dg.AssetCheckKey(dg.AssetKey(names.asset_path(work.source)), names.CHECK_DELIVERED)
-    dead_letters = work.dead_letters.count()
+    letters = {lane.name: lane.dead_letters.count() for lane in work.lanes}
+    total = sum(letters.values())
+    unsettled = [report for report in reports if not report.done]
+    required = {lane.name for lane in work.lanes if lane.required}
     found = internals.last_evaluation(instance, key, state_id=work.state_id)
-    known = any(tally.new or tally.known > 0 for tally in tallies) or dead_letters > 0
+    known = any(tally.new or tally.known > 0 for tally in tallies) or total > 0 or bool(unsettled)
     known = known or (found is not None and "not known" not in found.metadata)
+    metadata: dict[str, Any] = {"dead letters": total}
+    severity = dg.AssetCheckSeverity.ERROR
     if not known:
-        words = "not known yet: no event was delivered so far"
-        severity, metadata = dg.AssetCheckSeverity.WARN, {"not known": True}
+        words, severity = "not known yet: no event was delivered so far", dg.AssetCheckSeverity.WARN
+        metadata["not known"] = True
     else:
-        words = (
-            "no dead letters" if dead_letters == 0 else f"{dead_letters} dead letters; see `flicker dead-letters list`"
-        )
-        severity, metadata = dg.AssetCheckSeverity.ERROR, {}
+        words = "; ".join([_letters(letters), *map(_unsettled, unsettled)])
+        if total == 0 and unsettled and not any(report.lane in required for report in unsettled):
+            severity = dg.AssetCheckSeverity.WARN  # best effort
+        metadata |= {f"dead letters @{name}": count for name, count in letters.items() if name}
     return dg.AssetCheckResult(
         asset_key=key.asset_key,
         check_name=key.name,
-        passed=known and dead_letters == 0,
+        passed=known and total == 0 and not unsettled,
         severity=severity,
         description=words,
-        metadata={"dead letters": dead_letters, **metadata},
+        metadata=metadata,
     )
+
+
+def _letters(letters: dict[str, int]) -> str:
+    kept = [f"{count} dead letters{f' @{name}' if name else ''}" for name, count in letters.items() if count]
+    return f"{', '.join(kept)}; see `flicker dead-letters list`" if kept else "no dead letters"
+
+
+def _unsettled(report: LaneReport) -> str:
+    where = f"@{report.lane}: " if report.lane else ""
+    if report.failed is not None:
+        return f"{where}{report.waiting + report.awaiting} events wait: {report.failed}"
+    return f"{where}{report.awaiting} events were taken and are not confirmed yet"

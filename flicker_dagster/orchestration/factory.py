@@ -9,7 +9,7 @@ from datetime import datetime, timedelta, timezone
 
 import dagster as dg
 
-from flicker_dagster.config.masking import shown_endpoint
+from flicker_dagster.config.masking import shown_destinations, shown_endpoint
 from flicker_dagster.config.models import FlickerConfig, SourceConfig
 from flicker_dagster.config.vendors import preset_of
 from flicker_dagster.orchestration import names
@@ -84,7 +84,7 @@ def build_asset(source: SourceConfig, settings: Settings, grid_ms: int) -> dg.As
         group_name=names.group_name(source),
         partitions_def=partitions_of(source, grid_ms),
         backfill_policy=dg.BackfillPolicy.multi_run(max_partitions_per_run=WINDOWS_PER_RUN),
-        kinds={"api", source.destination.type, *(preset.kinds if preset else [])},
+        kinds={"api", *(record.type for record in source.lanes.values()), *(preset.kinds if preset else [])},
         owners=source.owners or None,
         tags={"flicker/vendor": source.vendor or "generic"},
         metadata=_metadata(source, docs=preset.docs if preset else None),
@@ -119,10 +119,10 @@ def _freshness(source: SourceConfig) -> dg.FreshnessPolicy:
 
 def _description(source: SourceConfig) -> str:
     mode = f"polled every {interval_s(source)} s" if source.live else "collected window by window"
-    from_, to = shown_endpoint(source.endpoint), shown_endpoint(source.destination.endpoint)
+    from_, to = shown_endpoint(source.endpoint), " and ".join(f"`{each}`" for each in shown_destinations(source))
     return (
         f"{source.description or 'Audit events of ' + source.name}\n\n"
-        f"From `{from_}` to `{to}`, {mode}. A green window was read again after it "
+        f"From `{from_}` to {to}, {mode}. A green window was read again after it "
         "settled, and everything the vendor has of it is in the SIEM."
     )
 
@@ -131,7 +131,7 @@ def _metadata(source: SourceConfig, *, docs: str | None) -> dict[str, dg.Metadat
     metadata: dict[str, dg.MetadataValue] = {
         "source": dg.MetadataValue.text(source.name),
         "endpoint": dg.MetadataValue.text(shown_endpoint(source.endpoint)),
-        "destination": dg.MetadataValue.text(shown_endpoint(source.destination.endpoint)),
+        "destination": dg.MetadataValue.text(", ".join(shown_destinations(source))),
         "poll interval s": dg.MetadataValue.int(interval_s(source)),
     }
     if docs:

@@ -143,7 +143,9 @@ def prune_ledger(instance: dg.DagsterInstance, work: SourceWork, retention_ms: i
         needed_ms.append(stands_ms - source.lookback_ms - DAY_MS)
     if source.sweep.enabled:
         needed_ms += [window.start_ms for window in due_windows(instance, source, work)]
-    return len(work.ledger.prune(shard_of(min(needed_ms))))
+    before = shard_of(min(needed_ms))
+    ledgers = [work.layout.ledger(source.name, storage) for storage in work.layout.storages(source.name)]
+    return sum(len(ledger.prune(before)) for ledger in ledgers)
 
 
 def remove_finished_units(work: SourceWork, *, before_s: float) -> int:
@@ -153,9 +155,10 @@ def remove_finished_units(work: SourceWork, *, before_s: float) -> int:
     with suppress(SourceBusy), work.spool.lock():
         for name in work.spool.units():
             unit = work.spool.unit(name)
-            if name == LIVE or unit.waiting.events or _touched_s(unit.directory) > before_s:
+            if name == LIVE or not unit.is_settled or _touched_s(unit.directory) > before_s:
                 continue
-            work.ledger.add(unit.digests())
+            for lane in work.lanes:
+                lane.ledger.add(unit.lane(lane.name).settled_digests())
             unit.remove()
             removed += 1
     return removed

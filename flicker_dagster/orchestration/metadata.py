@@ -6,7 +6,7 @@ import math
 
 import dagster as dg
 
-from flicker_dagster.deliver.drain import DrainReport
+from flicker_dagster.deliver.report import LaneReport
 from flicker_dagster.orchestration import names
 from flicker_dagster.pipeline.deliver import LiveReport, WindowReport
 from flicker_dagster.pipeline.tally import Tally
@@ -19,9 +19,7 @@ def live_metadata(report: LiveReport, *, now_ms: int) -> dict[str, dg.MetadataVa
     end = _position(report.end)
     if report.redeliver and not report.complete:
         end["redeliver"] = True
-    metadata = (
-        _counts(report.tally) | _lateness(report.tally) | _drained(report.drained, report.tally) | _shared(report)
-    )
+    metadata = _counts(report.tally) | _lateness(report.tally) | _delivered(report.lanes, report.tally)
     metadata |= {
         "dagster/row_count": dg.MetadataValue.int(report.drained.delivered),
         names.FROM_KEY: dg.MetadataValue.json(_position(report.start)),
@@ -43,8 +41,7 @@ def window_metadata(report: WindowReport) -> dict[str, dg.MetadataValue]:
     return (
         _counts(report.tally)
         | (again if report.redeliver else _lateness(report.tally))
-        | _drained(report.drained, report.tally)
-        | _shared(report)
+        | _delivered(report.lanes, report.tally)
         | {
             "dagster/partition_row_count": dg.MetadataValue.int(report.tally.seen),
             "window": dg.MetadataValue.text(f"[{rfc3339_ms(window.start_ms)}, {rfc3339_ms(window.end_ms)})"),
@@ -93,21 +90,30 @@ def _lateness(tally: Tally) -> dict[str, dg.MetadataValue]:
     return metadata
 
 
-def _shared(report: LiveReport | WindowReport) -> dict[str, dg.MetadataValue]:
-    if not report.sent_by_another:
-        return {}
-    return {"events sent by another Flicker too": dg.MetadataValue.int(report.sent_by_another)}
-
-
-def _drained(drained: DrainReport, tally: Tally) -> dict[str, dg.MetadataValue]:
-    answers = ", ".join(f"{status} × {count}" for status, count in sorted(drained.statuses.items()))
-    return {
-        "batches": dg.MetadataValue.int(drained.batches),
-        "events delivered": dg.MetadataValue.int(drained.delivered),
-        "events the SIEM had already": dg.MetadataValue.int(drained.duplicate),
-        "events dead-lettered": dg.MetadataValue.int(drained.dead + tally.set_aside),
-        "SIEM answers": dg.MetadataValue.text(answers or "nothing to send"),
-    }
+def _delivered(lanes: list[LaneReport], tally: Tally) -> dict[str, dg.MetadataValue]:
+    """What each lane did; of a single one under the names that plots over time know."""
+    metadata: dict[str, dg.MetadataValue] = {}
+    for lane in lanes:
+        behind = f" @{lane.lane}" if lane.lane else ""
+        answers = ", ".join(f"{status} × {count}" for status, count in sorted(lane.statuses.items()))
+        metadata |= {
+            f"requests{behind}": dg.MetadataValue.int(lane.requests),
+            f"events delivered{behind}": dg.MetadataValue.int(lane.delivered),
+            f"events the SIEM had already{behind}": dg.MetadataValue.int(lane.duplicate),
+            f"events dead-lettered{behind}": dg.MetadataValue.int(lane.dead + tally.set_aside),
+            f"SIEM answers{behind}": dg.MetadataValue.text(answers or "nothing to send"),
+        }
+        for name, count in (
+            ("events awaiting confirmation", lane.awaiting),
+            ("events waiting", lane.waiting),
+            ("events delivered elsewhere", lane.known),
+            ("events dropped", lane.dropped),
+        ):
+            if count:
+                metadata[f"{name}{behind}"] = dg.MetadataValue.int(count)
+        if lane.failed is not None:
+            metadata[f"why events wait{behind}"] = dg.MetadataValue.text(str(lane.failed))
+    return metadata
 
 
 def _position(position: Position) -> dict[str, object]:

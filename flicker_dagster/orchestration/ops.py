@@ -10,7 +10,7 @@ from collections.abc import Iterator
 import dagster as dg
 
 from flicker_dagster.config.models import SourceConfig
-from flicker_dagster.errors import DeliverError
+from flicker_dagster.errors import StateError
 from flicker_dagster.orchestration import names
 from flicker_dagster.orchestration.checks import (
     complete_check,
@@ -27,7 +27,13 @@ from flicker_dagster.orchestration.settings import Settings
 from flicker_dagster.orchestration.verified import gaps, is_settled, look_of, recent_looks
 from flicker_dagster.pipeline.begin import begun_ms, starting_position
 from flicker_dagster.pipeline.carry_over import carried_over
-from flicker_dagster.pipeline.deliver import WindowReport, deliver_live, deliver_window, drain_unit, waiting_events
+from flicker_dagster.pipeline.deliver import (
+    WindowReport,
+    deliver_leftovers,
+    deliver_live,
+    deliver_window,
+    waiting_events,
+)
 from flicker_dagster.pipeline.doubts import doubt_of
 from flicker_dagster.pipeline.fetch import FetchReport, fetch_live
 from flicker_dagster.pipeline.read_window import read_window
@@ -65,6 +71,7 @@ def build_fetch(source: SourceConfig, settings: Settings) -> dg.OpDefinition:
             work.spool.lock(wait_s=LOCK_WAIT_S),
         ):
             _put_mark(context, work)
+            work.spool.note_run(context.run_id)
             try:
                 reports = _fetch(context, work, config)
             except Exception:
@@ -84,7 +91,7 @@ def build_fetch(source: SourceConfig, settings: Settings) -> dg.OpDefinition:
 def build_deliver(source: SourceConfig, settings: Settings) -> dg.OpDefinition:
     @dg.op(
         name=f"{names.graph_name(source)}__deliver",
-        description=f"Send what waits in the spool to {source.destination.type}; commit when all is acknowledged.",
+        description=f"Send what waits in the spool to {_destinations(source)}; commit when all is acknowledged.",
         ins={"fetched": dg.In(dg.Nothing)},
         out={
             "result": dg.Out(dg.Nothing),
@@ -98,6 +105,7 @@ def build_deliver(source: SourceConfig, settings: Settings) -> dg.OpDefinition:
     def deliver(context: dg.AssetExecutionContext) -> Iterator[dg.Output | dg.AssetCheckResult]:
         op_context = context.op_execution_context
         with as_dagster(op_context, source), settings.work(source) as work, work.spool.lock(wait_s=LOCK_WAIT_S):
+            _refuse_another_spool(op_context, work)
             if _is_window_run(op_context):
                 reports = [deliver_window(work, window_of_key(source, key)) for key in op_context.partition_keys]
                 for report in reports:
@@ -105,13 +113,14 @@ def build_deliver(source: SourceConfig, settings: Settings) -> dg.OpDefinition:
                 complete = _complete(context.instance, work, reports)
                 settled = all(is_settled(source, report.window, report.began_ms) for report in reports)
                 tallies = [report.tally for report in reports]
+                lanes = [lane for report in reports for lane in report.lanes]
             else:
                 live = deliver_live(work)
                 context.add_asset_metadata(live_metadata(live, now_ms=work.now_ms()))
                 complete = gap_check(source, live) or doubt_check(source, live.tally)
                 complete = complete or last_finding(context.instance, work)
-                settled, tallies = True, [live.tally]
-            delivered = delivered_check(context.instance, work, tallies)
+                settled, tallies, lanes = True, [live.tally], live.lanes
+            delivered = delivered_check(context.instance, work, tallies, lanes)
             state_id = work.state_id
         version = dg.DataVersion(names.data_version(state_id, op_context.run_id, settled=settled))
         op_context.set_data_version(dg.AssetKey(names.asset_path(source)), version)
@@ -120,6 +129,22 @@ def build_deliver(source: SourceConfig, settings: Settings) -> dg.OpDefinition:
         yield marked(delivered, state_id)
 
     return deliver
+
+
+def _destinations(source: SourceConfig) -> str:
+    return " and ".join(record.type for record in source.lanes.values())
+
+
+def _refuse_another_spool(context: dg.OpExecutionContext, work: SourceWork) -> None:
+    """What this run's fetch wrote lies in the spool of the machine that it ran on. Raises StateError elsewhere: a green run
+    would say that its events were delivered."""
+    run = context.run
+    if not work.spool.knows_run({run.run_id, run.parent_run_id, run.root_run_id}):
+        raise StateError(
+            f"{work.source.name}: the spool in {work.spool.directory} is not the one that this run's fetch wrote; it ran on "
+            "another machine or work directory. Nothing was lost: run it again from fetch on, with both steps in one place "
+            "(Flicker's own launcher does so; elsewhere use an in-process executor or a shared work directory)"
+        )
 
 
 def _complete(instance: dg.DagsterInstance, work: SourceWork, reports: list[WindowReport]) -> dg.AssetCheckResult:
@@ -143,7 +168,8 @@ def _fetch(context: dg.OpExecutionContext, work: SourceWork, config: FetchConfig
     if _is_window_run(context):
         windows = [window_of_key(work.source, key) for key in context.partition_keys]
         fresh = context.retry_number == 0
-        return [read_window(work, window, redeliver=redeliver, fresh=fresh) for window in windows]
+        backfill = context.run.tags.get(names.MODE_TAG) != names.SWEEP
+        return [read_window(work, window, redeliver=redeliver, fresh=fresh, backfill=backfill) for window in windows]
     if config.last_timestamp:
         position = Position(last_timestamp=config.last_timestamp, cursor=config.cursor or None)
     else:
@@ -165,10 +191,9 @@ def _deliver_leftovers(context: dg.OpExecutionContext, work: SourceWork) -> None
     if not waiting:
         return
     context.log.warning(f"{work.source.name}: delivering {waiting} events fetched before the vendor failed")
-    try:
-        drain_unit(work, work.live)
-    except DeliverError as error:
-        context.log.warning(f"{work.source.name}: they wait on, {error}")
+    for lane in deliver_leftovers(work):
+        if lane.failed is not None:
+            context.log.warning(f"{work.source.name}: they wait on, {lane.failed}")
 
 
 def _is_window_run(context: dg.OpExecutionContext) -> bool:

@@ -14,10 +14,10 @@ from contextlib import ExitStack, contextmanager
 from itertools import count
 
 from flicker_dagster.errors import StateError, WriteConflict
-from flicker_dagster.pipeline.joining import join_unit
 from flicker_dagster.pipeline.plan import time_of
 from flicker_dagster.pipeline.work import SourceWork
 from flicker_dagster.state.files import make_directory, sync_directory
+from flicker_dagster.state.lane_book import book_key
 from flicker_dagster.state.layout import begun_key, renamed_key
 from flicker_dagster.state.names import file_safe
 from flicker_dagster.state.position_history import history_key
@@ -45,9 +45,10 @@ def carry_over(work: SourceWork) -> bool:
         work.spool.close()
         moved = _move_spool(work, old)
         moved += _move_ledger(work, old)
-        moved += work.layout.dead_letters(old).move_to(new)
+        for storage in work.layout.storages(old):
+            moved += work.layout.dead_letters(old, storage).move_to(new, storage)
         moved += _move_begin(work, old)
-        for key_of in (rewind_key, history_key, notes_key):
+        for key_of in (rewind_key, history_key, notes_key, book_key):
             moved += _move_object(work, key_of(old), key_of(new))
         moved += _move_position(work, old)
         work.layout.store.write(renamed_key(new), old.encode(), expected=ANYTHING)
@@ -74,17 +75,14 @@ def _is_done(work: SourceWork, old: str) -> bool:
 
 
 def _move_spool(work: SourceWork, old: str) -> int:
-    """Whole units, by renaming them: batches keep their ids. Where the new name has collected already they get other
-    names, and deliveries drain them with the others."""
+    """Whole units, by renaming them: lots keep their ids. Where the new name has collected already they get other names;
+    deliveries send what waits in them, but what the ledgers know."""
     spool, moved = work.layout.spool(old), 0
-    joins = work.registry.position(work.source.name) is not None or bool(work.ledger.windows())
+    joins = work.registry.position(work.source.name) is not None or bool(work.layout.ledger(work.source.name).windows())
     for unit in spool.units():
         moved += 1
         taken = {*work.spool.units(), *([unit] if joins else [])}  # `live` is the new name's own
         name = next(name for name in _names_for(unit, old) if name not in taken)
-        if joins:
-            join_unit(work, spool.unit(unit), name)
-            continue
         source, target = spool.directory / file_safe(unit), work.spool.directory / file_safe(name)
         try:
             make_directory(target.parent)
@@ -102,12 +100,14 @@ def _names_for(unit: str, old: str) -> Iterator[str]:
 
 
 def _move_ledger(work: SourceWork, old: str) -> int:
-    ledger = work.layout.ledger(old)
-    windows = ledger.windows()
-    for window in windows:
-        work.ledger.add({window: ledger.known(window).blob()})
-        ledger.drop(window)
-    return len(windows)
+    moved = 0
+    for storage in work.layout.storages(old):
+        ledger, target = work.layout.ledger(old, storage), work.layout.ledger(work.source.name, storage)
+        for shard in ledger.windows():
+            target.add({shard: ledger.known(shard).blob()})
+            ledger.drop(shard)
+            moved += 1
+    return moved
 
 
 def _move_begin(work: SourceWork, old: str) -> int:

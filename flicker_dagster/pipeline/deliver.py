@@ -1,72 +1,107 @@
-"""Deliver: drain the spool into the SIEM and, when every batch is acknowledged, commit.
+"""Deliver: every lane sends what waits and, when those that the position waits for have settled everything, commit.
 
-Order of the commit (DESIGN, section 2): journal → ledger → registry → (Dagster) materialisation → sensor cursor. Each
-step may be killed before or after: what follows is re-done and recognised by journal or ledger.
+Order of the commit: journals → ledgers → registry → (Dagster) materialisation → sensor cursor. Each step may be killed
+before or after: what follows is re-done and recognised by journal or ledger.
 """
 
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
 
 import msgspec
 
-from flicker_dagster.deliver.drain import DrainReport, drain
-from flicker_dagster.errors import StateError
+from flicker_dagster.deliver.lane import ASKED_WITHIN_S
+from flicker_dagster.deliver.report import LaneReport
+from flicker_dagster.errors import DestinationUnavailable, FlickerError, StateError
 from flicker_dagster.failpoints import reach
+from flicker_dagster.pipeline.deliver_lanes import deliver_lanes, give_up_what_is_optional
 from flicker_dagster.pipeline.tally import Tally
 from flicker_dagster.pipeline.work import LIVE, SourceWork
-from flicker_dagster.state.digests import split
 from flicker_dagster.state.spool import SpoolUnit
 from flicker_dagster.types import Position, Window
 
 log = logging.getLogger("flicker.deliver")
 
 #: What is summed up over the deliveries of a window that exceeds one run's budget.
-EARLY_COUNTS = ("batches", "delivered", "duplicate", "dead", "bytes", "attempts")
+EARLY_COUNTS = ("requests", "delivered", "duplicate", "dead", "known", "bytes")
 
 
 class LiveReport(msgspec.Struct, frozen=True):
-    """A live unit delivered and committed: the position moved from `start` to `end` (equal if the walk is unfinished)."""
+    """A live unit delivered: the position moved from `start` to `end`.
+
+    They are equal where the walk is unfinished, and where a lane that the position waits for has not settled everything
+    (`settled` is false then): its own report says why.
+    """
 
     start: Position
     end: Position
     tally: Tally
-    drained: DrainReport
+    lanes: list[LaneReport]
     complete: bool
     redeliver: bool
-    sent_by_another: int = 0  # events sent here that another Flicker had sent meanwhile
+    settled: bool = True
     registry_moved: bool = False  # by another Flicker, or by hand
+
+    @property
+    def drained(self) -> LaneReport:
+        """All lanes together."""
+        return in_all(self.lanes)
 
 
 class WindowReport(msgspec.Struct, frozen=True):
-    """A window delivered and committed: everything the vendor has of it is in the SIEM."""
+    """A window delivered and committed: everything the vendor has of it is at every destination that is required."""
 
     window: Window
     tally: Tally
-    drained: DrainReport
+    lanes: list[LaneReport]
     began_ms: int  # when the reading of the window began, by the vendor's clock
-    sent_by_another: int = 0
     redeliver: bool = False  # shipped again by order: what counts as new was not missing
 
+    @property
+    def drained(self) -> LaneReport:
+        """All lanes together."""
+        return in_all(self.lanes)
 
-def deliver_live(work: SourceWork) -> LiveReport:
-    """Drain the spool and commit the live unit. Raises DeliverError with everything unacknowledged still in the spool.
+
+def in_all(lanes: Sequence[LaneReport]) -> LaneReport:
+    """Several lanes as one."""
+    total = LaneReport()
+    for lane in lanes:
+        total.add(lane)
+    return total
+
+
+def deliver_live(work: SourceWork, *, wait_for_receipts_s: float = ASKED_WITHIN_S) -> LiveReport:
+    """Deliver what waits in the spool and commit the live unit. Raises DeliverError, with everything unsettled still in the
+    spool, where no lane that the position waits for has settled everything and one of them failed.
 
     An event that waits in a window's unit counts as known to live collection, so the position may pass it only when it
-    is in the SIEM as well, and in the ledger.
+    is settled as well, and in the ledgers.
     """
     unit = work.live
-    acknowledged = _acknowledged(unit)
-    drained = drain_unit(work, unit)
-    for other in _drained_others(work, unit):
-        work.ledger.add(other.digests())
-        other.clear(other.state)  # what it holds of the spool's cap is free; its window is still to be certified
+    units = [unit, *_others(work, unit)]
+    lanes = deliver_lanes(work, units, wait_for_receipts_s=wait_for_receipts_s)
+    settled = _all_settled(work, units, lanes)
     state = unit.state
     if state is None or state.base is None or state.frontier is None:
         raise StateError(
             f"{work.source.name}: nothing was fetched into the spool before this delivery; run fetch first"
         )
-    sent_by_another = _commit_ledger(work, unit, acknowledged)
+    give_up_what_is_optional(work, units)
+    tally = Tally.of(state.tally) if state.tally else Tally()
+    if not settled:
+        return LiveReport(
+            start=state.base,
+            end=state.base,
+            tally=tally,
+            lanes=lanes,
+            complete=state.complete,
+            redeliver=state.redeliver,
+            settled=False,
+            registry_moved=tally.registry_moved,
+        )
+    _let_go_of(units[1:])
     stands = work.registry.commit(work.source.name, state.frontier, seen=state.registry_seen)
     if stands != state.registry_seen:
         log.info("Registry saved to %s", work.registry.where)
@@ -86,99 +121,105 @@ def deliver_live(work: SourceWork) -> LiveReport:
         )
     )
     reach("commit.after_clear")
-    tally = Tally.of(state.tally) if state.tally else Tally()
     return LiveReport(
         start=state.base,
         end=state.frontier,
         tally=tally,
-        drained=drained,
+        lanes=lanes,
         complete=state.complete,
         redeliver=state.redeliver,
-        sent_by_another=sent_by_another,
         registry_moved=tally.registry_moved or stands != state.frontier,
     )
 
 
 def deliver_window(work: SourceWork, window: Window) -> WindowReport:
-    """Drain what live collection and other windows left waiting, then the window's unit, and commit it.
+    """Deliver what live collection and other windows left waiting, and the window's unit, and commit it.
 
     A window is certified only when nothing of it waits anywhere, so the other units come first; their own commit is
-    left to their own runs: only the live run knows the position.
+    left to their own runs: only the live run knows the position. Raises DeliverError where a lane that is required has
+    not settled everything.
     """
     unit = work.spool.unit(window.key)
-    _drained_others(work, unit)
-    acknowledged = _acknowledged(unit)
-    drained = drain_unit(work, unit)
+    others = _others(work, unit)
+    lanes = _delivered(work, [*others, unit])
     state = unit.state
     if state is None or not state.complete:
         raise StateError(f"{work.source.name}: window {window.key} was not read to its end; run fetch again")
-    sent_by_another = _commit_ledger(work, unit, acknowledged)
     tally = Tally.of(state.tally)
-    for name, count in tally.early.items():
-        setattr(drained, name, getattr(drained, name) + count)
+    for lane in lanes:
+        for name in EARLY_COUNTS:
+            setattr(lane, name, getattr(lane, name) + tally.early.get(f"{lane.lane}/{name}", 0))
+    give_up_what_is_optional(work, [*others, unit])
     unit.remove()
     reach("commit.after_clear")
-    began_ms = state.began_ms or work.now_ms()
-    return WindowReport(window, tally, drained, began_ms, sent_by_another, state.redeliver)
+    return WindowReport(window, tally, lanes, state.began_ms or work.now_ms(), state.redeliver)
 
 
 def deliver_early(work: SourceWork, window: Window) -> None:
     """Deliver and commit what was read of a window so far, and make room to read on: it exceeds one run's budget."""
     unit = work.spool.unit(window.key)
-    _drained_others(work, unit)
-    acknowledged = _acknowledged(unit)
-    drained = drain_unit(work, unit)
-    _commit_ledger(work, unit, acknowledged)
+    lanes = _delivered(work, [*_others(work, unit), unit])
     state = unit.state
     if state is not None:
         tally = Tally.of(state.tally) if state.tally else Tally()
-        for name in EARLY_COUNTS:
-            tally.early[name] = tally.early.get(name, 0) + getattr(drained, name)
+        for lane in lanes:
+            for name in EARLY_COUNTS:
+                key = f"{lane.lane}/{name}"
+                tally.early[key] = tally.early.get(key, 0) + getattr(lane, name)
+        give_up_what_is_optional(work, [unit])
         unit.clear(msgspec.structs.replace(state, tally=tally.as_counts()))
     reach("commit.after_clear")
 
 
-def drain_unit(work: SourceWork, unit: SpoolUnit) -> DrainReport:
-    """Send every batch that waits in a unit, in order. Raises DeliverError at the first that the SIEM does not take."""
-    return drain(
-        unit,
-        work.destination,
-        dead_letters=work.dead_letters,
-        source_name=work.source.name,
-        in_flight=work.source.destination.max_in_flight,
-        clock=work.clock,
-    )
-
-
-def _drained_others(work: SourceWork, unit: SpoolUnit) -> list[SpoolUnit]:
-    """Every other unit of the source, drained."""
-    others = [work.spool.unit(name) for name in work.spool.units() if name != unit.name]
-    for other in others:
-        drain_unit(work, other)
-    return others
+def deliver_leftovers(work: SourceWork) -> list[LaneReport]:
+    """Deliver what waits, and commit nothing. Failures are in the reports. Raises StateError."""
+    unit = work.live
+    return deliver_lanes(work, [unit, *_others(work, unit)])
 
 
 def waiting_events(work: SourceWork) -> int:
-    """How many fetched events wait for the SIEM, in all units of the source."""
+    """How many fetched events wait for a lane that is required, in all units of the stream."""
     return sum(work.spool.unit(name).waiting.events for name in {LIVE, *work.spool.units()})
 
 
-def _acknowledged(unit: SpoolUnit) -> set[int]:
-    return {ack.seq for ack in unit.acks()}
+def _delivered(work: SourceWork, units: Sequence[SpoolUnit]) -> list[LaneReport]:
+    """Every required lane settles everything in these units. Raises DeliverError."""
+    lanes = deliver_lanes(work, units)
+    for lane, report in zip(work.lanes, lanes):
+        if lane.required and not report.done:
+            raise report.failed or _not_confirmed(work, report)
+    return lanes
 
 
-def _commit_ledger(work: SourceWork, unit: SpoolUnit, acknowledged_before: set[int]) -> int:
-    """Write the unit's ids down. Gives how many events this drain sent that are in the ledger all the same: nobody but
-    another Flicker on the same state can have put them there since they were fetched."""
-    reach("commit.before_ledger")
-    there = work.ledger.add(unit.digests())
-    reach("commit.after_ledger")
-    if not there or unit.state is None or unit.state.redeliver:
-        return 0
-    sent = b"".join(unit.digests(but=acknowledged_before).values())
-    twice = len(there.intersection(split(sent)))
-    if twice:
-        log.warning(
-            "%s: %d events were sent by another Flicker at the same time; run one per registry", work.source.name, twice
-        )
-    return twice
+def _all_settled(work: SourceWork, units: Sequence[SpoolUnit], lanes: Sequence[LaneReport]) -> bool:
+    """Has every required lane settled everything? Raises the first one's error where none has."""
+    required = [report for lane, report in zip(work.lanes, lanes) if lane.required]
+    unsettled = [report for report in required if not report.done]
+    failed: list[FlickerError] = [report.failed for report in unsettled if report.failed is not None]
+    if failed and len(unsettled) == len(required):
+        raise failed[0]
+    for error in failed:
+        log.error("%s", error)
+    return not unsettled
+
+
+def _not_confirmed(work: SourceWork, report: LaneReport) -> DestinationUnavailable:
+    where = f"{work.source.name}@{report.lane}" if report.lane else work.source.name
+    return DestinationUnavailable(
+        f"{where}: {report.awaiting} events were taken and are not confirmed yet; the next attempt asks again"
+    )
+
+
+def _others(work: SourceWork, unit: SpoolUnit) -> list[SpoolUnit]:
+    """Every other unit of the stream."""
+    return [work.spool.unit(name) for name in work.spool.units() if name != unit.name]
+
+
+def _let_go_of(units: Sequence[SpoolUnit]) -> None:
+    """What windows' units hold of the spool's cap is free; the windows are still to be certified. A unit without a resume
+    point was kept for a lane that is not required."""
+    for unit in units:
+        if unit.state is None and unit.is_settled:
+            unit.remove()
+        else:
+            unit.clear(unit.state)

@@ -87,11 +87,14 @@ def fetch_live(work: SourceWork, position: Position, *, redeliver: bool = False)
     return fetch.run(lambda state, now_ms: next_slice(work.source, state.frontier, state.walk, now_ms=now_ms))
 
 
-def fetch_window(work: SourceWork, window: Window, *, redeliver: bool = False, fresh: bool = False) -> FetchReport:
+def fetch_window(
+    work: SourceWork, window: Window, *, redeliver: bool = False, fresh: bool = False, backfill: bool = False
+) -> FetchReport:
     """Read a window again and put into its unit what nobody has delivered yet. Stops early at a run's budget.
 
     `fresh` is for a new run: it begins anew, unless an earlier run was interrupted inside the same walk not long ago;
-    that walk goes on at its page, or a window longer than a run's luck would never be read to its end.
+    that walk goes on at its page, or a window longer than a run's luck would never be read to its end. `backfill`: a person
+    asked for it, so lanes get what lies before their start as well.
     """
     unit = work.spool.unit(window.key)
     live = work.live.state
@@ -105,9 +108,9 @@ def fetch_window(work: SourceWork, window: Window, *, redeliver: bool = False, f
         state = UnitState(base=None, frontier=None, skew_ms=skew_ms, began_ms=work.now_ms() + skew_ms, shape=work.shape)
         tally = tally.begun_again()
     tally.unproven = None
-    state = msgspec.structs.replace(state, redeliver=redeliver)
+    state = msgspec.structs.replace(state, redeliver=redeliver, backfill=backfill)
     redeliver_until_ms = window.end_ms if redeliver else None
-    intake = _intake(work, tally, window=window, redeliver_until_ms=redeliver_until_ms)
+    intake = _intake(work, tally, window=window, redeliver_until_ms=redeliver_until_ms, backfill=backfill)
     fetch = Reading(work, unit, state, intake, window=window)
     return fetch.run(lambda state, now_ms: window_slice(work.source, window, state.walk, now_ms=now_ms))
 
@@ -126,13 +129,14 @@ def _intake(
     position_ms: int | None = None,
     window: Window | None = None,
     redeliver_until_ms: int | None = None,
+    backfill: bool = False,
 ) -> Intake:
-    batcher = work.new_batcher()
+    ledgers = [(lane.ledger, None if backfill else lane.since_ms) for lane in work.lanes]
     waiting = [work.spool.unit(name).digests() for name in work.spool.units()]
     return Intake(
         work.source,
-        known=Known(work.ledger, waiting, redeliver_until_ms=redeliver_until_ms),
-        batcher=batcher,
+        known=Known(ledgers, waiting, redeliver_until_ms=redeliver_until_ms),
+        cutter=work.new_cutter(),
         event_filter=EventFilter(work.source),
         tally=tally,
         set_aside=partial(set_aside, work),

@@ -1,20 +1,20 @@
-"""From a decoded page to the events that nobody has delivered yet, cut into batches."""
+"""From a decoded page to the events that some lane has not delivered yet, cut into lots."""
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TypeVar
 
 from flicker_dagster.collect.filters import EventFilter
 from flicker_dagster.config.models import SourceConfig
-from flicker_dagster.deliver.batching import Batcher
+from flicker_dagster.deliver.cutting import LotCutter
 from flicker_dagster.pipeline.set_aside import Unfit
 from flicker_dagster.pipeline.tally import Tally
 from flicker_dagster.pipeline.windows import HOUR_MS, shard_of
 from flicker_dagster.state.digests import DigestShards
 from flicker_dagster.state.ledger import Ledger
-from flicker_dagster.types import Batch, DecodedPage, Window, timed_of
+from flicker_dagster.types import DecodedPage, FrozenLot, Window, timed_of
 
 log = logging.getLogger("flicker.fetch")
 
@@ -22,16 +22,21 @@ T = TypeVar("T")
 
 
 class Known:
-    """Which ids count as delivered: those in the ledger, those that wait in the spool, those taken by this very run.
+    """Which ids nobody needs any more: those in every lane's ledger, those that wait in the spool, those taken by this run.
 
-    All three go by the shard of the event's time. `waiting` are concatenated digests by shard, one mapping per unit.
-    With `redeliver_until_ms` the ledger is not asked about events up to that time: they are shipped again.
+    All three go by the shard of the event's time. `ledgers` come with the time from which on their lane delivers, None for
+    all; `waiting` are concatenated digests by shard, one mapping per unit. With `redeliver_until_ms` no ledger is asked
+    about events up to that time: they are shipped again.
     """
 
     def __init__(
-        self, ledger: Ledger, waiting: list[dict[str, bytes]], *, redeliver_until_ms: int | None = None
+        self,
+        ledgers: Sequence[tuple[Ledger, int | None]],
+        waiting: list[dict[str, bytes]],
+        *,
+        redeliver_until_ms: int | None = None,
     ) -> None:
-        self._ledger = ledger
+        self._ledgers = ledgers
         self._taken = DigestShards(blob for unit in waiting for blob in unit.items())
         self._redeliver_until_ms = redeliver_until_ms
 
@@ -47,27 +52,43 @@ class Known:
             indices = [once[i] for i in self._taken.unknown(shard, [digests[i] for i in once])]
         until_ms = self._redeliver_until_ms
         if until_ms is None:
-            return self._not_delivered(shard, digests, indices)
+            return self._not_delivered(shard, digests, times_ms, indices)
         again = {i for i in indices if times_ms[i] is not None and times_ms[i] <= until_ms}  # type: ignore[operator]
-        later = self._not_delivered(shard, digests, [i for i in indices if i not in again])
+        later = self._not_delivered(shard, digests, times_ms, [i for i in indices if i not in again])
         return sorted(again.union(later))
 
     def take(self, shard: str, digests: list[bytes]) -> None:
         """Remember ids that `unknown` has just named."""
         self._taken.add_new(shard, digests)
 
-    def _not_delivered(self, shard: str, digests: list[bytes], indices: list[int]) -> list[int]:
-        """Of these indices those that the ledger does not know."""
+    def _not_delivered(
+        self, shard: str, digests: list[bytes], times_ms: list[int | None], indices: list[int]
+    ) -> list[int]:
+        """Of these indices those that some lane has not delivered."""
         if not indices:
             return indices
-        delivered = self._ledger.known(shard)
-        if len(indices) == len(digests):
-            return delivered.unknown(digests)
-        return [indices[i] for i in delivered.unknown([digests[i] for i in indices])]
+        if len(self._ledgers) == 1 and self._ledgers[0][1] is None:
+            return _unknown_to(self._ledgers[0][0], shard, digests, indices)
+        wanted: set[int] = set()
+        for ledger, since_ms in self._ledgers:
+            own = [i for i in indices if i not in wanted]
+            if since_ms is not None:
+                own = [i for i in own if (ms := times_ms[i]) is None or ms >= since_ms]
+            wanted.update(_unknown_to(ledger, shard, digests, own))
+        return sorted(wanted)
+
+
+def _unknown_to(ledger: Ledger, shard: str, digests: list[bytes], indices: list[int]) -> list[int]:
+    if not indices:
+        return indices
+    delivered = ledger.known(shard)
+    if len(indices) == len(digests):
+        return delivered.unknown(digests)
+    return [indices[i] for i in delivered.unknown([digests[i] for i in indices])]
 
 
 class Intake:
-    """Takes pages, gives batches of new events. Counts everything it sees in `tally`.
+    """Takes pages, gives lots of new events. Counts everything it sees in `tally`.
 
     `position_ms` is where collection stood: a new event from before it is counted as late. With `window`, only what
     lies inside it is counted as the window's; strays from an inclusive edge are still delivered if new. `set_aside` keeps
@@ -79,7 +100,7 @@ class Intake:
         source: SourceConfig,
         *,
         known: Known,
-        batcher: Batcher,
+        cutter: LotCutter,
         event_filter: EventFilter,
         tally: Tally,
         set_aside: Callable[[str, list[Unfit]], None],
@@ -89,15 +110,15 @@ class Intake:
         self._known = known
         self._set_aside = set_aside
         self._told_untimed = False
-        self._batcher = batcher
+        self._cutter = cutter
         self._filter = event_filter
         self.tally = tally
         self._position_ms = position_ms
         self._window = window
         self._source = source
 
-    def take(self, page: DecodedPage, *, now_ms: int) -> list[Batch]:
-        """Batches that became full with this page. Events that cannot be dated are filed under no hour and delivered."""
+    def take(self, page: DecodedPage, *, now_ms: int) -> list[FrozenLot]:
+        """Lots that became full with this page. Events that cannot be dated are filed under no hour and delivered."""
         self.tally.pages += 1
         self.tally.bytes += page.size_bytes
         if self._window is not None:
@@ -110,12 +131,12 @@ class Intake:
         kept = None if keep is None else [i for i, keeps in enumerate(keep) if keeps]
         if kept is not None:
             self.tally.filtered += len(page) - len(kept)
-        batches: list[Batch] = []
+        lots: list[FrozenLot] = []
         for shard, indices in _by_shard(page.times_ms, kept):
-            batches += self._take_shard(shard, page, indices, now_ms)
-        return batches
+            lots += self._take_shard(shard, page, indices, now_ms)
+        return lots
 
-    def _take_shard(self, shard: str, page: DecodedPage, indices: list[int] | None, now_ms: int) -> list[Batch]:
+    def _take_shard(self, shard: str, page: DecodedPage, indices: list[int] | None, now_ms: int) -> list[FrozenLot]:
         """Take the events of a page that lie in one shard; None stands for all of them."""
         digests, times_ms = _at(indices, page.digests), _at(indices, page.times_ms)
         new = self._known.unknown(shard, digests, times_ms)
@@ -133,7 +154,7 @@ class Intake:
         if timed:
             self._count_times(timed, min(timed), max(timed), now_ms)
         average_bytes = page.size_bytes // len(page)
-        return self._batcher.add(_at(indices, page.events), digests, shard, times_ms, average_bytes=average_bytes)
+        return self._cutter.add(_at(indices, page.events), digests, shard, times_ms, average_bytes=average_bytes)
 
     def _without_unfit(
         self,
@@ -183,13 +204,13 @@ class Intake:
         self.tally.outside += len(digests) - len(inside)
         self.tally.add_ids(inside)
 
-    def flush(self) -> list[Batch]:
-        return self._batcher.flush()
+    def flush(self) -> list[FrozenLot]:
+        return self._cutter.flush()
 
     @property
     def holds_events(self) -> bool:
-        """Events wait in memory for their batch to fill: a resume point must not lie behind them."""
-        return self._batcher.pending_events > 0
+        """Events wait in memory for their lot to fill: a resume point must not lie behind them."""
+        return self._cutter.pending_events > 0
 
 
 def _at(indices: list[int] | None, column: list[T]) -> list[T]:

@@ -27,7 +27,9 @@ class ProbeResult(msgspec.Struct, frozen=True):
 
 def probe(work: SourceWork, position: Position) -> ProbeResult:
     """Is there anything at the vendor that is neither delivered nor waiting? Raises CollectError as a walk does."""
-    work.ledger.refresh()  # a sensor keeps its work for long; runs have written since
+    lanes = work.lanes
+    for lane in lanes:
+        lane.ledger.refresh()  # a sensor keeps its work for long; runs have written since
     work.spool.close()
     state = work.live.state
     skew_ms = 0 if state is None else state.skew_ms
@@ -39,7 +41,7 @@ def probe(work: SourceWork, position: Position) -> ProbeResult:
     waiting = work.live.waiting
     if waiting.events:
         return ProbeResult(True, 0, f"{waiting.events} events wait in the spool")
-    known = Known(work.ledger, [])
+    known = Known([(lane.ledger, lane.since_ms) for lane in lanes], [])
     event_filter = EventFilter(work.source)
     pages = 0
     for page in walk_pages(work.source, work.client, piece.walk, seen_before=work.names_next_pages):

@@ -10,15 +10,17 @@ from flicker_dagster.state.spool import SpoolUnit
 from flicker_dagster.types import WalkState, Window
 
 
-def read_window(work: SourceWork, window: Window, *, redeliver: bool = False, fresh: bool = False) -> FetchReport:
+def read_window(
+    work: SourceWork, window: Window, *, redeliver: bool = False, fresh: bool = False, backfill: bool = False
+) -> FetchReport:
     """Read a window to its end. Raises as `fetch_window` does, DeliverError where an oversize window cannot be delivered
     on the way, and SpoolFull where other units leave it no room."""
     unit = work.spool.unit(window.key)
-    report = fetch_window(work, window, redeliver=redeliver, fresh=fresh)
+    report = fetch_window(work, window, redeliver=redeliver, fresh=fresh, backfill=backfill)
     while not report.complete:
         stood = _walk(unit)
         deliver_early(work, window)
-        report = fetch_window(work, window, redeliver=redeliver)
+        report = fetch_window(work, window, redeliver=redeliver, backfill=backfill)
         if not report.complete and _walk(unit) == stood:
             raise SpoolFull(
                 f"{work.source.name}: window {window.key} finds no room in the spool beside what live collection has "

@@ -28,7 +28,7 @@ from flicker_dagster.types import Page, Position, WalkState, Window
 
 log = logging.getLogger("flicker.fetch")
 
-#: Partial batches are closed at least every so many pages, so that a resume point is never far behind.
+#: Partial lots are closed at least every so many pages, so that a resume point is never far behind.
 PAGES_PER_RESUME_POINT = 10
 
 #: Clocks that differ by less are taken for equal: a Date header is cut to the second, and an answer takes its time.
@@ -176,18 +176,18 @@ class Reading:
             now_ms = self._heed_vendor_clock(page)
             self._heed_paging(page)
             new_before = self.intake.tally.new
-            batches = self.intake.take(page.decoded, now_ms=now_ms)
+            lots = self.intake.take(page.decoded, now_ms=now_ms)
             if self.intake.tally.new > new_before and self.first_new_s is None:
                 self.first_new_s = self.work.clock()
             newest_ms = newest_after(newest_ms, page, now_ms)
             ended = page.next is None
             stopped = None if ended else self._over_budget()
             if ended or stopped or self.pages_since_resume_point >= PAGES_PER_RESUME_POINT:
-                batches += self.intake.flush()
+                lots += self.intake.flush()
             if page.unproven is not None:
-                return self._may_have_ended_early(batches, page.unproven)
+                return self._may_have_ended_early(lots, page.unproven)
             resume = None if page.next is None else msgspec.structs.replace(page.next, newest_ms=newest_ms)
-            self._save(batches, self._state_after(piece, page, resume, newest_ms, now_ms))
+            self._save(lots, self._state_after(piece, page, resume, newest_ms, now_ms))
             self.asking = resume
             self._tell_of_the_start_again()
             reach("fetch.after_page")
@@ -195,10 +195,10 @@ class Reading:
                 return stopped
         return None
 
-    def _may_have_ended_early(self, batches: list, why: str) -> str:
+    def _may_have_ended_early(self, lots: list, why: str) -> str:
         """What was read is delivered; the position stays, since what was not read may lie before the newest event."""
         self.intake.tally.unproven = why
-        self._save(batches, msgspec.structs.replace(self.state, walk=None, complete=False, failed=None))
+        self._save(lots, msgspec.structs.replace(self.state, walk=None, complete=False, failed=None))
         if self.window is not None:
             raise EndUnproven(f"{self.work.source.name}: {why}. Window {self.window.key} is not verified")
         return why
@@ -263,7 +263,7 @@ class Reading:
         )
         return msgspec.structs.replace(self.state, frontier=frontier, walk=resume, complete=False, failed=None)
 
-    def _save(self, batches: list, state: UnitState) -> None:
+    def _save(self, lots: list, state: UnitState) -> None:
         """Commit a page to the spool. The resume point moves only when no event of it still waits in memory."""
         state = msgspec.structs.replace(state, tally=self.intake.tally.as_counts())
         self.ahead = state
@@ -273,11 +273,11 @@ class Reading:
             state = msgspec.structs.replace(state, walk=before.walk, frontier=before.frontier, tally=before.tally)
         else:
             self.pages_since_resume_point = 0
-        self.unit.append(batches, state)
+        self.unit.append(lots, state)
         self.state = state
 
     def _keep_what_was_read(self) -> None:
-        """The vendor failed: close the partial batch, so that the next attempt asks for no page again. A small quota
+        """The vendor failed: close the partial lot, so that the next attempt asks for no page again. A small quota
         would otherwise be spent on the same pages for ever."""
         if self.intake.holds_events:
             self._save(self.intake.flush(), self.ahead)

@@ -1,24 +1,30 @@
-"""Replay: send dead letters again, by the same outcome rules as any event.
+"""Replay: send a lane's dead letters again, by the same outcome rules as any event.
 
-The order is that of every delivery: the SIEM acknowledges, the ledger learns the ids, and only then are the letters
-removed. Killed before the end, a replay is done again, under the same Idempotency-Keys.
+The order is that of every delivery: the destination acknowledges, the ledger learns the ids, and only then are the letters
+removed. Killed before the end, a replay is done again, under the same keys.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import threading
+from collections.abc import Iterator, Sequence
 
 import msgspec
 
 from flicker_dagster.collect.event_fields import EventFields
-from flicker_dagster.deliver.drain import drain
+from flicker_dagster.deliver.lane import deliver_lane
+from flicker_dagster.deliver.sending import NEVER_SENT
 from flicker_dagster.failpoints import reach
 from flicker_dagster.json_items import MOST_LEVELS
 from flicker_dagster.json_scan import is_one_value, levels
-from flicker_dagster.pipeline.set_aside import NEVER_SENT
+from flicker_dagster.lots import Awaiting, Lot, Receipt
+from flicker_dagster.pipeline.lanes import LaneWork
 from flicker_dagster.pipeline.windows import shard_of
 from flicker_dagster.pipeline.work import SourceWork
-from flicker_dagster.types import Ack, Batch, DeadLetter
+from flicker_dagster.types import DeadLetter, Settled
+
+#: How long a replay waits for acknowledgements that come later; what is not confirmed then stays a dead letter.
+CONFIRMED_WITHIN_S = 60.0
 
 
 class Replayed(msgspec.Struct, frozen=True):
@@ -28,33 +34,31 @@ class Replayed(msgspec.Struct, frozen=True):
     refused: int
 
 
-def replay(work: SourceWork, letter_id: str) -> Replayed:
-    """Send the events of one object again; what the SIEM takes is removed, what it refuses again stays.
+def replay(work: SourceWork, lane: LaneWork, letter_id: str) -> Replayed:
+    """Send the events of one object again; what the destination takes is removed, what it refuses again stays.
 
-    The caller holds the source's lock. Raises DeliverError where the SIEM takes nothing at the moment, with all that it
-    has not acknowledged kept; StateError where the object is not there.
+    The caller holds the source's lock. Raises DeliverError where it takes nothing at the moment, with all that it has not
+    acknowledged kept; StateError where the object is not there.
     """
-    found = work.dead_letters.read(letter_id)
-    odd = [letter for letter in found if not _goes_with_others(letter.event)]
-    # Those that may spoil a request they share come last, each in a request of its own.
-    letters = [letter for letter in found if letter not in odd] + [
-        letter for letter in odd if _can_be_sent(work, letter)
-    ]
-    unsendable = [letter for letter in odd if not _can_be_sent(work, letter)]
-    unit = _Again(work, letters)
+    found = lane.dead_letters.read(letter_id)
+    queue = _Letters(work, found)
     refused = _Refused()
     try:
-        drain(
-            unit,
-            work.destination,
+        report = deliver_lane(
+            queue,
+            lane.destination,
+            stream=work.source.name,
+            lane=lane.name,
             dead_letters=refused,
-            source_name=work.source.name,
-            in_flight=1,
             clock=work.clock,
+            sleep=work.sleep,
+            wait_for_receipts_s=CONFIRMED_WITHIN_S,
         )
     finally:
-        kept = _kept(letters, unit.answered, refused.letters) + unsendable
-        _settle(work, letter_id, found, kept)
+        kept = _kept(found, queue.accepted, refused.letters)
+        _settle(work, lane, letter_id, found, kept)
+    if report.failed is not None:
+        raise report.failed
     return Replayed(accepted=len(found) - len(kept), refused=len(kept))
 
 
@@ -63,29 +67,29 @@ def _goes_with_others(event: bytes) -> bool:
     return is_one_value(event) and levels(event) <= MOST_LEVELS and b"\n" not in event
 
 
-def _can_be_sent(work: SourceWork, letter: DeadLetter) -> bool:
-    """An event with a line break in it would be two where each line is one."""
-    return work.source.destination.format != "ndjson" or b"\n" not in letter.event
-
-
 def _time_ms(fields: EventFields, letter: DeadLetter) -> int | None:
-    """An event's time as collecting read it, or None: it says under which hour the ledger files the id."""
-    return letter.event_time_ms if letter.status == NEVER_SENT else fields.time_ms(letter.event)
+    """An event's time as collecting read it, or None: it says under which hour the ledger files the id. Letters of earlier
+    versions do not hold it."""
+    if letter.event_time_ms is not None or letter.status == NEVER_SENT:
+        return letter.event_time_ms
+    return fields.time_ms(letter.event)
 
 
-def _kept(letters: list[DeadLetter], answered: int, refused: list[DeadLetter]) -> list[DeadLetter]:
-    """The letters that stay: those refused again, with today's reason, and those the SIEM has not answered."""
+def _kept(letters: list[DeadLetter], accepted: set[str], refused: list[DeadLetter]) -> list[DeadLetter]:
+    """The letters that stay: those refused again, with today's reason, and those nobody has answered for."""
     again = {letter.digest: letter for letter in refused}
     return [
         msgspec.structs.replace(letter, reason=again[letter.digest].reason, status=again[letter.digest].status)
         if letter.digest in again
         else letter
-        for index, letter in enumerate(letters)
-        if index >= answered or letter.digest in again
+        for letter in letters
+        if letter.digest not in accepted
     ]
 
 
-def _settle(work: SourceWork, letter_id: str, letters: list[DeadLetter], kept: list[DeadLetter]) -> None:
+def _settle(
+    work: SourceWork, lane: LaneWork, letter_id: str, letters: list[DeadLetter], kept: list[DeadLetter]
+) -> None:
     if len(kept) == len(letters):
         return
     staying = {letter.digest for letter in kept}
@@ -96,31 +100,71 @@ def _settle(work: SourceWork, letter_id: str, letters: list[DeadLetter], kept: l
             shard = shard_of(_time_ms(fields, letter))
             accepted[shard] = accepted.get(shard, b"") + bytes.fromhex(letter.digest)
     reach("replay.before_ledger")
-    work.ledger.add(accepted)
+    lane.ledger.add(accepted)
     reach("replay.after_ledger")
     if kept:
-        work.dead_letters.add(kept)
+        lane.dead_letters.add(kept)
     reach("replay.before_drop")
-    work.dead_letters.drop(letter_id)
+    lane.dead_letters.drop(letter_id)
     reach("replay.after_drop")
 
 
-class _Again:
-    """Dead letters as a unit that `drain` can send. The same letters always make the same batches."""
+class _Letters:
+    """Dead letters as a lane's queue. The same letters always make the same lots; those that may spoil a request which they
+    share come last, each in a request of its own."""
 
-    def __init__(self, work: SourceWork, letters: list[DeadLetter]) -> None:
-        self._batches = _batches(work, letters)
-        self.answered = 0  # events, from the first
+    def __init__(self, work: SourceWork, letters: Sequence[DeadLetter]) -> None:
+        fields = EventFields(work.source)
+        plain = [letter for letter in letters if _goes_with_others(letter.event)]
+        odd = [letter for letter in letters if not _goes_with_others(letter.event)]
+        size = work.source.buffer_size
+        groups = [plain[at : at + size] for at in range(0, len(plain), size)] + [[letter] for letter in odd]
+        self._parts = [
+            Lot.of(
+                [letter.event for letter in group],
+                digests=[bytes.fromhex(letter.digest) for letter in group],
+                times_ms=[_time_ms(fields, letter) for letter in group],
+                source=work.source.name,
+                collected_ms=group[0].at_ms,
+                seq=seq,
+            )
+            for seq, group in enumerate(groups)
+        ]
+        self.accepted: set[str] = set()
+        self._awaiting: list[Awaiting] = []
+        self._lock = threading.Lock()
 
-    @property
-    def waiting(self) -> int:
-        return sum(batch.count for batch in self._batches) - self.answered
+    def pending(self) -> Iterator[Lot]:
+        yield from self._parts
 
-    def pending(self) -> Iterator[Batch]:
-        yield from self._batches
+    def settle(self, lot: Lot, settled: Settled) -> None:
+        with self._lock:
+            if settled.delivered or settled.duplicate:
+                self.accepted.update(digest.hex() for digest in lot.digests)
+            self._forget(lot)
 
-    def acknowledge(self, *acks: Ack) -> None:
-        self.answered += sum(ack.delivered + ack.duplicate + ack.dead for ack in acks)
+    def cut(self, lot: Lot, place: int) -> None:
+        """A replay that is done again cuts its lots anew."""
+
+    def leave_whole(self, lot: Lot) -> None:
+        """Nothing outlives this replay."""
+
+    def is_left_whole(self, lot: Lot) -> bool:
+        return False
+
+    def awaiting(self) -> list[Awaiting]:
+        return list(self._awaiting)
+
+    def receive(self, lot: Lot, receipt: Receipt, *, at_ms: int) -> None:
+        with self._lock:
+            self._awaiting.append(Awaiting(lot, receipt, at_ms))
+
+    def expire(self, lot: Lot) -> None:
+        with self._lock:
+            self._forget(lot)
+
+    def _forget(self, lot: Lot) -> None:
+        self._awaiting = [each for each in self._awaiting if each.lot.digests != lot.digests]
 
 
 class _Refused:
@@ -132,15 +176,3 @@ class _Refused:
     def add(self, letters: list[DeadLetter]) -> list[str]:
         self.letters += letters
         return []
-
-
-def _batches(work: SourceWork, letters: list[DeadLetter]) -> list[Batch]:
-    batcher = work.new_batcher()
-    batches: list[Batch] = []
-    fields = EventFields(work.source)
-    for letter in letters:
-        if not _goes_with_others(letter.event):
-            batches += batcher.flush()
-        time_ms = _time_ms(fields, letter)
-        batches += batcher.add([letter.event], [bytes.fromhex(letter.digest)], shard_of(time_ms), [time_ms])
-    return batches + batcher.flush()

@@ -6,14 +6,12 @@ import logging
 from collections import Counter
 from typing import NamedTuple
 
-from flicker_dagster.deliver.batching import batch_id_of
+from flicker_dagster.deliver.sending import NEVER_SENT
+from flicker_dagster.lots import lot_id_of
 from flicker_dagster.pipeline.work import SourceWork
 from flicker_dagster.types import DeadLetter
 
 log = logging.getLogger("flicker.fetch")
-
-#: What stands in a dead letter in place of a SIEM's answer.
-NEVER_SENT = "never sent"
 
 #: Different reasons named in one line.
 _SHOWN_REASONS = 3
@@ -29,26 +27,23 @@ class Unfit(NamedTuple):
 
 
 def set_aside(work: SourceWork, shard: str, events: list[Unfit]) -> None:
-    """Keep events of one shard as dead letters, and their ids in the ledger. Raises StateError.
-
-    In this order: killed in between, the same events make the same letters again.
-    """
-    digests = b"".join(unfit.digest for unfit in events)
+    """Keep events of one shard as dead letters of every lane, and their ids in its ledger. Raises StateError."""
+    lot_id = lot_id_of(work.source.name, b"".join(unfit.digest for unfit in events))
     letters = [
         DeadLetter(
             event=unfit.event,
             reason=f"{NEVER_SENT}: {unfit.why}",
             status=NEVER_SENT,
-            batch_id=batch_id_of(work.source.name, digests),
+            batch_id=lot_id,
             digest=unfit.digest.hex(),
-            destination=work.destination.describe(),
+            destination="",
             at_ms=work.now_ms(),
             event_time_ms=unfit.time_ms,
         )
         for unfit in events
     ]
-    work.dead_letters.add(letters)
-    work.ledger.add({shard: digests})
+    for lane in work.lanes:
+        lane.set_aside(shard, letters)
     reasons = Counter(unfit.why for unfit in events)
     log.warning(
         "%s: %d events cannot be sent on and are kept as dead letters: %s%s",

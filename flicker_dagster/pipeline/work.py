@@ -8,28 +8,34 @@ from functools import cached_property
 from types import TracebackType
 
 from flicker_dagster.collect.client import VendorClient
+from flicker_dagster.collect.event_fields import EventFields
 from flicker_dagster.collect.shape import shape_of
 from flicker_dagster.config.models import SourceConfig
-from flicker_dagster.deliver.batching import Batcher
-from flicker_dagster.deliver.old_destinations import Destination, open_destination
-from flicker_dagster.state.dead_letters import DeadLetters
+from flicker_dagster.deliver.cutting import LotCutter
+from flicker_dagster.pipeline.lanes import LaneWork
+from flicker_dagster.state.lane_book import LanePlace
 from flicker_dagster.state.layout import StateLayout
-from flicker_dagster.state.ledger import Ledger
 from flicker_dagster.state.position_history import PositionHistory
 from flicker_dagster.state.registry import Registry
 from flicker_dagster.state.rewinds import Rewinds
 from flicker_dagster.state.spool import SourceSpool, SpoolUnit
 from flicker_dagster.state.walk_notes import WalkNotebook
+from flicker_dagster.times import parse_time_ms, start_from_ms
+from flicker_dagster.types import Position
 
 #: The spool's unit of live collection; every other unit is a window's key.
 LIVE = "live"
 
+#: Bytes of a lot where no destination says what it wants, and at most.
+LOT_BYTES = 1_000_000
+MOST_LOT_BYTES = 16_000_000
+
 
 class SourceWork:
-    """A source with its vendor client, destination and state.
+    """A stream with its vendor client, lanes and state.
 
     Opening is lazy: a probe opens no destination, a delivery asks the vendor nothing. `env` stands for the process
-    environment where secrets are resolved; `clock` gives seconds since the epoch.
+    environment where secrets are resolved; `clock` gives seconds since the epoch, `sleep` waits.
     """
 
     def __init__(
@@ -39,19 +45,17 @@ class SourceWork:
         *,
         env: Mapping[str, str] | None = None,
         clock: Callable[[], float] = time.time,
+        sleep: Callable[[float], None] = time.sleep,
     ) -> None:
         self.source = source
         self.layout = layout
         self.env = env
         self.clock = clock
+        self.sleep = sleep
 
     @cached_property
     def client(self) -> VendorClient:
         return VendorClient(self.source, env=self.env)
-
-    @cached_property
-    def destination(self) -> Destination:
-        return open_destination(self.source, env=self.env)
 
     @cached_property
     def state_id(self) -> str:
@@ -84,29 +88,59 @@ class SourceWork:
         return self.walk_notes.read().paging_shape == self.shape
 
     @cached_property
-    def ledger(self) -> Ledger:
-        return self.layout.ledger(self.source.name)
+    def lanes(self) -> list[LaneWork]:
+        """The lanes of all destinations, in their order in the file. A lane that is new is written down. Raises
+        StateError."""
+        source = self.source
+        places = {"": LanePlace()}
+        if "" not in source.lanes:
+            stands = self.registry.position(source.name)
+            begun = stands is not None and stands.last_timestamp is not None
+            since = {name: self._lane_start_ms(record.start_from, stands) for name, record in source.lanes.items()}
+            places = self.layout.lane_book(source.name).places(list(source.lanes), begun=begun, since_ms=since)
+        return [
+            LaneWork(
+                source,
+                name,
+                record,
+                places[name],
+                self.layout,
+                spool_directory=self.spool.directory,
+                env=self.env,
+                clock=self.clock,
+            )
+            for name, record in source.lanes.items()
+        ]
 
-    @cached_property
-    def dead_letters(self) -> DeadLetters:
-        return self.layout.dead_letters(self.source.name)
+    def _lane_start_ms(self, start_from: str, stands: Position | None) -> int | None:
+        """Where a lane begins that is added to a stream that is collected already: `now` is where collection stands."""
+        if start_from != "now":
+            return start_from_ms(start_from, self.now_ms())
+        return None if stands is None or stands.last_timestamp is None else parse_time_ms(stands.last_timestamp)
 
     @cached_property
     def spool(self) -> SourceSpool:
-        return self.layout.spool(self.source.name, cap_bytes=self.source.limits.spool_bytes)
+        lanes = self.source.lanes
+        return self.layout.spool(
+            self.source.name,
+            required=[name for name, record in lanes.items() if record.required],
+            optional=[name for name, record in lanes.items() if not record.required],
+            cap_bytes=self.source.limits.spool_bytes,
+            time_of=lambda event: EventFields(self.source).time_ms(event),
+        )
 
     @property
     def live(self) -> SpoolUnit:
         return self.spool.unit(LIVE)
 
-    def new_batcher(self) -> Batcher:
-        """Cuts events into batches as this source's destination wants them."""
-        return Batcher(
+    def new_cutter(self) -> LotCutter:
+        """Cuts events into lots: as large as the largest request of any lane, so that most are sent as they are."""
+        sizes = [getattr(record, "max_batch_bytes", LOT_BYTES) for record in self.source.lanes.values()]
+        return LotCutter(
             source_name=self.source.name,
-            encode=self.destination.encode,
-            content_type=self.destination.content_type,
             max_events=self.source.buffer_size,
-            max_bytes=self.destination.max_batch_bytes,
+            max_bytes=min(max(sizes), MOST_LOT_BYTES),
+            now_ms=self.now_ms,
         )
 
     def now_ms(self) -> int:
@@ -114,10 +148,11 @@ class SourceWork:
 
     def close(self) -> None:
         """Close what was opened; harmless to call twice."""
-        for name in ("client", "destination"):
-            opened = self.__dict__.pop(name, None)
-            if opened is not None:
-                opened.close()
+        client = self.__dict__.pop("client", None)
+        if client is not None:
+            client.close()
+        for lane in self.__dict__.pop("lanes", ()):
+            lane.close()
 
     def __enter__(self) -> SourceWork:
         return self

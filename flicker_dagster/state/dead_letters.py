@@ -13,6 +13,7 @@ import msgspec
 
 from flicker_dagster.errors import StateError, WriteConflict
 from flicker_dagster.failpoints import reach
+from flicker_dagster.state.lane_book import stored_as
 from flicker_dagster.state.names import file_safe, from_file_safe
 from flicker_dagster.state.stores import Store
 from flicker_dagster.types import DeadLetter
@@ -35,15 +36,15 @@ class _Line(msgspec.Struct, omit_defaults=True):
 
 
 class DeadLetters:
-    """Objects `dead-letters/<source>/<day>/<batch id>-<ids>-<count>.jsonl`.
+    """Objects `dead-letters/<stream>[@lane]/<day>/<lot id>-<ids>-<count>.jsonl`.
 
-    The name follows from the batch and the events in it, so that a delivery that is repeated after a crash writes
+    The name follows from the lot and the events in it, so that a delivery that is repeated after a crash writes
     the same object again. An id, as `list` gives it, is what stands behind the source.
     """
 
-    def __init__(self, store: Store, source: str) -> None:
+    def __init__(self, store: Store, source: str, lane: str = "") -> None:
         self._store = store
-        self._prefix = f"{_ROOT}{file_safe(source)}/"
+        self._prefix = f"{_ROOT}{stored_as(source, lane)}/"
 
     def add(self, letters: list[DeadLetter]) -> list[str]:
         """Keep events, one object per batch; gives the objects' ids. Adding the same again changes nothing.
@@ -75,10 +76,10 @@ class DeadLetters:
         """Remove one object; harmless if it is gone. Raises StateError."""
         self._store.delete(self._prefix + letter_id)
 
-    def move_to(self, source: str) -> int:
+    def move_to(self, source: str, lane: str = "") -> int:
         """Keep all objects under another source's name from now on; gives their number. Moving again completes what was
         interrupted. Raises StateError."""
-        prefix, moved = f"{_ROOT}{file_safe(source)}/", 0
+        prefix, moved = f"{_ROOT}{stored_as(source, lane)}/", 0
         for letter_id in self.list():
             stored = self._store.read(self._prefix + letter_id)
             if stored is not None:
@@ -115,7 +116,7 @@ class DeadLetters:
 
 def sources_with_dead_letters(store: Store) -> list[str]:
     """Names of the sources of which dead letters are kept, configured or not. Raises StateError."""
-    return sorted({from_file_safe(key.split("/")[1]) for key in store.list(_ROOT)})
+    return sorted({from_file_safe(key.split("/")[1].partition("@")[0]) for key in store.list(_ROOT)})
 
 
 def _name(letters: list[DeadLetter]) -> str:

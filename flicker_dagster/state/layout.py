@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import re
 import uuid
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from flicker_dagster.errors import StateError, WriteConflict
 from flicker_dagster.state.dead_letters import DeadLetters
+from flicker_dagster.state.lane_book import LaneBook, book_key
 from flicker_dagster.state.ledger import Ledger
 from flicker_dagster.state.locations import checked_registry, is_s3, split_s3
 from flicker_dagster.state.names import file_safe
+from flicker_dagster.state.old_spool import TimeOf
 from flicker_dagster.state.position_history import PositionHistory, history_key
 from flicker_dagster.state.refused_edits import RefusedEdits
 from flicker_dagster.state.registry import Registry
@@ -76,17 +79,24 @@ class StateLayout:
     def registry(self) -> Registry:
         return Registry(self.registry_store, self.registry_key, history=self.history())
 
-    def ledger(self, source: str) -> Ledger:
+    def ledger(self, source: str, lane: str = "") -> Ledger:
         remote = not isinstance(self.store, LocalStore)
-        return Ledger(self.store, source, cache_dir=self.ledger_copies if remote else None)
+        return Ledger(self.store, source, lane, cache_dir=self.ledger_copies if remote else None)
 
-    def dead_letters(self, source: str) -> DeadLetters:
-        return DeadLetters(self.store, source)
+    def dead_letters(self, source: str, lane: str = "") -> DeadLetters:
+        return DeadLetters(self.store, source, lane)
+
+    def lane_book(self, source: str) -> LaneBook:
+        return LaneBook(self.store, source)
+
+    def storages(self, source: str) -> list[str]:
+        """The places of all lanes that a stream ever had. Raises StateError."""
+        return sorted({"", *(place.storage for place in self.lane_book(source).read().values())})
 
     def objects_of(self, source: str) -> list[str]:
         """Keys of the single objects of a source: earlier positions, a rewind, notes of its walks, where collection began,
         and from which name it was carried over. Ledger and dead letters are folders of their own."""
-        keys_of = (history_key, rewind_key, notes_key, begun_key, renamed_key)
+        keys_of = (history_key, rewind_key, notes_key, begun_key, renamed_key, book_key)
         return [key_of(source) for key_of in keys_of]
 
     def history(self) -> PositionHistory:
@@ -105,8 +115,18 @@ class StateLayout:
     def refused_edits(self) -> RefusedEdits:
         return RefusedEdits(self.work_dir)
 
-    def spool(self, source: str, *, cap_bytes: int | None = None) -> SourceSpool:
-        return SourceSpool(self.work_dir, source, cap_bytes=cap_bytes)
+    def spool(
+        self,
+        source: str,
+        *,
+        required: Sequence[str] = ("",),
+        optional: Sequence[str] = (),
+        cap_bytes: int | None = None,
+        time_of: TimeOf | None = None,
+    ) -> SourceSpool:
+        return SourceSpool(
+            self.work_dir, source, required=required, optional=optional, cap_bytes=cap_bytes, time_of=time_of
+        )
 
 
 def begun_key(source: str) -> str:

@@ -1,4 +1,4 @@
-"""The ledger: ids of all events delivered, one object per source and window."""
+"""The ledger: ids of all events that a lane delivered, one object per stream and shard."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from flicker_dagster.errors import WriteConflict
 from flicker_dagster.failpoints import reach
 from flicker_dagster.state.conflicts import attempts
 from flicker_dagster.state.digests import SIZE, DigestSet, split
+from flicker_dagster.state.lane_book import stored_as
 from flicker_dagster.state.names import file_safe, from_file_safe
 from flicker_dagster.state.shards import ShardCache, decode_shard, encode_shard
 from flicker_dagster.state.stores import UNCHANGED, Store, Stored
@@ -27,7 +28,7 @@ class _Shard(NamedTuple):
 
 
 class Ledger:
-    """Digests of delivered events of one source, by window key.
+    """Digests of delivered events of one lane, by shard key. `lane` is its place in the state, see `state.lane_book`.
 
     A shard is read when first asked for and then kept in memory for this object's life, or until newer ones need its
     room; `refresh` looks at the store again. A Ledger is meant to live as long as one run.
@@ -37,12 +38,13 @@ class Ledger:
         self,
         store: Store,
         source: str,
+        lane: str = "",
         *,
         cache_dir: Path | None = None,
         max_cached_digests: int = MAX_CACHED_DIGESTS,
     ) -> None:
         self._store = store
-        self._prefix = f"ledger/{file_safe(source)}/"
+        self._prefix = f"ledger/{stored_as(source, lane)}/"
         self._cache = None if cache_dir is None else ShardCache(cache_dir)
         self._max_cached = max_cached_digests
         self._shards: OrderedDict[str, _Shard] = OrderedDict()

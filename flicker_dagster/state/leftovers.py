@@ -52,7 +52,7 @@ def kept_of(layout: StateLayout, source: str) -> Leftover:
     try:
         units = spool.units()
         waiting = sum(spool.unit(name).waiting.events for name in units)
-        letters = layout.dead_letters(source).count()
+        letters = sum(layout.dead_letters(source, storage).count() for storage in layout.storages(source))
         stands = layout.registry().position(source)
         position = None if stands is None else stands.last_timestamp
     except FlickerError as error:
@@ -77,14 +77,19 @@ def forget(layout: StateLayout, source: str) -> None:
         for path in spool.directory.iterdir():
             if path.is_dir():
                 shutil.rmtree(path)
-    letters, ledger = layout.dead_letters(source), layout.ledger(source)
-    for letter_id in letters.list():
-        letters.drop(letter_id)
-    for window in ledger.windows():
-        ledger.drop(window)
+    for storage in layout.storages(source):
+        _forget_lane(layout, source, storage)
     for key in layout.objects_of(source):
         layout.store.delete(key)
     layout.registry().remove(source)  # the last that names it
+
+
+def _forget_lane(layout: StateLayout, source: str, storage: str) -> None:
+    letters, ledger = layout.dead_letters(source, storage), layout.ledger(source, storage)
+    for letter_id in letters.list():
+        letters.drop(letter_id)
+    for shard in ledger.windows():
+        ledger.drop(shard)
 
 
 def _names(layout: StateLayout) -> dict[str, str]:

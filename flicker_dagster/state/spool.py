@@ -6,30 +6,37 @@ import math
 import os
 import shutil
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
+import msgspec
+
 from flicker_dagster.errors import SourceBusy, SpoolFull, StateError
-from flicker_dagster.state.files import exclusive
+from flicker_dagster.state.files import exclusive, make_directory, replace_file
 from flicker_dagster.state.names import file_safe, from_file_safe
+from flicker_dagster.state.old_spool import TimeOf
 from flicker_dagster.state.opened_unit import Waiting
 from flicker_dagster.state.spool_unit import SpoolUnit
 from flicker_dagster.state.unit_file import Failed, UnitState
-from flicker_dagster.types import Ack
 
 #: The spool's files are counted anew once so much of the cap was added since, and always where the cap is near.
 UNCOUNTED = 0.01
 NEARLY_FULL = 0.9
 
-__all__ = ["Ack", "Failed", "SourceSpool", "SpoolUnit", "UnitState", "Waiting"]
+#: The runs whose fetch wrote here, newest last, and how many are remembered.
+RUNS_FILE = ".runs.json"
+MOST_RUNS = 50
+
+__all__ = ["Failed", "SourceSpool", "SpoolUnit", "UnitState", "Waiting"]
 
 
 class SourceSpool:
     """All units of one source below `<work_dir>/spool/<source>/`.
 
-    `cap_bytes` bounds what lies there: an append that would exceed it raises SpoolFull. Nothing is created on the
-    disk before something is written.
+    `required` are the lanes that the position waits for, `optional` the others. `cap_bytes` bounds what lies there: an
+    append that would exceed it raises SpoolFull. `time_of` reads an event's time, for units of earlier versions, which did
+    not keep it. Nothing is created on the disk before something is written.
     """
 
     def __init__(
@@ -37,14 +44,19 @@ class SourceSpool:
         work_dir: str | Path,
         source: str,
         *,
+        required: Sequence[str] = ("",),
+        optional: Sequence[str] = (),
         cap_bytes: int | None = None,
         sync_acks: bool = True,
+        time_of: TimeOf | None = None,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self.source = source
         self.directory = Path(work_dir) / "spool" / file_safe(source)
+        self.required, self.optional = tuple(required), tuple(optional)
         self._cap_bytes = cap_bytes
         self._sync_acks = sync_acks
+        self._time_of = time_of
         self._clock = clock
         self._units: dict[str, SpoolUnit] = {}
         self._counted: float = math.inf  # bytes on the disk when last counted,
@@ -71,6 +83,8 @@ class SourceSpool:
             self.close()  # what was read without the lock may be out of date
             self._counted = math.inf
             self._sweep()
+            for name in self.units():
+                self.unit(name).upgrade(source=self.source, time_of=self._time_of)
             try:
                 yield
             finally:
@@ -83,6 +97,8 @@ class SourceSpool:
             unit = self._units[name] = SpoolUnit(
                 self.directory / file_safe(name),
                 name,
+                required=self.required,
+                optional=self.optional,
                 make_room=self._make_room,
                 sync_acks=self._sync_acks,
                 clock=self._clock,
@@ -94,18 +110,39 @@ class SourceSpool:
         return sorted(from_file_safe(path.name) for path in self._directories())
 
     def waiting_bytes(self) -> int:
-        """Bytes of all batches that the SIEM has not acknowledged. Raises StateError."""
+        """Bytes of all lots that a required lane has not settled. Raises StateError."""
         return sum(self.unit(name).waiting.bytes for name in self.units())
 
     def used_bytes(self) -> int:
-        """Bytes of all batches on the disk, the acknowledged ones that await their commit included."""
+        """Bytes of all lots on the disk, the settled ones that await their commit included."""
         used = 0
         for unit in self._directories():
             with suppress(FileNotFoundError), os.scandir(unit) as files:  # a reader without the lock may meet a `clear`
                 for file in files:
-                    if file.name.startswith("batches."):
+                    if file.name.startswith(("lots.", "batches.")):
                         used += file.stat().st_size
         return used
+
+    def note_run(self, run_id: str) -> None:
+        """This run's fetch writes here. For the holder of the lock. Raises StateError."""
+        known = [each for each in self._runs() if each != run_id][-MOST_RUNS + 1 :]
+        try:
+            make_directory(self.directory)
+            replace_file(self.directory / RUNS_FILE, msgspec.json.encode([*known, run_id]), durable=False)
+        except OSError as error:
+            raise StateError(
+                f"cannot write {self.directory / RUNS_FILE}: {error.strerror}; check its permissions"
+            ) from error
+
+    def knows_run(self, run_ids: Collection[str | None]) -> bool:
+        """Did the fetch of one of these runs write here?"""
+        return any(run_id in run_ids for run_id in self._runs())
+
+    def _runs(self) -> list[str]:
+        try:
+            return msgspec.json.decode((self.directory / RUNS_FILE).read_bytes(), type=list[str])
+        except (OSError, msgspec.DecodeError):
+            return []
 
     def close(self) -> None:
         """Let go of all files; units that callers still hold read theirs anew when next used."""

@@ -1,4 +1,4 @@
-"""One unit of the spool: fetched batches that wait for the SIEM, and what it has acknowledged of them."""
+"""One unit of the spool: lots of fetched events that wait for their lanes, and the resume point of their fetch."""
 
 from __future__ import annotations
 
@@ -7,8 +7,7 @@ import os
 import shutil
 import threading
 import time
-from collections import deque
-from collections.abc import Callable, Container, Iterator
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import msgspec
@@ -16,7 +15,8 @@ import msgspec
 from flicker_dagster.errors import StateError
 from flicker_dagster.failpoints import reach
 from flicker_dagster.state.files import sync_directory
-from flicker_dagster.state.opened_unit import OpenedUnit, Waiting
+from flicker_dagster.state.old_spool import TimeOf, upgrade
+from flicker_dagster.state.opened_unit import OldUnit, OpenedUnit, Waiting
 from flicker_dagster.state.unit_file import (
     UnitFile,
     UnitState,
@@ -24,29 +24,25 @@ from flicker_dagster.state.unit_file import (
     read_unit_file,
     write_unit_file,
 )
-from flicker_dagster.types import Ack, Batch
+from flicker_dagster.state.unit_lane import UnitLane
+from flicker_dagster.types import FrozenLot
 
 log = logging.getLogger("flicker.state")
+
+#: What a lot's columns take for each event, beside its bytes.
+COLUMN_BYTES = 28
 
 #: A reader without the lock may meet a writer who is clearing; it looks again so many times.
 _LOOKS = 5
 
 
-class _Told:
-    """Acknowledgements on their way to the journal."""
-
-    def __init__(self, acks: tuple[Ack, ...]) -> None:
-        self.acks = acks
-        self.settled = False
-        self.error: BaseException | None = None
-
-
 class SpoolUnit:
-    """A durable queue of batches with a resume point, in one directory. Made by `SourceSpool.unit`.
+    """A durable queue of lots with a resume point, in one directory. Made by `SourceSpool.unit`.
 
-    Reading needs no lock and changes nothing on the disk; whoever writes holds the source's lock. `acknowledge` may be
-    called from several threads. What the process wrote survives its death at once; the loss of power costs at most
-    what was not yet synced, and the unit then says that its fetch must begin again.
+    Reading needs no lock and changes nothing on the disk; whoever writes holds the source's lock. What the process wrote
+    survives its death at once; the loss of power costs at most what was not yet synced, and the unit then says that its
+    fetch must begin again. Lots stay until all `required` lanes have settled them, and the `optional` ones too or given
+    them up.
     """
 
     def __init__(
@@ -54,19 +50,21 @@ class SpoolUnit:
         directory: Path,
         name: str,
         *,
+        required: Sequence[str] = ("",),
+        optional: Sequence[str] = (),
         make_room: Callable[[int], None] | None = None,
         sync_acks: bool = True,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self.name = name
         self.directory = directory
+        self.required, self.optional = tuple(required), tuple(optional)
         self._make_room = make_room
         self._sync_acks = sync_acks
         self._clock = clock
         self._found: OpenedUnit | None = None
         self._swept = False
         self._mutex = threading.RLock()
-        self._told: deque[_Told] = deque()
 
     # -- reading
 
@@ -77,57 +75,52 @@ class SpoolUnit:
 
     @property
     def waiting(self) -> Waiting:
-        """What the SIEM has not acknowledged yet. Raises StateError."""
+        """What the lane that is furthest behind has not settled, of those that the position waits for. Raises StateError."""
         with self._mutex:
             found = self._open()
-            first = found.first_waiting()
-            oldest_at_ms = None if first is None else found.frames.times_ms[first]
-            return Waiting(found.waiting_batches, found.waiting_events, found.waiting_bytes, oldest_at_ms)
+            return max((found.waiting(name) for name in self.required), key=lambda waiting: waiting.events)
 
-    def pending(self) -> Iterator[Batch]:
-        """Batches not yet acknowledged, oldest first, each read when it is asked for. For the holder of the lock.
-
-        They are brought to the disk before the first one is handed out: had the SIEM a batch that the loss of power
-        took from us, its events would be sent again under another batch id. Nor is one handed out before the journal has
-        room for its acknowledgement. Raises SpoolFull, and StateError if one is damaged.
-        """
-        self.sync()
-        found = self._open()
-        for index in range(len(found.frames)):
-            if not found.acknowledged[index]:
-                with self._mutex:
-                    found.journal.make_room()
-                yield found.hand_out(index)
-
-    def digests(self, *, but: Container[int] = ()) -> dict[str, bytes]:
-        """Concatenated id digests by window of every batch here, acknowledged or waiting, except those numbered in
-        `but`. Raises StateError."""
-        parts: dict[str, list[bytes]] = {}
-        for window, blob in self._open().frames.digests(but=but):
-            parts.setdefault(window, []).append(blob)
-        return {window: b"".join(blobs) for window, blobs in parts.items()}
-
-    def acks(self) -> list[Ack]:
-        """Acknowledgements since the last `clear`, in the order they came. Raises StateError."""
+    def waiting_of(self, lane: str) -> Waiting:
+        """What a lane has not settled. Raises StateError."""
         with self._mutex:
-            return self._open().journal.load()
+            return self._open().waiting(lane)
+
+    def lane(self, name: str) -> UnitLane:
+        """The queue of a lane, until the unit is cleared or closed. Raises StateError."""
+        with self._mutex:
+            return self._open().lane(name)
+
+    def digests(self) -> dict[str, bytes]:
+        """Concatenated id digests by shard of every lot here, settled or waiting. Raises StateError."""
+        frames = self._open().frames
+        parts: dict[str, list[bytes]] = {}
+        for index in range(len(frames)):
+            for shard, blob in frames.digests_of(index):
+                parts.setdefault(shard, []).append(blob)
+        return {shard: b"".join(blobs) for shard, blobs in parts.items()}
+
+    @property
+    def is_settled(self) -> bool:
+        """Is there nothing that any lane could still send? Raises StateError."""
+        with self._mutex:
+            found = self._open()
+            return not any(found.waiting(name).events for name in (*self.required, *self.optional))
 
     # -- writing
 
-    def append(self, batches: list[Batch], state: UnitState) -> None:
-        """Commit a page: its batches, numbered here, and the resume point behind it.
+    def append(self, lots: list[FrozenLot], state: UnitState) -> None:
+        """Commit a page: its lots, numbered here, and the resume point behind it.
 
-        If this is interrupted in between, the batches are kept and the resume point is not: the page is then read
-        again and its events are recognised (`known`). Raises SpoolFull (nothing or only the batches were added) and
-        StateError.
+        If this is interrupted in between, the lots are kept and the resume point is not: the page is then read again and
+        its events are recognised (`known`). Raises SpoolFull (nothing or only the lots were added) and StateError.
         """
         with self._mutex:
             found = self._open_to_write()
             reach("spool.append.before_frames")
-            if batches:
+            if lots:
                 if self._make_room is not None:
-                    self._make_room(sum(len(batch.body) for batch in batches))
-                found.add(batches, at_ms=self._now_ms())
+                    self._make_room(sum(len(lot.array) + COLUMN_BYTES * lot.count for lot in lots))
+                found.add(lots, at_ms=self._now_ms())
             reach("spool.append.before_state")
             self._save(found, state, durable=False)
             reach("spool.append.after_state")
@@ -144,56 +137,25 @@ class SpoolUnit:
             found.content = msgspec.structs.replace(found.content, synced_bytes=found.frames.end)
             self._save(found, found.state, durable=True)
 
-    def acknowledge(self, *acks: Ack) -> None:
-        """Write down what became of batches; a second word on the same batch changes nothing.
-
-        When this returns the acknowledgements are on the disk; several at once, from one thread or many, cost one sync.
-        Raises SpoolFull and StateError, and then none of them was written down.
-        """
-        told = _Told(acks)
-        self._told.append(told)
-        with self._mutex:
-            if not told.settled:  # nobody wrote it down along with theirs while this waited
-                self._write_down([self._told.popleft() for _ in range(len(self._told))])
-        if told.error is not None:
-            raise told.error
-
-    def _write_down(self, together: list[_Told]) -> None:
-        try:
-            found = self._open_to_write()
-            fresh: dict[int, Ack] = {}
-            for told in together:
-                for ack in told.acks:
-                    index = found.index_of(ack)
-                    if not found.acknowledged[index]:
-                        fresh.setdefault(index, ack)
-            if fresh:
-                reach("spool.ack.before_journal")
-                found.journal.append([fresh[index] for index in sorted(fresh)], durable=self._sync_acks)
-                for index in fresh:
-                    found.mark(index)
-                reach("spool.ack.after_journal")
-        except BaseException as error:
-            for told in together:
-                told.error = error
-            raise
-        finally:
-            for told in together:
-                told.settled = True
-
     def clear(self, state: UnitState | None) -> None:
-        """After the commit: let go of all batches and go on from `state`, at once or (after a crash) not at all.
+        """After the commit: let go of all lots and go on from `state`, at once or (after a crash) not at all. Lots that an
+        optional lane has not settled stay for it.
 
-        Raises StateError while a batch still waits.
+        Raises StateError while a required lane still waits.
         """
         with self._mutex:
             found = self._open_to_write()
             self._refuse_if_waiting(found)
             reach("spool.clear.before_state")
-            content = found.content
-            if len(found.frames):
-                content = UnitFile(generation=content.generation + 1, first_seq=found.frames.next_seq)
-            content = msgspec.structs.replace(content, committed_bytes=0, synced_bytes=0, state=state)
+            content = msgspec.structs.replace(found.content, state=state, delivered_seq=found.frames.next_seq)
+            if any(found.waiting(name).events for name in self.optional):
+                content = msgspec.structs.replace(content, committed_bytes=found.frames.end)
+            else:
+                if len(found.frames):
+                    content = msgspec.structs.replace(
+                        content, generation=content.generation + 1, first_seq=found.frames.next_seq
+                    )
+                content = msgspec.structs.replace(content, committed_bytes=0, synced_bytes=0)
             write_unit_file(self.directory, content, durable=True)
             reach("spool.clear.before_unlink")
             self.close()
@@ -201,14 +163,18 @@ class SpoolUnit:
             reach("spool.clear.after_unlink")
 
     def remove(self) -> None:
-        """Take a finished unit away altogether. Raises StateError while a batch still waits."""
+        """Take a finished unit away altogether; one that an optional lane has not settled stays for it, without a resume
+        point. Raises StateError while a required lane still waits."""
         with self._mutex:
             if not self.directory.exists():
                 return
             self._refuse_if_waiting(self._open())
+            if not self.is_settled:
+                self.clear(None)
+                return
             reach("spool.remove.before_rename")
             self.close()
-            # In one step, so that no crash leaves acknowledged batches without their journal.
+            # In one step, so that no crash leaves settled lots without their journals.
             grave = self.directory.with_name(f".removed-{self.directory.name}-{time.time_ns():x}")
             try:
                 os.rename(self.directory, grave)
@@ -237,8 +203,10 @@ class SpoolUnit:
         """Also sweeps up the files of earlier generations that a crash left."""
         found = self._open()
         if not self._swept:
+            for name in (*self.required, *self.optional):
+                found.lane(name)  # one whose journal does not fit is told before anything is added
             if found.lost_frames:
-                log.warning("%s: batches are missing (power loss?); their fetch begins again", self.directory)
+                log.warning("%s: lots are missing (power loss?); their fetch begins again", self.directory)
             for generation, paths in present_generations(self.directory).items():
                 for path in paths if generation != found.content.generation else ():
                     self._unlink(path)
@@ -248,7 +216,7 @@ class SpoolUnit:
     def _look(self) -> OpenedUnit:
         for _ in range(_LOOKS):
             content = self._content()
-            found = OpenedUnit(self.directory, content) if content else self._salvaged()
+            found = self._opened(content) if content else self._salvaged()
             if not found.lost_frames or self._content() == content:
                 return found
             found.close()
@@ -258,13 +226,32 @@ class SpoolUnit:
         try:
             return read_unit_file(self.directory)
         except ValueError as damaged:  # as the loss of power can leave it
-            log.warning("%s; its batches are kept and its fetch begins again", damaged)
+            log.warning("%s; its lots are kept and its fetch begins again", damaged)
             return None
 
     def _salvaged(self) -> OpenedUnit:
         """Without `unit.json` the newest files count. A crash in the first page ever leaves a unit so."""
         generation = max(present_generations(self.directory), default=0)
-        return OpenedUnit(self.directory, UnitFile(generation=generation), guess_first_seq=True)
+        return self._opened(UnitFile(generation=generation), guess_first_seq=True)
+
+    def upgrade(self, *, source: str, time_of: TimeOf | None) -> None:
+        """Take over what an earlier version wrote. For the holder of the lock. Raises StateError."""
+        content = self._content()
+        if content is not None and content.version == 1:
+            upgrade(self.directory, content, source=source, time_of=time_of)
+            self.close()
+
+    def _opened(self, content: UnitFile, *, guess_first_seq: bool = False) -> OpenedUnit:
+        if content.version == 1:
+            return OldUnit(self.directory, content)
+        return OpenedUnit(
+            self.directory,
+            content,
+            guess_first_seq=guess_first_seq,
+            sync=self._sync_acks,
+            before_writing=self._open_to_write,
+            before_sending=self.sync,
+        )
 
     def _unlink(self, path: Path) -> None:
         try:
@@ -280,11 +267,14 @@ class SpoolUnit:
         found.content, found.state, found.lost_frames = content, state, False
 
     def _refuse_if_waiting(self, found: OpenedUnit) -> None:
-        if found.waiting_batches:
-            raise StateError(
-                f"{self.directory} still holds {found.waiting_batches} batches that the SIEM has not acknowledged; "
-                "nothing was removed"
-            )
+        for name in self.required:
+            waiting = found.waiting(name)
+            if waiting.events:
+                where = f" in lane {name}" if name else ""
+                raise StateError(
+                    f"{self.directory} still holds {waiting.events} events that the SIEM has not acknowledged{where}; "
+                    "nothing was removed"
+                )
 
     def _now_ms(self) -> int:
         return int(self._clock() * 1000)

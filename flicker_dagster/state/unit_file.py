@@ -29,6 +29,7 @@ class UnitState(msgspec.Struct, frozen=True):
     vendor's clock is ahead of ours. `tally` counts this unit's fetch so far. `began_ms` is when a window's walk began, by
     the vendor's clock. `shape` is the fingerprint of the configuration that made `walk` and the cursor of `frontier`,
     `failed` what failed last at a resume point; `paging_seen` and `cursor_noted` say that the source's notes know of it.
+    With `backfill` a person asked for it: lanes get what lies before their start as well.
     """
 
     base: Position | None
@@ -37,6 +38,7 @@ class UnitState(msgspec.Struct, frozen=True):
     complete: bool = False
     redeliver_until_ms: int | None = None
     redeliver: bool = False
+    backfill: bool = False
     registry_seen: Position | None = None
     skew_ms: int = 0
     began_ms: int | None = None
@@ -54,14 +56,17 @@ class UnitState(msgspec.Struct, frozen=True):
 class UnitFile(msgspec.Struct, frozen=True):
     """All of `unit.json`. Files of another `generation` are leftovers.
 
-    `committed_bytes` of the batches file are what `state` counts on, `synced_bytes` were on the disk for sure.
+    `committed_bytes` of the lots' file are what `state` counts on, `synced_bytes` were on the disk for sure. Lots before
+    `delivered_seq` are settled by all lanes that the position waits for, and committed. Version 1 held batches of one
+    destination.
     """
 
-    version: int = 1
+    version: int = 2
     generation: int = 0
     first_seq: int = 0
     committed_bytes: int = 0
     synced_bytes: int = 0
+    delivered_seq: int = 0
     state: UnitState | None = None
 
 
@@ -81,8 +86,8 @@ def read_unit_file(directory: Path) -> UnitFile | None:
         found = _decode(data)
     except msgspec.DecodeError as error:
         raise ValueError(f"{path} is damaged: {error}") from error
-    if found.version != 1:
-        raise StateError(f"{path} has version {found.version}, written by a newer Flicker; only 1 is known here")
+    if found.version not in (1, 2):
+        raise StateError(f"{path} has version {found.version}, written by a newer Flicker; 2 is the newest known here")
     return found
 
 
@@ -99,11 +104,11 @@ def write_unit_file(directory: Path, content: UnitFile, *, durable: bool) -> Non
 
 
 def present_generations(directory: Path) -> dict[int, list[Path]]:
-    """Files `batches.<n>` and `journal.<n>` by generation."""
+    """Files of lots, their lanes' journals, and batches of older versions, by generation."""
     found: dict[int, list[Path]] = {}
-    for stem in ("batches", "journal"):
+    for stem in ("lots", "batches", "journal"):
         for path in directory.glob(f"{stem}.*"):
-            number = path.name.partition(".")[2]
+            number = path.name.partition(".")[2].partition("@")[0]
             if number.isdigit():
                 found.setdefault(int(number), []).append(path)
     return found

@@ -18,11 +18,10 @@ from dataclasses import dataclass, field
 from hashlib import blake2b
 
 from flicker_dagster.deliver.destination import Destination
-from flicker_dagster.deliver.lane import Awaiting, deliver_lane
+from flicker_dagster.deliver.lane import deliver_lane
 from flicker_dagster.deliver.learned import LearnedLimits
-from flicker_dagster.deliver.outcomes import Receipt
 from flicker_dagster.deliver.report import LaneReport
-from flicker_dagster.lots import Lot
+from flicker_dagster.lots import Awaiting, Lot, Receipt
 from flicker_dagster.types import DeadLetter, Settled
 
 #: 2026-11-23T20:00:00Z

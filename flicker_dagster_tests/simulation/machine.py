@@ -13,11 +13,11 @@ from unittest.mock import patch
 from flicker_dagster.collect import client as vendor_client
 from flicker_dagster.collect.client import VendorClient
 from flicker_dagster.config.models import SourceConfig
-from flicker_dagster.deliver import http as http_destination
-from flicker_dagster.deliver.http import HttpSender
+from flicker_dagster.pipeline import deliver_lanes
 from flicker_dagster.pipeline.work import SourceWork
 from flicker_dagster.state import append_only, files, spool, spool_unit, stores
 from flicker_dagster.state.layout import StateLayout
+from flicker_dagster.transport import exchange
 from flicker_dagster_tests.simulation.chaos import Power
 from flicker_dagster_tests.simulation.disk import SimDisk
 from flicker_dagster_tests.simulation.network import Network, Route, SimConnections
@@ -27,17 +27,17 @@ DISK_MODULES = (append_only, files, spool, spool_unit, stores)
 
 
 class SimWork(SourceWork):
-    """A source's work on the virtual clock. Its destination is used by one thread, so that a seed decides all."""
-
-    sleep: Callable[[float], None]
+    """A source's work on the virtual clock."""
 
     @cached_property
     def client(self) -> VendorClient:
         return VendorClient(self.source, env=self.env, clock=self.clock, sleep=self.sleep)
 
-    @cached_property
-    def destination(self) -> HttpSender:
-        return HttpSender(self.source, env=self.env, clock=self.clock)
+
+def _one_after_the_other(tasks: list[Callable[[], None]]) -> None:
+    """Lanes in place of threads, so that a seed decides all."""
+    for task in tasks:
+        task()
 
 
 class Machine:
@@ -76,7 +76,8 @@ class Machine:
 
         with (
             patch.object(vendor_client, "Connections", connections),
-            patch.object(http_destination, "Connections", connections),
+            patch.object(exchange, "Connections", connections),
+            patch.object(deliver_lanes, "run_all", _one_after_the_other),
         ):
             before = [module.__dict__.get("os") for module in DISK_MODULES]
             for module in DISK_MODULES:
@@ -90,8 +91,7 @@ class Machine:
     @contextmanager
     def work(self, source: SourceConfig) -> Iterator[SimWork]:
         """What one op of a run sees: nothing is remembered but what lies on disk and in the store. Holds the lock."""
-        work = SimWork(source, self.layout, env={}, clock=self._clock)
-        work.sleep = self._sleep
+        work = SimWork(source, self.layout, env={}, clock=self._clock, sleep=self._sleep)
         with work, work.spool.lock():
             yield work
 

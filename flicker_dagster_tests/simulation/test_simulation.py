@@ -8,7 +8,7 @@ from unittest.mock import patch
 
 import pytest
 
-from flicker_dagster.deliver.http import HttpSender
+from flicker_dagster.deliver.destinations.http import Http
 from flicker_dagster.deliver.outcomes import Delivered
 from flicker_dagster.pipeline.intake import Known
 from flicker_dagster.state.journal import Journal
@@ -44,7 +44,7 @@ def _nothing(*_: Any, **__: Any) -> None:
 
 
 PLANTED: dict[str, tuple[Any, str, Callable[..., Any], str]] = {
-    "an answer is not waited for": (HttpSender, "send", lambda *_: Delivered("HTTP 200 OK"), "nothing_lost"),
+    "an answer is not waited for": (Http, "send", lambda *_: Delivered("HTTP 200 OK"), "nothing_lost"),
     "acknowledgements are not written down": (Journal, "append", _nothing, "nothing_twice"),
     "nothing counts as delivered before": (
         Known,

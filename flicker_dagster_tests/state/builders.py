@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import hashlib
+from array import array as Column
 from collections.abc import Iterable
 
+from isal import igzip
+
+from flicker_dagster.lots import Lot
 from flicker_dagster.state.dead_letters import DeadLetter
-from flicker_dagster.state.journal import Ack
 from flicker_dagster.state.unit_file import UnitState
-from flicker_dagster.types import Batch, Position
+from flicker_dagster.types import FrozenLot, Position, Settled
 
 T0_MS = 1_766_000_000_000
 
@@ -21,22 +24,28 @@ def digests(names: Iterable[object]) -> bytes:
     return b"".join(digest(name) for name in names)
 
 
-def batch(batch_id: str = "b0", events: int = 3, *, window: str = "2025-12-17T15", body: bytes | None = None) -> Batch:
-    return Batch(
+def lot(lot_id: str = "b0", events: int = 3, *, shard: str = "2025-12-17T15", array: bytes | None = None) -> FrozenLot:
+    """A lot whose events are told by its id; `array` stands in place of their bytes."""
+    texts = [b'{"of":"%b","n":%d}' % (lot_id.encode(), n) for n in range(events)]
+    text = b"[%b]" % b",".join(texts)
+    return FrozenLot(
         seq=-1,
-        batch_id=batch_id,
+        lot_id=lot_id,
+        source="okta",
         count=events,
-        content_type="application/json",
-        body=body if body is not None else f"<gzip of {batch_id}>".encode(),
-        body_bytes=events * 1000,
-        digests={window: digests(f"{batch_id}/{i}" for i in range(events))},
-        first_ms=T0_MS,
-        last_ms=T0_MS + events,
+        array=igzip.compress(text, 1, mtime=0) if array is None else array,
+        array_bytes=len(text),
+        digests={shard: digests(f"{lot_id}/{i}" for i in range(events))},
+        lengths=Column("I", map(len, texts)).tobytes(),
+        times_ms=Column("q", [T0_MS + n for n in range(events)]).tobytes(),
+        collected_ms=T0_MS,
     )
 
 
-def ack(of: Batch, *, outcome: str = "delivered") -> Ack:
-    return Ack(of.seq, of.batch_id, outcome, delivered=of.count, status="HTTP 200 OK", at_ms=T0_MS)
+def settled(of: Lot, *, duplicate: bool = False) -> Settled:
+    if duplicate:
+        return Settled(duplicate=len(of), status="HTTP 200 OK")
+    return Settled(delivered=len(of), status="HTTP 200 OK")
 
 
 def at(minute: int, cursor: str | None = None) -> Position:

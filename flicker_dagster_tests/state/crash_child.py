@@ -10,7 +10,7 @@ from pathlib import Path
 
 from flicker_dagster.state.digests import DigestSet, split
 from flicker_dagster.state.layout import StateLayout
-from flicker_dagster_tests.state.builders import ack, at, batch, letter, state
+from flicker_dagster_tests.state.builders import at, letter, lot, settled, state
 
 WINDOW = "2025-12-17T15"
 
@@ -23,17 +23,18 @@ def work(directory: Path) -> None:
         seen = registry.position("okta")
         unit = spool.unit("live")
         waiting = DigestSet(unit.digests().get(WINDOW, b""))
-        for number, page in enumerate([batch("a"), batch("b")], start=1):
+        for number, page in enumerate([lot("a"), lot("b")], start=1):
             ids = split(page.digests[WINDOW])
             is_new = ledger.known(WINDOW).unknown(ids) and waiting.unknown(ids)
             unit.append([page] if is_new else [], state(0, number))
         unit.sync()
-        for each in unit.pending():
+        lane = unit.lane("")
+        for each in lane.pending():
             with open(directory / "siem", "a") as siem:
-                siem.write(f"{each.batch_id}\n")
-            if each.batch_id == "b":
+                siem.write(f"{each.lot_id}\n")
+            if each.lot_id == "b":
                 layout.dead_letters("okta").add([letter(batch_id="b")])
-            unit.acknowledge(ack(each))
+            lane.settle(each, settled(each))
         ledger.add(unit.digests())
         registry.commit("okta", at(9), seen=seen)
         unit.clear(state(9))

@@ -40,7 +40,7 @@ def test_after_a_crash_the_work_is_finished_without_loss_or_repetition(place: st
     assert layout.ledger("okta").count(WINDOW) == 6
     assert layout.dead_letters("okta").count() == 1
     unit = layout.spool("okta").unit("live")
-    assert unit.waiting.batches == 0
+    assert unit.waiting.lots == 0
     siem = (tmp_path / "siem").read_text().split()
     # Between the SIEM's answer and the journal's line lies the one arrow that cannot be closed: there, and only there,
     # the same batch is sent again.
@@ -55,8 +55,8 @@ def test_a_crash_behind_the_new_generation_leaves_nothing_of_the_old_one(tmp_pat
     spool = layout.spool("okta")
     with spool.lock():
         unit = spool.unit("live")
-        assert (tmp_path / "work/spool/okta/live/batches.0").exists()
-        assert (unit.state, unit.digests(), unit.acks()) == (state(9), {}, [])
+        assert (tmp_path / "work/spool/okta/live/lots.0").exists()
+        assert (unit.state, unit.digests(), unit.lane("").entries()) == (state(9), {}, [])
         unit.append([], state(10))
         assert sorted(p.name for p in unit.directory.iterdir()) == ["unit.json"]
 

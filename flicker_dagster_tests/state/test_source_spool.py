@@ -7,14 +7,14 @@ import pytest
 
 from flicker_dagster.errors import SourceBusy, SpoolFull
 from flicker_dagster.state.spool import SourceSpool
-from flicker_dagster_tests.state.builders import batch, state
-from flicker_dagster_tests.state.units import acknowledge_all, ids, live, spool_of
+from flicker_dagster_tests.state.builders import lot, state
+from flicker_dagster_tests.state.units import ids, live, settle_all, spool_of
 
 
 def test_units_are_kept_apart_and_counted_together(tmp_path: Path) -> None:
     spool = spool_of(tmp_path)
-    spool.unit("live").append([batch("a")], state())
-    spool.unit("2025-12-17").append([batch("b"), batch("c")], state())
+    spool.unit("live").append([lot("a")], state())
+    spool.unit("2025-12-17").append([lot("b"), lot("c")], state())
     assert spool.units() == ["2025-12-17", "live"]
     assert spool.unit("live") is spool.unit("live")
     assert spool.waiting_bytes() == spool.used_bytes() > 0
@@ -23,19 +23,19 @@ def test_units_are_kept_apart_and_counted_together(tmp_path: Path) -> None:
 
 def test_the_cap_covers_all_units_and_refuses_before_anything_is_written(tmp_path: Path) -> None:
     spool = spool_of(tmp_path, cap_bytes=3000)
-    spool.unit("live").append([batch("a", body=b"x" * 2000)], state(1))
+    spool.unit("live").append([lot("a", array=b"x" * 2000)], state(1))
     other = spool.unit("2025-12-17")
     with pytest.raises(SpoolFull, match=r"okta: the spool holds .* limits\.spool_bytes \(3000\)"):
-        other.append([batch("b", body=b"x" * 2000)], state(2))
+        other.append([lot("b", array=b"x" * 2000)], state(2))
     assert other.state is None
     other.append([], state(3))
-    acknowledge_all(spool.unit("live"))
+    settle_all(spool.unit("live"))
     spool.unit("live").clear(None)
-    other.append([batch("b", body=b"x" * 2000)], state(4))
+    other.append([lot("b", array=b"x" * 2000)], state(4))
 
 
 def test_an_empty_spool_takes_a_page_of_any_size(tmp_path: Path) -> None:
-    live(tmp_path, cap_bytes=10).append([batch("a", body=b"x" * 2000)], state())
+    live(tmp_path, cap_bytes=10).append([lot("a", array=b"x" * 2000)], state())
     assert ids(live(tmp_path)) == ["a"]
 
 
@@ -57,9 +57,9 @@ def test_an_error_inside_of_a_lock_is_its_own(tmp_path: Path) -> None:
 def test_whoever_takes_the_lock_sees_what_the_last_holder_wrote(tmp_path: Path) -> None:
     spool = spool_of(tmp_path)
     unit = spool.unit("live")
-    assert unit.waiting.batches == 0
+    assert unit.waiting.lots == 0
     with spool_of(tmp_path).lock():
-        live(tmp_path).append([batch("a")], state())
-    assert unit.waiting.batches == 0
+        live(tmp_path).append([lot("a")], state())
+    assert unit.waiting.lots == 0
     with spool.lock():
-        assert unit.waiting.batches == 1
+        assert unit.waiting.lots == 1

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from flicker_dagster.lots import Lot
 from flicker_dagster.state.digests import split
 from flicker_dagster.state.spool import SourceSpool, SpoolUnit
-from flicker_dagster.types import Batch
-from flicker_dagster_tests.state.builders import T0_MS, ack
+from flicker_dagster_tests.state.builders import T0_MS, settled
 
 
 def spool_of(tmp_path: Path, **options: object) -> SourceSpool:
@@ -19,17 +19,25 @@ def live(tmp_path: Path, **options: object) -> SpoolUnit:
     return spool_of(tmp_path, **options).unit("live")
 
 
+def pending(unit: SpoolUnit, lane: str = "") -> list[Lot]:
+    return list(unit.lane(lane).pending())
+
+
+def settle(unit: SpoolUnit, lot: Lot, *, duplicate: bool = False, lane: str = "") -> None:
+    unit.lane(lane).settle(lot, settled(lot, duplicate=duplicate))
+
+
 def ids(unit: SpoolUnit) -> list[str]:
-    return [b.batch_id for b in unit.pending()]
+    return [lot.lot_id for lot in pending(unit)]
 
 
-def acknowledge_all(unit: SpoolUnit) -> list[Batch]:
-    done = list(unit.pending())
+def settle_all(unit: SpoolUnit) -> list[Lot]:
+    done = pending(unit)
     for each in done:
-        unit.acknowledge(ack(each))
+        settle(unit, each)
     return done
 
 
 def known(unit: SpoolUnit) -> list[bytes]:
-    """The digests of every event in a unit, acknowledged or waiting."""
+    """The digests of every event in a unit, settled or waiting."""
     return split(b"".join(unit.digests().values()))

@@ -8,7 +8,7 @@ from functools import cache, reduce
 from operator import or_
 from typing import Annotated, Any, get_args
 
-from pydantic import Field, TypeAdapter
+from pydantic import Discriminator, Field, Tag, TypeAdapter
 
 from flicker_dagster.config.destinations.base import DestinationRecord
 
@@ -31,6 +31,18 @@ def records() -> dict[str, type[DestinationRecord]]:
 def destination_adapter() -> TypeAdapter[Any]:
     """Validates one destination by itself, as an entry of the top-level `destinations`."""
     return TypeAdapter(destination_type())
+
+
+def _how_many(value: Any) -> str:
+    return "several" if isinstance(value, list) else "one"
+
+
+@cache
+def destinations_type() -> Any:
+    """What stands under a source's `destination`: one, or a list of them."""
+    one: Any = Annotated[destination_type(), Tag("one")]
+    several: Any = Annotated[list[destination_type()], Field(min_length=1), Tag("several")]  # type: ignore[misc]
+    return Annotated[one | several, Discriminator(_how_many)]
 
 
 @cache

@@ -87,6 +87,11 @@ class DestinationRecord(Record):
     )
     max_in_flight: Annotated[int, Field(ge=1, le=64, description="requests under way at a time")] = 4
 
+    @property
+    def lane_name(self) -> str:
+        """What its lane is called where a source has several."""
+        return self.name or self.type
+
     def addresses(self) -> tuple[str, ...]:
         """Templates of the addresses that it speaks to; what is secret in them is masked everywhere."""
         return ()

@@ -2,13 +2,30 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Literal
 
 from pydantic import Field
 
-from flicker_dagster.config.auth import BasicDestinationAuth, BearerAuth, HeaderAuth
+from flicker_dagster.config.auth import Auth, BasicDestinationAuth, BearerAuth
 from flicker_dagster.config.destinations.base import DestinationRecord, Guide
-from flicker_dagster.config.records import BasicAuth, Count, Status, Template, Tls
+from flicker_dagster.config.records import BasicAuth, Count, FieldPath, Record, Status, Template, Tls
+
+
+class BodyHash(Record):
+    """A keyed hash of the body, exactly as it is sent (after compression), in a header beside `auth`."""
+
+    header: str = Field(description="header that carries the hash, such as `X-Signature`")
+    secret: Template
+    algorithm: Literal["sha256", "sha512", "sha1"] = "sha256"
+    prefix: str = Field(default="", description="stands before the hash, such as `sha256=`")
+    encoding: Literal["hex", "base64"] = "hex"
+
+
+class AcceptedWhen(Record):
+    """What an answer must hold, beside a good status, for its events to count as taken."""
+
+    field: FieldPath = Field(description="path into the answer, which is JSON")
+    equals: str | int | bool = Field(default=True, description="the value there that stands for success")
 
 
 class HttpDestination(DestinationRecord):
@@ -31,16 +48,43 @@ class HttpDestination(DestinationRecord):
 
     type: Literal["http"]
     endpoint: Template
-    auth: Annotated[BearerAuth | BasicDestinationAuth | HeaderAuth, Field(discriminator="type")] | None = None
+    auth: Auth | None = None
     api_key: Template | None = Field(default=None, description="original spelling of auth.type bearer")
     basic: BasicAuth | None = Field(default=None, description="original spelling of auth.type basic")
     require_auth: bool = False
     headers: dict[str, Template] = Field(default_factory=dict)
     compression: bool | Literal["gzip", "none"] = False
     format: Literal["json", "ndjson", "envelope"] = "json"
+    wrapper_key: str | None = Field(
+        default=None, description='the array is sent as the value of this key of an object: `{"records": […]}`'
+    )
+    hmac: BodyHash | None = Field(default=None, description="a keyed hash of the body in a header, see below")
+    accepted_when: AcceptedWhen | None = Field(
+        default=None, description="what the answer must hold for the events to count as taken, see below"
+    )
+    key_header: str = Field(
+        default="Idempotency-Key",
+        description="header that names a request: the same events come under the same name again",
+    )
     tls: Tls | None = None
-    max_batch_bytes: Count = 1_000_000
+    max_batch_bytes: Count = Field(default=1_000_000, description="largest request, before compression")
     success_status: list[Status] = Field(default_factory=lambda: [200, 201, 202, 204])
+
+    @property
+    def signs(self) -> Auth | None:
+        """How its requests are signed, whichever way it is spelt."""
+        if self.auth is not None:
+            return self.auth
+        if self.api_key is not None:
+            return BearerAuth(type="bearer", token=self.api_key)
+        if self.basic is not None:
+            return BasicDestinationAuth(type="basic", username=self.basic.username, password=self.basic.password)
+        return None
+
+    def faults(self) -> list[tuple[str, str]]:
+        if self.wrapper_key is not None and self.format == "ndjson":
+            return [("wrapper_key", "is given beside format: ndjson, expected format: json or envelope")]
+        return []
 
     def addresses(self) -> tuple[str, ...]:
         return (self.endpoint,)

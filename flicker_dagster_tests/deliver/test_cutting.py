@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+from flicker_dagster.deliver.batching import Batcher, batch_id_of, pack
+from flicker_dagster.deliver.formats import Envelope, Format, JsonArray, NdJson
 from hypothesis import given
 from hypothesis import strategies as st
 from isal import igzip
 
-from flicker_dagster.deliver.batching import Batcher, batch_id_of, pack
-from flicker_dagster.deliver.formats import Envelope, Format, JsonArray, NdJson
 from flicker_dagster.types import Batch
 
 TIME_MS = 1_777_713_247_221

@@ -1,14 +1,14 @@
-"""The spool's file of batches: append-only frames whose torn tail can be told from damage.
+"""The spool's file of lots: append-only frames whose torn tail can be told from damage.
 
-A frame is: magic, three lengths, a CRC-32 over lengths and header, CRC-32s of digests and body, then header (JSON),
-digests (16 bytes each, by window), body (as it goes to the SIEM). Headers and digests are read without the bodies.
+A frame is: magic, three lengths, a CRC-32 over lengths and header, CRC-32s of digests and rest, then header (JSON), digests
+(16 bytes each, by shard), and the rest: lengths, times, and the events. Headers and digests are read without the rest.
 """
 
 from __future__ import annotations
 
 import struct
 from array import array
-from collections.abc import Container, Iterator
+from collections.abc import Iterator
 from itertools import chain
 from pathlib import Path
 from typing import NamedTuple
@@ -19,27 +19,26 @@ from isal.isal_zlib import crc32  # of zlib's own, at twenty times its speed
 from flicker_dagster.errors import StateError
 from flicker_dagster.state.append_only import AppendOnlyFile
 from flicker_dagster.state.digests import SIZE
-from flicker_dagster.types import Batch
+from flicker_dagster.types import FrozenLot
 
 _PREFIX = struct.Struct("<4s6I")
 _LENGTHS = struct.Struct("<3I")
-_MAGIC = b"FLB1"
+_MAGIC = b"FLL1"
 #: Read at once at a frame's beginning; holds prefix and header of any but the strangest frame.
 _LOOK_BYTES = 1024
 
 
 class FrameHead(msgspec.Struct, frozen=True, array_like=True):
-    """What a frame says about its batch without its digests and body. `windows` are keys with counts of digests."""
+    """What a frame says about its lot without its columns and events. `shards` are keys with counts of digests."""
 
     seq: int
-    batch_id: str
+    lot_id: str
+    source: str
     count: int
-    content_type: str
-    body_bytes: int
-    first_ms: int | None
-    last_ms: int | None
+    array_bytes: int
+    collected_ms: int
     at_ms: int
-    windows: list[tuple[str, int]]
+    shards: list[tuple[str, int]]
 
 
 class _Frame(NamedTuple):
@@ -47,16 +46,16 @@ class _Frame(NamedTuple):
     digests_at: int
     digests_len: int
     digests_crc: int
-    body_len: int
-    body_crc: int
+    rest_len: int
+    rest_crc: int
 
     @property
-    def body_at(self) -> int:
+    def rest_at(self) -> int:
         return self.digests_at + self.digests_len
 
     @property
     def end(self) -> int:
-        return self.body_at + self.body_len
+        return self.rest_at + self.rest_len
 
 
 class _BadFrame(Exception):
@@ -71,19 +70,18 @@ _encode_head = msgspec.json.Encoder().encode
 _decode_head = msgspec.json.Decoder(FrameHead).decode
 
 
-def encode_frame(batch: Batch, *, seq: int, at_ms: int) -> tuple[bytes, ...]:
+def encode_frame(lot: FrozenLot, *, seq: int, at_ms: int) -> tuple[bytes, ...]:
     """The parts of one frame, to be written one behind the other."""
-    digests = b"".join(batch.digests.values())
-    windows = [(window, len(blob) // SIZE) for window, blob in batch.digests.items()]
+    digests = b"".join(lot.digests.values())
+    shards = [(shard, len(blob) // SIZE) for shard, blob in lot.digests.items()]
     head = _encode_head(
-        FrameHead(
-            seq, batch.batch_id, batch.count, batch.content_type, batch.body_bytes, batch.first_ms, batch.last_ms,
-            at_ms, windows,
-        )
-    )  # fmt: skip
-    lengths = _LENGTHS.pack(len(head), len(digests), len(batch.body))
-    crcs = struct.pack("<3I", crc32(head, crc32(lengths)), crc32(digests), crc32(batch.body))
-    return _MAGIC, lengths, crcs, head, digests, batch.body
+        FrameHead(seq, lot.lot_id, lot.source, lot.count, lot.array_bytes, lot.collected_ms, at_ms, shards)
+    )
+    rest_len = len(lot.lengths) + len(lot.times_ms) + len(lot.array)
+    lengths = _LENGTHS.pack(len(head), len(digests), rest_len)
+    rest_crc = crc32(lot.array, crc32(lot.times_ms, crc32(lot.lengths)))
+    crcs = struct.pack("<3I", crc32(head, crc32(lengths)), crc32(digests), rest_crc)
+    return _MAGIC, lengths, crcs, head, digests, lot.lengths, lot.times_ms, lot.array
 
 
 class FrameFile:
@@ -114,45 +112,47 @@ class FrameFile:
         following = index + 1
         return (self.offsets[following] if following < len(self) else self.end) - self.offsets[index]
 
-    def append(self, batches: list[Batch], *, at_ms: int) -> None:
+    def append(self, lots: list[FrozenLot], *, at_ms: int) -> None:
         """Add frames in one write. Raises SpoolFull or StateError, and then none of them was added."""
-        frames = [encode_frame(batch, seq=self.next_seq + i, at_ms=at_ms) for i, batch in enumerate(batches)]
+        frames = [encode_frame(lot, seq=self.next_seq + i, at_ms=at_ms) for i, lot in enumerate(lots)]
         self.file.append(b"".join(chain.from_iterable(frames)), at=self.end)
-        for batch, frame in zip(batches, frames, strict=True):
-            self._index(self.end, batch.count, at_ms)
+        for lot, frame in zip(lots, frames, strict=True):
+            self._index(self.end, lot.count, at_ms)
             self.end += sum(map(len, frame))
 
     def head(self, index: int) -> FrameHead:
         return self._good(index).head
 
-    def batch(self, index: int) -> Batch:
-        """A whole batch. Raises StateError if its bytes are damaged."""
+    def lot(self, index: int) -> FrozenLot:
+        """A whole lot. Raises StateError if its bytes are damaged."""
         look = self.file.read(self.offsets[index], self.size_of(index))
         frame = self._good(index, look)
-        digests_at, body_at = frame.digests_at - self.offsets[index], frame.body_at - self.offsets[index]
-        digests, body = look[digests_at:body_at], look[body_at:]
-        self._check_digests(frame, digests)
-        if len(body) != frame.body_len or crc32(body) != frame.body_crc:
-            raise self._damaged(frame.body_at, "the body's checksum does not fit")
         head = frame.head
-        return Batch(
-            seq=head.seq, batch_id=head.batch_id, count=head.count, content_type=head.content_type, body=body,
-            body_bytes=head.body_bytes, digests=dict(_by_window(head, digests)), first_ms=head.first_ms,
-            last_ms=head.last_ms,
-        )  # fmt: skip
+        digests_at, rest_at = frame.digests_at - self.offsets[index], frame.rest_at - self.offsets[index]
+        digests, rest = look[digests_at:rest_at], look[rest_at:]
+        self._check_digests(frame, digests)
+        if len(rest) != frame.rest_len or crc32(rest) != frame.rest_crc:
+            raise self._damaged(frame.rest_at, "the checksum of its events does not fit")
+        times_at, array_at = 4 * head.count, 12 * head.count
+        return FrozenLot(
+            seq=head.seq,
+            lot_id=head.lot_id,
+            source=head.source,
+            count=head.count,
+            array=rest[array_at:],
+            array_bytes=head.array_bytes,
+            digests=dict(_by_shard(head, digests)),
+            lengths=rest[:times_at],
+            times_ms=rest[times_at:array_at],
+            collected_ms=head.collected_ms,
+        )
 
-    def digests(self, *, but: Container[int] = ()) -> Iterator[tuple[str, bytes]]:
-        """Window keys with digests, frame by frame, without reading a body. Raises StateError if damaged.
-
-        Frames whose number is in `but` are left out.
-        """
-        for index in range(len(self)):
-            if self.first_seq + index in but:
-                continue
-            frame = self._good(index)
-            raw = self.file.read(frame.digests_at, frame.digests_len)
-            self._check_digests(frame, raw)
-            yield from _by_window(frame.head, raw)
+    def digests_of(self, index: int) -> Iterator[tuple[str, bytes]]:
+        """Shard keys with digests of one lot, without reading its events. Raises StateError if damaged."""
+        frame = self._good(index)
+        raw = self.file.read(frame.digests_at, frame.digests_len)
+        self._check_digests(frame, raw)
+        return _by_shard(frame.head, raw)
 
     def _load(self, first_seq: int | None, trusted_bytes: int) -> None:
         size = self.file.size()
@@ -175,22 +175,22 @@ class FrameFile:
 
     def _check_untrusted(self, frame: _Frame) -> None:
         """The loss of power can leave holes in what was not synced, at the right length."""
-        raw = self.file.read(frame.digests_at, frame.digests_len + frame.body_len)
+        raw = self.file.read(frame.digests_at, frame.digests_len + frame.rest_len)
         if crc32(raw[: frame.digests_len]) != frame.digests_crc:
             raise _BadFrame("the digests' checksum does not fit")
-        if crc32(raw[frame.digests_len :]) != frame.body_crc:
-            raise _BadFrame("the body's checksum does not fit")
+        if crc32(raw[frame.digests_len :]) != frame.rest_crc:
+            raise _BadFrame("the checksum of its events does not fit")
 
     def _frame_at(self, offset: int, size: int, look: bytes = b"") -> _Frame:
         """The frame at `offset` of a file of `size`; `look` is what was read there already."""
         look = look or self.file.read(offset, min(_LOOK_BYTES, size - offset))
         if len(look) < _PREFIX.size:
             raise _BadFrame("the file ends in a frame's beginning", torn=True)
-        magic, head_len, digests_len, body_len, head_crc, digests_crc, body_crc = _PREFIX.unpack_from(look)
+        magic, head_len, digests_len, rest_len, head_crc, digests_crc, rest_crc = _PREFIX.unpack_from(look)
         if magic != _MAGIC:
             raise _BadFrame("no frame begins here")
         digests_at = offset + _PREFIX.size + head_len
-        frame_end = digests_at + digests_len + body_len
+        frame_end = digests_at + digests_len + rest_len
         raw = look[_PREFIX.size : _PREFIX.size + head_len]
         if len(raw) < head_len and digests_at <= size:
             raw = self.file.read(offset + _PREFIX.size, head_len)
@@ -199,7 +199,7 @@ class FrameFile:
             raise _BadFrame("the file ends within a frame", torn=True)
         if not whole:
             raise _BadFrame("the header's checksum does not fit")
-        return _Frame(_decode_head(raw), digests_at, digests_len, digests_crc, body_len, body_crc)
+        return _Frame(_decode_head(raw), digests_at, digests_len, digests_crc, rest_len, rest_crc)
 
     def _good(self, index: int, look: bytes = b"") -> _Frame:
         try:
@@ -223,8 +223,8 @@ class FrameFile:
         )
 
 
-def _by_window(head: FrameHead, digests: bytes) -> Iterator[tuple[str, bytes]]:
+def _by_shard(head: FrameHead, digests: bytes) -> Iterator[tuple[str, bytes]]:
     at = 0
-    for window, count in head.windows:
-        yield window, digests[at : at + count * SIZE]
+    for shard, count in head.shards:
+        yield shard, digests[at : at + count * SIZE]
         at += count * SIZE

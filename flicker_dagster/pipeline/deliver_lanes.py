@@ -1,0 +1,210 @@
+"""Every lane of a stream delivers what waits for it, side by side; what it settles reaches its ledger however it ends."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable, Sequence
+
+import msgspec
+
+from flicker_dagster.deliver.lane import ASKED_WITHIN_S, deliver_lane
+from flicker_dagster.deliver.learned import LearnedLimits, Refused
+from flicker_dagster.deliver.report import LaneReport
+from flicker_dagster.errors import DeliverError, DestinationUnavailable, FlickerError
+from flicker_dagster.failpoints import reach
+from flicker_dagster.lots import Lot
+from flicker_dagster.pipeline.lanes import LaneWork
+from flicker_dagster.pipeline.windows import HOUR_MS, shard_of
+from flicker_dagster.pipeline.work import SourceWork
+from flicker_dagster.state.lane_health import LaneHealth
+from flicker_dagster.state.ledger import Ledger
+from flicker_dagster.state.spool import SpoolUnit
+from flicker_dagster.times import rfc3339_ms
+from flicker_dagster.types import Settled
+
+log = logging.getLogger("flicker.deliver")
+
+#: A lane that nobody waits for may keep so much of the spool's cap; beyond it, what waits for that lane is dropped.
+OPTIONAL_SHARE = 0.5
+
+
+def deliver_lanes(
+    work: SourceWork, units: Sequence[SpoolUnit], *, wait_for_receipts_s: float = ASKED_WITHIN_S
+) -> list[LaneReport]:
+    """Each lane sends what waits for it in these units, in order. A lane's failure is in its report, and holds up no other.
+
+    Raises StateError where progress cannot be written down, after all lanes ended.
+    """
+    lanes = work.lanes
+    for unit in units:
+        for lane in lanes:
+            unit.lane(lane.name)  # opened here: threads share it from now on
+    tasks = [_Task(work, lane, units, wait_for_receipts_s, alone=len(lanes) == 1) for lane in lanes]
+    run_all([task.run for task in tasks])
+    for task in tasks:
+        if task.error is not None:
+            raise task.error
+    return [task.report for task in tasks]
+
+
+def run_all(tasks: list[Callable[[], None]]) -> None:
+    """Run them at the same time, and wait for all."""
+    threads = [threading.Thread(target=task, name=f"lane_{n}", daemon=True) for n, task in enumerate(tasks[1:], 1)]
+    for thread in threads:
+        thread.start()
+    for task in tasks[:1]:
+        task()
+    for thread in threads:
+        thread.join()
+
+
+class _Task:
+    """One lane's delivery."""
+
+    def __init__(
+        self, work: SourceWork, lane: LaneWork, units: Sequence[SpoolUnit], wait_for_receipts_s: float, *, alone: bool
+    ) -> None:
+        self.lane = lane
+        self.report = LaneReport(lane=lane.name)
+        self.error: BaseException | None = None
+        self._work = work
+        self._units = units
+        self._wait_for_receipts_s = wait_for_receipts_s
+        self._alone = alone
+
+    def run(self) -> None:
+        try:
+            self._deliver()
+        except BaseException as error:
+            self.error = error
+
+    def _deliver(self) -> None:
+        lane, work = self.lane, self._work
+        health = lane.health.read()
+        if not self._alone and health.rests(work.now_ms()):
+            self.report.failed = _resting(work, lane, health)
+        else:
+            learned = LearnedLimits(tuple(Refused(*each) for each in health.refused), now_ms=work.now_ms())
+            answers = health.answers(lane.configured_as, now_ms=work.now_ms())
+            for unit in self._units:
+                if self.report.failed is None:
+                    self._deliver_unit(unit, learned, took_before=answers)
+            self._remember(health, learned)
+        self.report.waiting = sum(unit.waiting_of(lane.name).events for unit in self._units) - self.report.awaiting
+
+    def _deliver_unit(self, unit: SpoolUnit, learned: LearnedLimits, *, took_before: bool) -> None:
+        lane, work = self.lane, self._work
+        queue = unit.lane(lane.name)
+        if not queue.waiting_events:
+            lane.ledger.add(queue.settled_digests())  # a crash may have come between the two
+            return
+        try:
+            found = deliver_lane(
+                queue,
+                lane.destination,
+                stream=work.source.name,
+                lane=lane.name,
+                dead_letters=lane.dead_letters,
+                known=_known_to(lane, unit),
+                learned=learned,
+                took_before=took_before or self.report.delivered + self.report.duplicate > 0,
+                clock=work.clock,
+                sleep=work.sleep,
+                wait_for_receipts_s=self._wait_for_receipts_s,
+            )
+            self.report.add(found)
+        finally:
+            reach("commit.before_ledger")
+            lane.ledger.add(queue.settled_digests())
+            reach("commit.after_ledger")
+
+    def _remember(self, health: LaneHealth, learned: LearnedLimits) -> None:
+        """What the next run wants to know of this lane."""
+        now_ms = self._work.now_ms()
+        failed = self.report.failed
+        took = self.report.delivered + self.report.duplicate + self.report.awaiting > 0
+        if took or (failed is None and health.failures):
+            health = health.after_success(now_ms=now_ms, configured_as=self.lane.configured_as)
+        if isinstance(failed, DeliverError):
+            health = health.after_failure(str(failed), now_ms=now_ms, after_s=failed.retry_after_s)
+        refused = [(each.size_bytes, each.events, each.at_ms) for each in learned.refused]
+        self.lane.health.write(msgspec.structs.replace(health, refused=refused))
+
+
+def give_up_what_is_optional(work: SourceWork, units: Sequence[SpoolUnit]) -> int:
+    """Where lanes that nobody waits for keep too much of the spool, drop what waits for them: gives how many events."""
+    cap, dropped = work.source.limits.spool_bytes, 0
+    optional = [lane for lane in work.lanes if not lane.required]
+    if not optional or work.spool.used_bytes() <= cap * OPTIONAL_SHARE:
+        return 0
+    for lane in optional:
+        for unit in units:
+            queue = unit.lane(lane.name)
+            for lot in [*queue.pending(), *(each.lot for each in queue.awaiting())]:
+                queue.settle(lot, Settled(dropped=len(lot), status="dropped"))
+                dropped += len(lot)
+        log.warning(
+            "%s@%s: the spool is half full of what waits for this lane, which is not required: %d events were dropped",
+            work.source.name,
+            lane.name,
+            dropped,
+        )
+    return dropped
+
+
+def _resting(work: SourceWork, lane: LaneWork, health: LaneHealth) -> FlickerError:
+    until = rfc3339_ms(health.rests_until_ms or 0)
+    return DestinationUnavailable(
+        f"{work.source.name}@{lane.name}: rests until {until} after {health.failures} failures in a row: {health.why}",
+        retry_after_s=((health.rests_until_ms or 0) - work.now_ms()) / 1000,
+    )
+
+
+def _known_to(lane: LaneWork, unit: SpoolUnit) -> Callable[[Lot], list[int]] | None:
+    """Which events of a part need not be sent: those in the lane's ledger, and those from before its start.
+
+    Asked just before they are sent: another machine may have delivered some since they were fetched. What is shipped again
+    by order is not asked about.
+    """
+    state = unit.state
+    again = state is not None and state.redeliver
+    until_ms = None if state is None else state.redeliver_until_ms
+    if again and until_ms is None:
+        return None
+    since_ms = None if state is not None and state.backfill else lane.since_ms
+    ledger = lane.ledger
+
+    def known(lot: Lot) -> list[int]:
+        found = _in_ledger(ledger, lot)
+        if again and until_ms is not None:
+            found = [i for i in found if (ms := lot.times_ms[i]) is None or ms > until_ms]
+        if since_ms is None:
+            return found
+        early = {i for i, ms in enumerate(lot.times_ms) if ms is not None and ms < since_ms}
+        return sorted(early.union(found)) if early else found
+
+    return known
+
+
+def _in_ledger(ledger: Ledger, lot: Lot) -> list[int]:
+    times = lot.times_ms
+    if None not in times and len(times):
+        first = min(times) // HOUR_MS  # type: ignore[type-var, operator]
+        if max(times) // HOUR_MS == first:  # type: ignore[type-var, operator]
+            return _known_in(ledger, shard_of(times[0]), list(lot.digests), range(len(times)))
+    shards: dict[str, list[int]] = {}
+    for index, ms in enumerate(times):
+        shards.setdefault(shard_of(ms), []).append(index)
+    found: list[int] = []
+    for shard, indices in shards.items():
+        found += _known_in(ledger, shard, [lot.digests[i] for i in indices], indices)
+    return sorted(found)
+
+
+def _known_in(ledger: Ledger, shard: str, digests: list[bytes], indices: Sequence[int]) -> list[int]:
+    unknown = ledger.known(shard).unknown(digests)
+    if len(unknown) == len(digests):
+        return []
+    new = set(unknown)
+    return [indices[i] for i in range(len(digests)) if i not in new]
