@@ -1,8 +1,8 @@
 """Tokens that outlive a run: encrypted objects `tokens/<key>` in the state's store, replaced by compare-and-set.
 
-An object is JSON: `version`, the `key` it was encrypted with (its public name), and nonce and ciphertext of AES-256-GCM
-(NIST SP 800-38D) in base64. The object's own name is authenticated with it: a token that was moved to another name, whose
-owner would send it elsewhere, is damaged.
+An object is JSON: `version`, the `name` that the token is kept by, the `key` it was encrypted with (its public name), and nonce
+and ciphertext of AES-256-GCM (NIST SP 800-38D) in base64. The token's name is authenticated with it: a token that was moved to
+another one, whose owner would send it elsewhere, is damaged.
 """
 
 from __future__ import annotations
@@ -28,6 +28,7 @@ from flicker_dagster.transport.tokens import Token
 log = logging.getLogger("flicker.state")
 
 VERSION = 1
+FOLDER = "tokens/"
 NONCE_BYTES = 12
 #: Longer than any question to a token endpoint takes; whoever waited so long asks by itself.
 MINTING_S = 60.0
@@ -39,6 +40,7 @@ class _Versioned(msgspec.Struct, frozen=True):
 
 class _Sealed(msgspec.Struct, frozen=True):
     version: int
+    name: str
     key: str
     nonce: bytes
     sealed: bytes
@@ -87,6 +89,16 @@ class TokenStore:
                 return token
         raise AssertionError("attempts() raises when they are used up")
 
+    def names(self) -> list[str]:
+        """By which names tokens are kept, as far as they can be told without their keys. Raises StateError."""
+        found: list[str] = []
+        for at in self._store.list(FOLDER):
+            stored = self._store.read(at)
+            with suppress(msgspec.MsgspecError, UnicodeDecodeError):
+                name = None if stored is None else msgspec.json.decode(stored.data, type=_Sealed).name
+                found += [name] if name is not None and _object(name) == at else []
+        return sorted(found)
+
     def forget(self, key: str) -> None:
         """Raises StateError."""
         self._store.delete(_object(key))
@@ -119,7 +131,7 @@ class TokenStore:
 
         ours, nonce = self._keys[0], secrets.token_bytes(NONCE_BYTES)
         sealed = AESGCM(ours.secret).encrypt(nonce, msgspec.json.encode(token), _bound(key, ours))
-        return msgspec.json.encode(_Sealed(VERSION, ours.key_id, nonce, sealed))
+        return msgspec.json.encode(_Sealed(VERSION, key, ours.key_id, nonce, sealed))
 
     def _opened(self, key: str, found: Stored) -> tuple[Token, TokenKey]:
         """The token, and the key it was encrypted with."""
@@ -169,7 +181,7 @@ class TokenStore:
 
 
 def _object(key: str) -> str:
-    return f"tokens/{file_safe(key)}"
+    return FOLDER + file_safe(key)
 
 
 def _bound(key: str, used: TokenKey) -> bytes:

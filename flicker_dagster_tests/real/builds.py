@@ -73,7 +73,8 @@ class Build:
                 self.make(part, log)
             except (subprocess.SubprocessError, OSError) as error:
                 last = log.read_text("utf-8", "replace").strip().splitlines()[-1:] if log.exists() else []
-                raise Unavailable(f"{self.name}: {error}: {''.join(last)[:200]} (all of it in {log})") from None
+                what = f"exit status {error.returncode}" if isinstance(error, subprocess.CalledProcessError) else error
+                raise Unavailable(f"{self.name}: {what}: {''.join(last)[:200]} (all of it in {log})") from None
             for old in HOME.glob(f"{self.name}-*/"):
                 shutil.rmtree(old)
             part.rename(self.folder)

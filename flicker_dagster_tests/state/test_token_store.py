@@ -89,6 +89,18 @@ def test_a_token_is_forgotten_or_carried_over_by_name(store: Store, tmp_path: Pa
     assert (tokens.get(KEY), tokens.get("new@sentinel")) == (None, TOKEN)
 
 
+def test_names_are_told_without_keys(store: Store, tmp_path: Path) -> None:
+    long = f"{'ü' * 90}/audit@sentinel"
+    for name in (KEY, "github@sentinel", long):
+        tokens_of(store, tmp_path).put(name, TOKEN, replacing=None)
+    found = store.read(where())
+    assert found is not None
+    store.write("tokens/moved", found.data, expected=None)
+    store.write("tokens/damaged", b"{}", expected=None)
+    assert tokens_of(store, tmp_path, TWO).names() == sorted([KEY, "github@sentinel", long])
+    assert tokens_of(store, tmp_path).get(long) == TOKEN
+
+
 def test_the_layout_opens_it_and_touches_nothing_before_it_is_asked(tmp_path: Path) -> None:
     layout = StateLayout.of(None, tmp_path / "state", tmp_path / "work")
     tokens = layout.tokens()
