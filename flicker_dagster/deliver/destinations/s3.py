@@ -35,7 +35,8 @@ class S3(DestinationBase):
 
     def send(self, lot: Lot) -> Outcome:
         if len(lot) > 1 and (lot.size_bytes > self.limits.bytes or len(lot) > self.limits.events):
-            return Split(f"{len(lot)} events of {lot.size_bytes:,} bytes are more than one object is to hold")
+            what = f"{len(lot)} events of {lot.size_bytes:,} bytes are more than one object is to hold"
+            return Split(what, teaches=False)  # normalised events have other sizes than the lane counts
         self._bucket.deadline = self.deadline
         parts = self._layout.parts(lot)
         return send_pieces([Piece(those, self._put(lot.part(those), folder)) for folder, those in parts], len(lot))

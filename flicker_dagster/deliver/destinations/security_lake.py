@@ -34,7 +34,8 @@ class SecurityLake(DestinationBase):
         if lot.schema != "ocsf":
             return Blocked(f"the events came as {lot.schema!r}, and Security Lake takes OCSF only; set normalise: ocsf")
         if len(lot) > 1 and (lot.size_bytes > self.limits.bytes or len(lot) > self.limits.events):
-            return Split(f"{len(lot)} events of {lot.size_bytes:,} bytes are more than one object is to hold")
+            what = f"{len(lot)} events of {lot.size_bytes:,} bytes are more than one object is to hold"
+            return Split(what, teaches=False)  # the lane counts the vendor's bytes, and these are normalised
         parts: dict[tuple[int, int], list[int]] = {}
         for index, event in enumerate(lot.events):
             parts.setdefault((self._encoder.class_of(event), lot.time_ms(index) // DAY_MS), []).append(index)
