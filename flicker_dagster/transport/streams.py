@@ -59,8 +59,7 @@ class StreamAddress(msgspec.Struct, frozen=True):
 
 class StreamFailed(Exception):
     """What went wrong. `why` is NOT_SENT before anything could arrive, UNTRUSTED where somebody has to mend certificates or
-    the address, else UNANSWERED. `in_order`: the peer closed the connection, having read what came. The words may hold what
-    it said."""
+    the address, else UNANSWERED. `in_order`: the peer closed the connection, having read what came."""
 
     def __init__(self, why: Why, words: str, *, in_order: bool = False) -> None:
         super().__init__(words)
@@ -202,7 +201,8 @@ class Stream:
             raise StreamFailed(Why.UNTRUSTED, "the receiver answers in HTTP; expected a port that takes syslog")
 
     def _said(self) -> str:
-        return f", after it said {self._heard.decode('utf-8', 'replace')!r}" if self._heard else ""
+        """Not what it said: it may be what we sent."""
+        return ", after it sent something, which receivers of one-way protocols do not" if self._heard else ""
 
     def _failed(self, error: OSError, when: str) -> StreamFailed:
         if isinstance(error, TimeoutError):

@@ -92,6 +92,8 @@ class SyslogDestination(DestinationRecord):
             "A message longer than `max_message_bytes` is never cut. It becomes a dead letter that says how long it is; raise "
             "the limits of both sides and send the dead letters again. `oversize: drop_fields` leaves out the event's largest "
             "fields instead, and names them under `truncated` (in CEF: leaves out the whole event's text).",
+            "With `framing: lf` a connection that breaks in the middle leaves half a message, which many receivers take for a "
+            "whole one; with octet counting they know better.",
             "The event stands in the message byte for byte, on one line. UTF-8 is sent without a byte order mark, which RFC "
             "5424 asks for and most receivers show as rubbish; `bom: true` sends it.",
             "`structured_data_id` needs your own enterprise number (IANA PEN) behind the `@`; 32473 is the one for examples.",

@@ -284,6 +284,23 @@ def test_kept_connections_are_used_again_and_a_dead_one_is_noticed_before_it_is(
     destination.close()
 
 
+def test_what_a_receiver_says_is_not_repeated() -> None:
+    """rsyslog was seen to write other messages back: they are events."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+
+        def answer() -> None:
+            connection, _ = listener.accept()
+            connection.recv(10)
+            connection.sendall(b"<134>1 - secret event")
+            connection.close()
+
+        threading.Thread(target=answer, daemon=True).start()
+        outcome = opened(f"tcp://127.0.0.1:{listener.getsockname()[1]}", confirm="settle").send(lots_of(1)[0])
+    assert isinstance(outcome, Ambiguous)
+    assert "after it sent something" in outcome.why
+    assert "secret" not in outcome.why
+
+
 @pytest.mark.parametrize(
     ("says", "expected"),
     [(b"\x15\x03\x03\x00\x02\x02\x46", "tls://"), (b"HTTP/1.1 400 Bad Request\r\n\r\n", "answers in HTTP")],
