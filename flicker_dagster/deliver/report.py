@@ -6,6 +6,7 @@ from collections import Counter
 
 import msgspec
 
+from flicker_dagster.deliver.shape_counts import ShapeCounts
 from flicker_dagster.errors import DeliverError, FlickerError
 from flicker_dagster.types import Settled
 
@@ -13,7 +14,8 @@ from flicker_dagster.types import Settled
 class LaneReport(msgspec.Struct):
     """One lane, one delivery; in events unless named otherwise. `awaiting` were taken and are not confirmed yet.
 
-    `failed` is why it ended before everything was settled, `waiting` what it left behind.
+    `shaped` is what was done to their fields. `failed` is why it ended before everything was settled, `waiting` what it
+    left behind.
     """
 
     lane: str = ""
@@ -28,6 +30,7 @@ class LaneReport(msgspec.Struct):
     waiting: int = 0
     statuses: Counter[str] = msgspec.field(default_factory=Counter)  # answers by their name, in requests
     failed: FlickerError | None = None
+    shaped: ShapeCounts = ShapeCounts()
 
     def note(self, settled: Settled) -> None:
         self.delivered += settled.delivered
@@ -43,6 +46,7 @@ class LaneReport(msgspec.Struct):
         self.statuses += other.statuses
         self.awaiting, self.waiting = self.awaiting + other.awaiting, self.waiting + other.waiting
         self.failed = self.failed or other.failed
+        self.shaped += other.shaped
 
     @property
     def done(self) -> bool:

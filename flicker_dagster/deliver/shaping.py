@@ -9,7 +9,6 @@ from __future__ import annotations
 import threading
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from hashlib import blake2b
 from typing import NamedTuple
 
@@ -21,6 +20,7 @@ from flicker_dagster.deliver.destination import LaneContext
 from flicker_dagster.deliver.field_mask import SHORTEST_KEY_CHARS, FieldMask
 from flicker_dagster.deliver.field_rules import FieldEditor, Tally, Unfit
 from flicker_dagster.deliver.normalise import Normaliser, normaliser_of
+from flicker_dagster.deliver.shape_counts import ShapeCounts
 from flicker_dagster.deliver.static_fields import StaticFields
 from flicker_dagster.errors import DestinationBlocked, FlickerError
 from flicker_dagster.lots import Lot
@@ -38,29 +38,6 @@ class Unshapable(FlickerError):
     def __init__(self, reasons: Mapping[int, str]) -> None:
         super().__init__(f"{len(reasons):,} events cannot be shaped: {next(iter(reasons.values()))}")
         self.reasons = reasons
-
-
-@dataclass(frozen=True)
-class ShapeCounts:
-    """What was done to events: how many were looked at and touched by a rule; fields dropped and masked, by the path of
-    the rule; fields that `keep` does not name; events by what they were normalised to."""
-
-    events: int = 0
-    touched: int = 0
-    dropped: Mapping[str, int] = field(default_factory=dict)
-    masked: Mapping[str, int] = field(default_factory=dict)
-    left_out: int = 0
-    normalised: Mapping[str, int] = field(default_factory=dict)
-
-    def __add__(self, other: ShapeCounts) -> ShapeCounts:
-        return ShapeCounts(
-            events=self.events + other.events,
-            touched=self.touched + other.touched,
-            dropped=_sum(self.dropped, other.dropped),
-            masked=_sum(self.masked, other.masked),
-            left_out=self.left_out + other.left_out,
-            normalised=_sum(self.normalised, other.normalised),
-        )
 
 
 class Shaped(NamedTuple):
@@ -166,7 +143,3 @@ class Shaper:
                 f"{SHORTEST_KEY_CHARS} or more that nobody can guess, such as `openssl rand -hex 32` prints"
             )
         return FieldMask(key)
-
-
-def _sum(one: Mapping[str, int], other: Mapping[str, int]) -> dict[str, int]:
-    return dict(Counter(one) + Counter(other))

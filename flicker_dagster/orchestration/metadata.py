@@ -7,6 +7,7 @@ import math
 import dagster as dg
 
 from flicker_dagster.deliver.report import LaneReport
+from flicker_dagster.deliver.shape_counts import ShapeCounts
 from flicker_dagster.orchestration import names
 from flicker_dagster.pipeline.deliver import LiveReport, WindowReport
 from flicker_dagster.pipeline.tally import Tally
@@ -111,8 +112,22 @@ def _delivered(lanes: list[LaneReport], tally: Tally) -> dict[str, dg.MetadataVa
         ):
             if count:
                 metadata[f"{name}{behind}"] = dg.MetadataValue.int(count)
+        metadata |= {f"{name}{behind}": value for name, value in _shaped(lane.shaped).items()}
         if lane.failed is not None:
             metadata[f"why events wait{behind}"] = dg.MetadataValue.text(str(lane.failed))
+    return metadata
+
+
+def _shaped(counts: ShapeCounts) -> dict[str, dg.MetadataValue]:
+    """What was done to fields, by the rule's path."""
+    found = {"fields dropped": counts.dropped, "fields masked": counts.masked, "normalised to": counts.normalised}
+    metadata: dict[str, dg.MetadataValue] = {
+        name: dg.MetadataValue.text(", ".join(f"{path} × {count}" for path, count in sorted(counts.items())))
+        for name, counts in found.items()
+        if counts
+    }
+    if counts.left_out:
+        metadata["fields left out"] = dg.MetadataValue.int(counts.left_out)
     return metadata
 
 

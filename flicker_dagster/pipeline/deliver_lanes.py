@@ -11,6 +11,7 @@ import msgspec
 from flicker_dagster.deliver.lane import ASKED_WITHIN_S, deliver_lane
 from flicker_dagster.deliver.learned import LearnedLimits, Refused
 from flicker_dagster.deliver.report import LaneReport
+from flicker_dagster.deliver.shape_counts import ShapeCounts
 from flicker_dagster.errors import DeliverError, DestinationUnavailable, FlickerError
 from flicker_dagster.failpoints import reach
 from flicker_dagster.lots import Lot
@@ -91,6 +92,7 @@ class _Task:
                 if self.report.failed is None:
                     self._deliver_unit(unit, learned, took_before=answers)
             self._remember(health, learned)
+        self.report.shaped = getattr(lane.destination, "counts", ShapeCounts())
         self.report.waiting = sum(unit.waiting_of(lane.name).events for unit in self._units) - self.report.awaiting
 
     def _deliver_unit(self, unit: SpoolUnit, learned: LearnedLimits, *, took_before: bool) -> None:

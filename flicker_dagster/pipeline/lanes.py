@@ -18,6 +18,7 @@ from flicker_dagster.state.lane_book import LanePlace
 from flicker_dagster.state.lane_health import LaneHealthFile
 from flicker_dagster.state.layout import StateLayout
 from flicker_dagster.state.ledger import Ledger
+from flicker_dagster.transport.tokens import MemoryTokens
 from flicker_dagster.types import DeadLetter
 
 
@@ -90,7 +91,7 @@ def open_lane(
     clock: Callable[[], float],
     layout: StateLayout | None,
 ) -> Destination:
-    """The destination of one of a source's lanes."""
+    """The destination of one of a source's lanes; without a `layout` its tokens are kept for this process only."""
     record = source.lanes[name]
     context = LaneContext(
         stream=source.name,
@@ -102,6 +103,7 @@ def open_lane(
         masker=Masker.for_source(source, env),
         env=os.environ if env is None else env,
         clock=clock,
+        tokens=MemoryTokens() if layout is None else layout.tokens(),
     )
     return open_destination(record, context)
 
