@@ -68,20 +68,21 @@ class Collector:
     file: Path
     program: Program
 
-    def records(self) -> list[dict[str, Any]]:
-        """Every log record so far, in OTLP's JSON, with its resource's attributes as `resource`."""
+    def records(self, *, holding: str = "") -> list[dict[str, Any]]:
+        """Every log record so far that holds a text, in OTLP's JSON, with its resource's attributes as `resource`: others
+        deliver here as well."""
         found = []
         for line in self.file.read_bytes().splitlines() if self.file.exists() else ():
             for resource in json.loads(line)["resourceLogs"]:
                 attributes = resource.get("resource", {}).get("attributes", [])
                 for scope in resource["scopeLogs"]:
                     found += [{**record, "resource": attributes} for record in scope["logRecords"]]
-        return found
+        return [record for record in found if holding in json.dumps(record, ensure_ascii=False)]
 
-    def wait_for(self, count: int, *, patience_s: float = 30.0) -> list[dict[str, Any]]:
-        """All records, as soon as there are `count`: the file is written a moment after the answer."""
+    def wait_for(self, count: int, *, holding: str = "", patience_s: float = 60.0) -> list[dict[str, Any]]:
+        """All records that hold a text, as soon as there are `count`: the file is written a moment after the answer."""
         deadline_s = time.monotonic() + patience_s
-        while len(found := self.records()) < count:
+        while len(found := self.records(holding=holding)) < count:
             assert time.monotonic() < deadline_s, f"{len(found)} records, expected {count}"
             time.sleep(0.05)
         return found

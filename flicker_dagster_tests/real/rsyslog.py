@@ -49,14 +49,15 @@ class Rsyslog:
     file: Path
     program: Program
 
-    def messages(self) -> list[bytes]:
-        """Every message so far, header and all, in the order of arrival."""
-        return self.file.read_bytes().splitlines() if self.file.exists() else []
+    def messages(self, *, holding: bytes = b"") -> list[bytes]:
+        """Every message so far that holds a text, header and all, in the order of arrival: others deliver here as well."""
+        lines = self.file.read_bytes().split(b"\n")[:-1] if self.file.exists() else []
+        return [line for line in lines if holding in line]
 
-    def wait_for(self, count: int, *, patience_s: float = 30.0) -> list[bytes]:
-        """All messages, as soon as there are `count`: TCP does not say when one was written."""
+    def wait_for(self, count: int, *, holding: bytes = b"", patience_s: float = 60.0) -> list[bytes]:
+        """All messages that hold a text, as soon as there are `count`: TCP does not say when one was written."""
         deadline_s = time.monotonic() + patience_s
-        while len(found := self.messages()) < count:
+        while len(found := self.messages(holding=holding)) < count:
             assert time.monotonic() < deadline_s, f"{len(found)} messages, expected {count}\n{self.program.said()}"
             time.sleep(0.05)
         return found

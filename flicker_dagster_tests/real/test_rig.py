@@ -23,7 +23,6 @@ from flicker_dagster_tests.real.programs import call
 from flicker_dagster_tests.real.rsyslog import Rsyslog
 from flicker_dagster_tests.real.victorialogs import VictoriaLogs
 from flicker_dagster_tests.tls import Authority
-from flicker_dagster_tests.waiting import until
 
 NDJSON, JSON = {"Content-Type": "application/x-ndjson"}, {"Content-Type": "application/json"}
 
@@ -82,11 +81,12 @@ def test_kafka_gives_back_what_was_committed(kafka: Kafka) -> None:
 
 
 def test_the_collector_gives_back_what_it_took(collector: Collector) -> None:
-    record = {"timeUnixNano": "1767323045000000000", "body": {"stringValue": '{"n":1.10}'}}
+    record = {"timeUnixNano": "1767323045000000000", "body": {"stringValue": '{"n-of-the-rig":1.10}'}}
     body = json.dumps({"resourceLogs": [{"scopeLogs": [{"logRecords": [record]}]}]}).encode()
     status, answer = call("POST", collector.otlp, body, JSON)
     assert (status, json.loads(answer)) == (200, {"partialSuccess": {}})
-    assert '{"n":1.10}' in [each["body"]["stringValue"] for each in collector.wait_for(1)]
+    (found,) = collector.wait_for(1, holding="n-of-the-rig")
+    assert found["body"] == {"stringValue": '{"n-of-the-rig":1.10}'}
     large = b'{"resourceLogs":[' + b" " * collector_.LARGEST_BODY_BYTES + b"]}"
     assert call("POST", collector.otlp, large, JSON)[0] == 400
 
@@ -98,13 +98,14 @@ FRAME = b"%d %b" % (len(SYSLOG), SYSLOG)
 def test_rsyslog_takes_messages_over_mutual_tls(rsyslog: Rsyslog) -> None:
     with _connected(rsyslog.port, _with_certificate(rsyslog.authority)) as sock:
         sock.sendall(FRAME)
-        assert rsyslog.wait_for(1) == [SYSLOG]
+        assert rsyslog.wait_for(1, holding=b" rig ") == [SYSLOG]
 
 
 def test_the_collector_takes_messages_over_mutual_tls(collector: Collector) -> None:
     with _connected(collector.syslog_port, _with_certificate(collector.authority)) as sock:
         sock.sendall(FRAME)
-        until(lambda: FRAME.decode() in [each["body"].get("stringValue") for each in collector.records()], "a record")
+        (found,) = collector.wait_for(1, holding=" rig ")
+        assert found["body"] == {"stringValue": FRAME.decode()}
 
 
 @pytest.mark.parametrize("which", ["rsyslog", "collector"])
