@@ -7,6 +7,7 @@ import os
 import click
 
 from flicker_dagster.cli.leftovers import leftover_lines
+from flicker_dagster.config.destinations.base import DestinationRecord
 from flicker_dagster.config.load import load_config
 from flicker_dagster.config.secrets import unset_variables
 from flicker_dagster.errors import ConfigError
@@ -27,6 +28,10 @@ def validate_config(settings: Settings) -> int:
         click.echo(f"{path}:{overrule.line}: {overrule.source}: {overrule.key} is overruled: {overrule.why}")
     for note in config.notes:
         click.echo(note)
+    for source in config.sources:
+        if len(source.lanes) > 1:
+            lanes = ", ".join(_lane(name, record) for name, record in source.lanes.items())
+            click.echo(f"{source.line_of('destination')}: {source.name} has {len(source.lanes)} destinations: {lanes}")
     for line in leftover_lines(settings, config):
         click.echo(line)
     unset = unset_variables(config, os.environ)
@@ -37,3 +42,10 @@ def validate_config(settings: Settings) -> int:
         return 2
     click.echo(f"{path}: valid, {len(config.sources)} API source(s): {', '.join(s.name for s in config.sources)}")
     return 0
+
+
+def _lane(name: str, record: DestinationRecord) -> str:
+    """`lake (s3)`, and whether anything waits for it."""
+    about = [] if name == record.type else [record.type]
+    about += [] if record.required else ["best effort"]
+    return f"{name} ({', '.join(about)})" if about else name

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import Annotated, Literal
 
 from pydantic import Field
@@ -139,3 +140,15 @@ Auth = Annotated[
     | HmacAuth,
     Field(discriminator="type"),
 ]
+
+
+def authorization_headers(headers: Mapping[str, str]) -> list[str]:
+    """The keys of headers that authenticate a request."""
+    return [f"headers.{name}" for name in headers if name.lower() == "authorization"]
+
+
+def two_ways_to_authenticate(keys: Sequence[str]) -> list[tuple[str, str]]:
+    """The fault of a record that says under several keys how its requests are signed."""
+    if len(keys) < 2:
+        return []
+    return [(keys[-1], f"two ways to authenticate at once ({' and '.join(keys)}), expected one")]

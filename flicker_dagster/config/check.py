@@ -7,13 +7,12 @@ from collections.abc import Callable
 from datetime import datetime
 from zoneinfo import available_timezones
 
+from flicker_dagster.config.auth import authorization_headers, two_ways_to_authenticate
 from flicker_dagster.config.destinations.base import DestinationRecord
-from flicker_dagster.config.destinations.http import HttpDestination
 from flicker_dagster.config.endpoints import endpoint_fault
 from flicker_dagster.config.explain import Problem, suggestion
 from flicker_dagster.config.models import SourceConfig, asset_name
 from flicker_dagster.config.patterns import BadPattern, compiled
-from flicker_dagster.config.records import Tls
 from flicker_dagster.config.secrets import references
 from flicker_dagster.config.spans import check_paging_fields
 from flicker_dagster.errors import FlickerError
@@ -42,7 +41,7 @@ def check_source(source: SourceConfig, path: str, line_of: LineOf) -> list[Probl
     found += _name(source)
     found += _url(source.endpoint, "endpoint")
     found += _source_auth(source)
-    found += _tls(source.tls, "tls")
+    found += [] if source.tls is None else [(f"tls.{key}", what) for key, what in source.tls.faults()]
     found += _paging(source)
     found += check_paging_fields(source)
     found += _times(source)
@@ -52,23 +51,16 @@ def check_source(source: SourceConfig, path: str, line_of: LineOf) -> list[Probl
 
 def check_destination(destination: DestinationRecord, path: str, line_of: LineOf) -> list[Problem]:
     """Faults of one destination, of a source or named."""
-    found: list[tuple[str, str]] = []
-    if isinstance(destination, HttpDestination):
-        schemes = [name for name in ("auth", "api_key", "basic") if getattr(destination, name) is not None]
-        schemes += _authorization(destination.headers)
-        found += _one_of(schemes)
-        found += _url(destination.endpoint, "endpoint")
-        found += _tls(destination.tls, "tls")
-        if destination.require_auth and not schemes:
-            found.append(("require_auth", "is true and no auth is configured, expected auth beside it"))
-    found += destination.faults()
-    return _problems(found, path, line_of)
+    return _problems(destination.all_faults(), path, line_of)
 
 
 def check_lanes(source: SourceConfig, path: str, line_of: LineOf) -> list[Problem]:
     """Faults between the destinations of one source: each is known by its name."""
     if not isinstance(source.destination, list):
-        return []
+        alone = [
+            ("destination.required", "is false for the only destination, expected one that the position waits for")
+        ]
+        return [] if source.destination.required else _problems(alone, path, line_of)
     found: list[tuple[str, str]] = []
     first: dict[str, int] = {}
     for number, record in enumerate(source.destination):
@@ -160,24 +152,7 @@ def _source_auth(source: SourceConfig) -> list[tuple[str, str]]:
     if source.api_key is not None and own_header and source.basic is None:
         return []  # a key in a header of its own may stand beside Authorization, as some gateways want it
     schemes = [name for name in ("api_key", "basic") if getattr(source, name) is not None]
-    return _one_of(schemes + _authorization(source.headers))
-
-
-def _authorization(headers: dict[str, str]) -> list[str]:
-    return [f"headers.{name}" for name in headers if name.lower() == "authorization"]
-
-
-def _one_of(schemes: list[str]) -> list[tuple[str, str]]:
-    if len(schemes) < 2:
-        return []
-    return [(schemes[-1], f"two ways to authenticate at once ({' and '.join(schemes)}), expected one")]
-
-
-def _tls(tls: Tls | None, key: str) -> list[tuple[str, str]]:
-    if tls is None or bool(tls.cert_path) == bool(tls.key_path):
-        return []
-    missing = "key_path" if tls.cert_path else "cert_path"
-    return [(f"{key}.{missing}", "is missing, expected cert_path and key_path together")]
+    return two_ways_to_authenticate(schemes + authorization_headers(source.headers))
 
 
 def _paging(source: SourceConfig) -> list[tuple[str, str]]:

@@ -30,6 +30,7 @@ _EXPECTED = {
     "model_attributes_type": ["a mapping"],
     "string_too_short": ["some text"],
     "finite_number": ["a number"],
+    "too_short": ["one entry or more"],
 }
 
 _BOUNDS = {

@@ -42,3 +42,10 @@ class Tls(Record):
     key_path: Template | None = None
     ca_cert_path: Template | None = None
     accept_invalid_certs: bool = False
+
+    def faults(self) -> list[tuple[str, str]]:
+        """Keys that contradict each other, each with what is wrong and what was expected."""
+        if bool(self.cert_path) == bool(self.key_path):
+            return []
+        missing = "key_path" if self.cert_path else "cert_path"
+        return [(missing, "is missing, expected cert_path and key_path together")]

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import sys
+import textwrap
 from pathlib import Path
 from typing import Any, get_args
 
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
-from flicker_dagster.config.destinations.base import FieldRules
-from flicker_dagster.config.destinations.http import HttpDestination
+from flicker_dagster.config.destinations import records
+from flicker_dagster.config.destinations.base import DestinationRecord, FieldRules
+from flicker_dagster.config.destinations.http import AcceptedWhen, BodyHash, HttpDestination
 from flicker_dagster.config.models import (
     FieldFilter,
     Limits,
@@ -28,7 +30,10 @@ BEGIN, END = "<!-- configuration reference: made by `make reference` -->", "<!--
 SECTIONS: list[tuple[str, str, type[Record]]] = [
     ("A source (an entry of `api_sources`)", "", SourceConfig),
     ("`pagination`", "pagination.", Pagination),
-    ("`destination` (type `http`)", "destination.", HttpDestination),
+    ("A destination of any type (`destination`, or an entry of `destinations`)", "destination.", DestinationRecord),
+    ("`destination` of type `http`, beside those keys", "destination.", HttpDestination),
+    ("`hmac`, in a destination of type `http`", "hmac.", BodyHash),
+    ("`accepted_when`, in a destination of type `http`", "accepted_when.", AcceptedWhen),
     ("`fields`, in a destination", "fields.", FieldRules),
     ("`retry`, at the top or in a source", "retry.", RetryConfig),
     ("`window`", "window.", WindowConfig),
@@ -66,7 +71,7 @@ MEANINGS = {
     "exclude_on": "then drop events that match one of these",
     "buffer_size": "events per request to the SIEM",
     "flush_interval_ms": "how long a fetched event may wait for its batch",
-    "destination": "where the events go: a mapping, or a name under the top-level `destinations`",
+    "destination": "where the events go: a mapping, a name under the top-level `destinations`, or a list of either",
     "retry": "see below",
     "rate_limit": "see below",
     "limits": "see below",
@@ -82,8 +87,10 @@ MEANINGS = {
     "pagination.has_more_field": "body field that says whether there is more; false ends the walk",
     "pagination.link_rel": "relation of the next page in the Link header",
     "pagination.cursor_expired_status": "answers that mean a kept cursor has expired: start again by time",
-    "destination.type": "the only type for now",
-    "destination.auth": "`{type: bearer, token}`, `{type: basic, username, password}` or `{type: header, name, value}`",
+    "destination.type": "what kind it is, one of those above",
+    "destination.endpoint": "where events are posted to; a template",
+    "destination.auth": "how requests are signed, such as `{type: bearer, token}`; more in "
+    "[docs/destinations/http.md](docs/destinations/http.md)",
     "destination.require_auth": "refuse to start without auth",
     "destination.headers": "more request headers; templates",
     "destination.compression": "`true` or `gzip` sends gzip",
@@ -92,6 +99,9 @@ MEANINGS = {
     "destination.max_in_flight": "requests on the way at the same time; 1 keeps strict order",
     "destination.max_batch_bytes": "uncompressed bytes per request at most",
     "destination.success_status": "answers that acknowledge a batch",
+    "hmac.secret": "key of the hash; a template",
+    "hmac.algorithm": "the hash",
+    "hmac.encoding": "how the hash is written",
     "retry.max_retries": "retries of an op within a run; then the run fails and the sensor goes on with a growing pause",
     "retry.initial_delay_ms": "first delay; each further one doubles",
     "retry.max_delay_ms": "longest delay",
@@ -119,11 +129,27 @@ def reference() -> str:
 
 
 def _section(title: str, prefix: str, record: type[Record]) -> str:
+    common = DestinationRecord.model_fields if issubclass(record, DestinationRecord) else {}
     rows = [
         f"| `{name}` | {_default(field)} | {_meaning(prefix + name, field)} |"
         for name, field in record.model_fields.items()
+        if record is DestinationRecord or name not in common
     ]
-    return "\n".join([f"### {title}", "", "| key | default | meaning |", "|---|---|---|", *rows])
+    types = [_types(), ""] if record is DestinationRecord else []
+    return "\n".join([f"### {title}", "", *types, "| key | default | meaning |", "|---|---|---|", *rows])
+
+
+def _types() -> str:
+    """Every type, with the page of its keys."""
+    pages = ", ".join(f"[`{kind}`](docs/destinations/{kind}.md)" for kind in records())
+    return "\n".join(
+        textwrap.wrap(
+            f"Each type has a page with its own keys, what to create there and what is promised: {pages}.",
+            120,
+            break_long_words=False,
+            break_on_hyphens=False,
+        )
+    )
 
 
 def _meaning(path: str, field: FieldInfo) -> str:

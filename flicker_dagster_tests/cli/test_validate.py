@@ -107,3 +107,27 @@ def test_a_missing_file_is_refused(tmp_path: Path) -> None:
     done = validate(tmp_path / "none.yaml", {})
     assert done.exit_code == 2
     assert "none.yaml" in done.stderr
+
+
+def test_the_destinations_of_a_source_that_has_several_are_named(tmp_path: Path) -> None:
+    path = written(
+        tmp_path,
+        """api_sources:
+  - name: one
+    endpoint: https://api.example.com/events
+    polling_frequency_ms: 30000
+    timestamp_field: time
+    destination:
+      - siem
+      - {type: stdout, required: false}
+      - {type: stdout, name: lines, required: false}
+destinations:
+  siem: {type: http, endpoint: 'https://siem.example.com'}
+""",
+    )
+    done = validate(path, {})
+    assert done.exit_code == 0, done.output
+    assert (
+        f"{path}:6: one has 3 destinations: siem (http), stdout (best effort), lines (stdout, best effort)"
+        in done.stdout.splitlines()
+    )

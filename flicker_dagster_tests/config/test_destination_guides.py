@@ -29,7 +29,7 @@ def _is_delivered(kind: str) -> bool:
 def test_its_block_is_a_destination_of_its_type_without_faults(record: type[DestinationRecord]) -> None:
     found = pasted(record)
     assert type(found) is record
-    assert found.faults() == []
+    assert found.all_faults() == []
     assert all(isinstance(address, str) for address in found.addresses())
 
 

@@ -112,7 +112,7 @@ class Month:
     def _live(self, at_ms: int) -> None:
         with self._run(names.LIVE) as report, self.work() as work:
             blob = b"".join(uuid.uuid4().bytes for _ in range(200))
-            work.ledger.add({shard_of(at_ms + hour * HOUR_MS): blob for hour in range(12)})
+            work.lanes[0].ledger.add({shard_of(at_ms + hour * HOUR_MS): blob for hour in range(12)})
             seen = work.registry.position("plain")
             work.registry.commit("plain", Position(rfc3339_ms(at_ms + 12 * HOUR_MS)), seen=seen)
             self._materialise(report, None, {names.NEW_KEY: 200})

@@ -74,8 +74,8 @@ def test_dead_letters_are_counted_in_the_metadata_and_the_delivered_check(runs: 
     assert not delivered_check(again).passed
     assert metadata_of(again)["events dead-lettered"] == 0
     with runs.scene.work() as work:
-        for letter_id in work.dead_letters.list():
-            work.dead_letters.drop(letter_id)
+        for letter_id in work.lanes[0].dead_letters.list():
+            work.lanes[0].dead_letters.drop(letter_id)
     assert delivered_check(runs.run()).passed
 
 
@@ -90,7 +90,7 @@ def test_a_closed_door_never_makes_dead_letters_and_the_run_fails_with_what_to_f
     assert f"HTTP {status}" in error
     assert "fix the destination's credentials, permission or address" in error
     with scene.work() as work:
-        assert work.dead_letters.list() == []
+        assert work.lanes[0].dead_letters.list() == []
         assert waiting_events(work) == 20
     assert scene.received() == {}
     scene.siem.faults.clear()
@@ -106,12 +106,12 @@ def test_a_door_that_closes_while_a_batch_is_bisected_makes_no_dead_letters(runs
     scene.siem.faults.plan(status, count=None, after=2)
     assert not runs.run().success
     with scene.work() as work:
-        assert work.dead_letters.list() == []
+        assert work.lanes[0].dead_letters.list() == []
         assert waiting_events(work) == 20
     scene.siem.faults.clear()
     assert runs.run().success
     with scene.work() as work:
-        assert work.dead_letters.count() == 1
+        assert work.lanes[0].dead_letters.count() == 1
     assert scene.received().keys() >= {event.id for event in scene.vendor.emitter.emitted()} - {poisoned}
 
 

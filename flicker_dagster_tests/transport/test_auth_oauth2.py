@@ -74,8 +74,8 @@ def test_parameters_may_not_name_what_is_sent_anyway(name: str) -> None:
 @pytest.mark.parametrize("url", ["login.example/token", "https://user:word@a.example/", "https://a.example:0/"])
 def test_a_token_url_that_cannot_be_asked_is_a_fault_of_the_destination(url: str) -> None:
     record = OtlpDestination(type="otlp", endpoint="https://a.example/v1/logs", auth=client(url))
-    assert [key for key, _ in record.faults()] == ["auth.token_url"]
-    assert OtlpDestination(type="otlp", endpoint="https://a.example/", auth=client("${URL}")).faults() == []
+    assert [key for key, _ in record.all_faults()] == ["auth.token_url"]
+    assert OtlpDestination(type="otlp", endpoint="https://a.example/", auth=client("${URL}")).all_faults() == []
 
 
 @pytest.mark.parametrize("url", ["not an address", "ftp://a.example/token", "https://a b/"])

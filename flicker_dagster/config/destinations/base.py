@@ -8,7 +8,8 @@ from typing import Annotated, ClassVar, Literal
 from pydantic import Field
 
 from flicker_dagster.config.auth import AuthRecord
-from flicker_dagster.config.records import FieldPath, Record, Template, TimeoutMs
+from flicker_dagster.config.endpoints import endpoint_fault
+from flicker_dagster.config.records import FieldPath, Record, Template, TimeoutMs, Tls
 
 
 @dataclass(frozen=True)
@@ -68,7 +69,7 @@ class DestinationRecord(Record):
     required: bool = Field(
         default=True,
         description="false: best effort. The position does not wait for it, and what it could not take is dropped, and "
-        "counted, once the spool is full",
+        "counted, once the spool is half full",
     )
     start_from: str = Field(
         default="now",
@@ -96,8 +97,34 @@ class DestinationRecord(Record):
         """Templates of the addresses that it speaks to; what is secret in them is masked everywhere."""
         return ()
 
+    def address_fault(self, address: str) -> str | None:
+        """What is wrong with one of `addresses`, None for nothing: a URL of HTTP, where a type speaks nothing else."""
+        return endpoint_fault(address)
+
     def faults(self) -> list[tuple[str, str]]:
-        """Keys that contradict each other, each with what is wrong and what was expected. Those of the way in which
-        requests are signed are found here."""
-        auth = getattr(self, "auth", None) if "auth" in type(self).model_fields else None
-        return [(f"auth.{key}", what) for key, what in auth.faults()] if isinstance(auth, AuthRecord) else []
+        """Keys of this type that contradict each other, each with what is wrong and what was expected."""
+        return []
+
+    def all_faults(self) -> list[tuple[str, str]]:
+        """The same of every key: those that several types have (addresses, `tls`, `auth`) are looked at here."""
+        found = [
+            (key, what)
+            for address in self.addresses()
+            if (key := self._key_of(address)) and (what := self.address_fault(address))
+        ]
+        tls, auth = (getattr(self, key) if key in type(self).model_fields else None for key in ("tls", "auth"))
+        if isinstance(tls, Tls):
+            found += [(f"tls.{key}", what) for key, what in tls.faults()]
+        if isinstance(auth, AuthRecord):
+            found += [(f"auth.{key}", what) for key, what in auth.faults()]
+        return list(dict.fromkeys([*found, *self.faults()]))
+
+    def _key_of(self, address: str) -> str | None:
+        """The key that an address stands under; None for one that is made of others."""
+        for key in type(self).model_fields:
+            value = getattr(self, key)
+            if value == address:
+                return key
+            if isinstance(value, list) and address in value:
+                return f"{key}[{value.index(address)}]"
+        return None

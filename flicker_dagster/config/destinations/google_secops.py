@@ -100,8 +100,6 @@ class GoogleSecopsDestination(PostedRecord):
         found = [
             (f"labels.{name}", "is Flicker's own, expected another name") for name in self.labels if name == "event_uid"
         ]
-        if isinstance(self.auth, GoogleServiceAccount):
-            found += [(f"auth.{key}", words) for key, words in self.auth.faults()]
         if (
             "/" in self.forwarder
             and "$" not in self.forwarder

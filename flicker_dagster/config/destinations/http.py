@@ -6,7 +6,13 @@ from typing import Literal
 
 from pydantic import Field
 
-from flicker_dagster.config.auth import Auth, BasicDestinationAuth, BearerAuth
+from flicker_dagster.config.auth import (
+    Auth,
+    BasicDestinationAuth,
+    BearerAuth,
+    authorization_headers,
+    two_ways_to_authenticate,
+)
 from flicker_dagster.config.destinations.base import DestinationRecord, Guide
 from flicker_dagster.config.records import BasicAuth, Count, FieldPath, Record, Status, Template, Tls
 
@@ -82,9 +88,14 @@ class HttpDestination(DestinationRecord):
         return None
 
     def faults(self) -> list[tuple[str, str]]:
+        schemes = [name for name in ("auth", "api_key", "basic") if getattr(self, name) is not None]
+        schemes += authorization_headers(self.headers)
+        found = two_ways_to_authenticate(schemes)
+        if self.require_auth and not schemes:
+            found.append(("require_auth", "is true and no auth is configured, expected auth beside it"))
         if self.wrapper_key is not None and self.format == "ndjson":
-            return [("wrapper_key", "is given beside format: ndjson, expected format: json or envelope")]
-        return []
+            found.append(("wrapper_key", "is given beside format: ndjson, expected format: json or envelope"))
+        return found
 
     def addresses(self) -> tuple[str, ...]:
         return (self.endpoint,)

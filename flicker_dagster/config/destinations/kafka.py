@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Annotated, Literal
 
 from pydantic import Field
@@ -9,6 +10,10 @@ from pydantic import Field
 from flicker_dagster.config.auth import OAuth2ClientCredentials
 from flicker_dagster.config.destinations.base import DestinationRecord, Guide
 from flicker_dagster.config.records import Record, Template, TimeoutMs, Tls
+from flicker_dagster.config.shown import shown
+
+#: Where a broker is: a name, or an address (of IPv6 in brackets), and a port.
+_BROKER = re.compile(r"([^\s:/@,\[\]]+|\[[0-9a-fA-F:.%]+\])(:[0-9]{1,5})?")
 
 #: What is decided here, or would break what is promised.
 OURS = (
@@ -140,6 +145,11 @@ class KafkaDestination(DestinationRecord):
 
     def addresses(self) -> tuple[str, ...]:
         return tuple(self.brokers)
+
+    def address_fault(self, address: str) -> str | None:
+        if "${" in address or _BROKER.fullmatch(address):
+            return None
+        return f"found {shown(address)}, expected host:port, one broker each"
 
     def faults(self) -> list[tuple[str, str]]:
         found = [

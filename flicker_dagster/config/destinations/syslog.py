@@ -152,14 +152,15 @@ class SyslogDestination(DestinationRecord):
     def addresses(self) -> tuple[str, ...]:
         return (self.endpoint,)
 
+    def address_fault(self, address: str) -> str | None:
+        if "${" in address or re.match(r"(tcp|tls)://[^/\s]+$", address):
+            return None
+        return f"found {address!r}, expected tls://host:port or tcp://host:port"
+
     def faults(self) -> list[tuple[str, str]]:
         found = super().faults()
-        if "${" not in self.endpoint and not re.match(r"(tcp|tls)://[^/\s]+$", self.endpoint):
-            found.append(("endpoint", f"found {self.endpoint!r}, expected tls://host:port or tcp://host:port"))
         if self.tls is not None and self.endpoint.startswith("tcp:"):
             found.append(("tls", "is set for an endpoint of tcp://, expected tls://"))
-        if self.tls is not None and (self.tls.cert_path is None) != (self.tls.key_path is None):
-            found.append(("tls", "has one of cert_path and key_path, expected both"))
         for name in self.structured_data:
             if not re.fullmatch(r"[!#-<>-\\^-~]{1,32}", name):
                 found.append(("structured_data", f"{name!r} cannot be a parameter's name, expected printable ASCII"))

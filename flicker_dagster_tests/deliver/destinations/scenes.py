@@ -55,7 +55,7 @@ def now_s() -> float:
 def opened(keys: dict[str, Any], *, env: dict[str, str] | None = None, **context: Any) -> Destination:
     """The destination of these keys, as the configuration would hold them."""
     record = destination_adapter().validate_python(keys)
-    assert record.faults() == []
+    assert record.all_faults() == []
     return open_destination(
         record, LaneContext(**{"stream": "okta", "lane": record.type, "clock": now_s, **context}, env=env or {})
     )

@@ -155,4 +155,4 @@ def test_its_words_name_origin_log_type_and_instance() -> None:
 )
 def test_keys_that_cannot_be_right_are_faults(keys: dict[str, Any], fault: str) -> None:
     record = GoogleSecopsDestination.model_validate({**KEYS, **keys})
-    assert [key for key, _ in record.faults()] == [fault]
+    assert [key for key, _ in record.all_faults()] == [fault]

@@ -341,12 +341,15 @@ def test_it_says_where_it_goes_without_asking_for_secrets() -> None:
         ({"librdkafka": {"transactional.id": "x"}}, "librdkafka.transactional.id"),
         ({"timeout_ms": 60_000}, "transaction_timeout_ms"),
         ({"progress_topic": "audit-events"}, "progress_topic"),
+        ({"brokers": ["b:9092", "kafka://c:9092"]}, "brokers[1]"),
+        ({"brokers": ["b:9092,c:9092"]}, "brokers[0]"),
+        ({"brokers": ["[::1]:9092", "${BROKER}", "10.0.0.1:9092"]}, None),
         ({"librdkafka": {"broker.address.family": "v4"}}, None),
     ],
 )
 def test_keys_that_would_break_what_is_promised_are_faults(keys: dict[str, Any], path: str | None) -> None:
     config = KafkaDestination.model_validate({"type": "kafka", "brokers": ["b:9092"], "topic": TOPIC, **keys})
-    assert [place for place, _ in config.faults()] == ([] if path is None else [path])
+    assert [place for place, _ in config.all_faults()] == ([] if path is None else [path])
 
 
 def test_the_note_of_a_request_can_be_read_by_people() -> None:
