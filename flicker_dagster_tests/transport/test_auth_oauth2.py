@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from flicker_dagster.config.destinations.otlp import OtlpDestination
+from flicker_dagster.config.destinations import destination_adapter
 from flicker_dagster.errors import StateError
 from flicker_dagster.simulator.server import Response
 from flicker_dagster.simulator.token_server import TokenServer
