@@ -64,6 +64,7 @@ class OAuth2ClientCredentials(AuthRecord):
 
         own = sorted(OWN_PARAMETERS & self.parameters.keys())
         found = [(f"parameters.{name}", "is sent already, expected a parameter of another name") for name in own]
+        found += [(f"tls.{key}", what) for key, what in (self.tls.faults() if self.tls is not None else [])]
         fault = endpoint_fault(self.token_url)
         return found if fault is None else [*found, ("token_url", fault)]
 

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 import pytest
 
 from flicker_dagster.config.destinations import destination_adapter
+from flicker_dagster.config.records import Tls
 from flicker_dagster.errors import StateError
 from flicker_dagster.simulator.server import Response
 from flicker_dagster.simulator.token_server import TokenServer
@@ -72,10 +73,15 @@ def test_parameters_may_not_name_what_is_sent_anyway(name: str) -> None:
 
 
 @pytest.mark.parametrize("url", ["login.example/token", "https://user:word@a.example/", "https://a.example:0/"])
-def test_a_token_url_that_cannot_be_asked_is_a_fault_of_the_destination(url: str) -> None:
-    record = OtlpDestination(type="otlp", endpoint="https://a.example/v1/logs", auth=client(url))
-    assert [key for key, _ in record.all_faults()] == ["auth.token_url"]
-    assert OtlpDestination(type="otlp", endpoint="https://a.example/", auth=client("${URL}")).all_faults() == []
+@pytest.mark.parametrize("kind", ["http", "otlp", "opensearch"])
+def test_a_token_url_that_cannot_be_asked_is_a_fault_of_the_destination(kind: str, url: str) -> None:
+    def faults(auth: object) -> list[str]:
+        record = destination_adapter().validate_python({"type": kind, "endpoint": "https://a.example", "auth": auth})
+        return [key for key, _ in record.all_faults()]
+
+    assert faults(client(url)) == ["auth.token_url"]
+    assert faults(client("${URL}", tls=Tls(cert_path="one.pem"))) == ["auth.tls.key_path"]
+    assert faults(client("${URL}")) == []
 
 
 @pytest.mark.parametrize("url", ["not an address", "ftp://a.example/token", "https://a b/"])
