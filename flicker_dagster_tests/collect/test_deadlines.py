@@ -17,14 +17,14 @@ from flicker_dagster.collect.client import VendorClient
 from flicker_dagster.config.destinations.http import HttpDestination
 from flicker_dagster.config.models import Limits
 from flicker_dagster.config.records import Tls
-from flicker_dagster.deliver.batching import pack
-from flicker_dagster.deliver.http import HttpSender
+from flicker_dagster.deliver.destination import LaneContext
+from flicker_dagster.deliver.destinations.http import Http
 from flicker_dagster.deliver.outcomes import Ambiguous, Blocked, Delivered
 from flicker_dagster.errors import RateLimited, VendorUnavailable
 from flicker_dagster.transport.deadlines import Deadline
-from flicker_dagster.types import Batch
 from flicker_dagster_tests.builders import a_source
 from flicker_dagster_tests.collect.raw_server import RawServer
+from flicker_dagster_tests.deliver.contract import lot_of
 from flicker_dagster_tests.proxies import VARIABLES
 from flicker_dagster_tests.tls import Authority
 
@@ -66,12 +66,8 @@ def client_of(**limits: Any) -> VendorClient:
     return VendorClient(a_source(limits=Limits(**limits)), env={})
 
 
-def sender_of(url: str, **destination: Any) -> HttpSender:
-    return HttpSender(a_source(destination=HttpDestination(type="http", endpoint=url, **destination)), env={})
-
-
-def batch_of(body: bytes) -> Batch:
-    return Batch(1, "batch-1", 1, "application/json", pack(body), len(body), {"h": bytes(16)})
+def siem_at(url: str, **destination: Any) -> Http:
+    return Http(HttpDestination(type="http", endpoint=url, **destination), LaneContext(stream="test-source", env={}))
 
 
 def took_s(action: Callable[[], object]) -> float:
@@ -88,7 +84,7 @@ def test_a_vendor_that_trickles_ends_at_the_total(slow: RawServer) -> None:
     assert TOTAL_MS / 1000 <= took_s(get) < 2
 
 
-#: What is slow in these comes after the status of the SIEM's answer, which tells what became of the batch.
+#: What is slow in these comes after the status of the SIEM's answer, which tells what became of the events.
 ANSWERED = {
     "a body": Delivered,
     "a body without length": Delivered,
@@ -101,8 +97,8 @@ ANSWERED = {
 
 def test_a_siem_that_trickles_ends_at_its_time_out(slow: RawServer, request: pytest.FixtureRequest) -> None:
     def send() -> None:
-        with closing(sender_of(slow.url, timeout_ms=TOTAL_MS)) as sender:
-            outcome = sender.send(batch_of(b"[]"))
+        with closing(siem_at(slow.url, timeout_ms=TOTAL_MS)) as siem:
+            outcome = siem.send(lot_of([b"1"]))
         assert isinstance(outcome, ANSWERED.get(request.node.callspec.params["slow"], Ambiguous))
         if isinstance(outcome, Ambiguous):
             assert "destination.timeout_ms (0.3 s)" in outcome.why
@@ -122,28 +118,28 @@ def test_a_siem_that_trickles_ends_at_its_time_out(slow: RawServer, request: pyt
     ],
     ids=["cut off", "no chunk", "not packed", "packed otherwise", "two lengths", "another transfer"],
 )
-def test_a_siem_that_says_200_has_taken_the_batch_whatever_becomes_of_its_answer(rest: bytes) -> None:
+def test_a_siem_that_says_200_has_taken_the_events_whatever_becomes_of_its_answer(rest: bytes) -> None:
     """Sent again it would be there twice, with every poll once more."""
     server = RawServer(lambda connection: connection.sendall(HEAD + rest))
-    with closing(server), closing(sender_of(server.url)) as sender:
-        assert sender.send(batch_of(b"[]")) == Delivered("HTTP 200 OK")
+    with closing(server), closing(siem_at(server.url)) as siem:
+        assert siem.send(lot_of([b"1"])) == Delivered("HTTP 200 OK")
 
 
 def test_a_siem_that_does_not_read_what_it_is_sent_ends_at_the_time_out() -> None:
     server = RawServer(lambda _connection: server.wait(), reads_request=False)
-    with closing(server), closing(sender_of(server.url, timeout_ms=TOTAL_MS)) as sender:
-        large = batch_of(bytes(32 << 20))
-        assert took_s(lambda: sender.send(large)) < 4
+    with closing(server), closing(siem_at(server.url, timeout_ms=TOTAL_MS)) as siem:
+        large = lot_of([b'"%b"' % (b"x" * (32 << 20))])
+        assert took_s(lambda: siem.send(large)) < 4
 
 
-def test_a_siem_whose_answer_never_ends_has_taken_the_batch_once_its_begin_tells() -> None:
+def test_a_siem_whose_answer_never_ends_has_taken_the_events_once_its_begin_tells() -> None:
     def endless(connection: socket.socket) -> None:
         connection.sendall(HEAD + b"\r\n")
         for _ in range(64):
             connection.sendall(bytes(1 << 20))
 
-    with closing(RawServer(endless)) as server, closing(sender_of(server.url, timeout_ms=5_000)) as sender:
-        assert isinstance(sender.send(batch_of(b"[]")), Delivered)
+    with closing(RawServer(endless)) as server, closing(siem_at(server.url, timeout_ms=5_000)) as siem:
+        assert isinstance(siem.send(lot_of([b"1"])), Delivered)
 
 
 @pytest.mark.parametrize("status", [b"100 Continue", b"102 Processing", b"103 Early Hints"])

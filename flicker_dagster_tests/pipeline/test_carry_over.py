@@ -73,7 +73,7 @@ def collected(scene: Scene) -> None:
     scene.emit(2, seconds_ago=300)
     scene.emit(2, seconds_ago=290)
     scene.fetch()
-    scene.work().dead_letters.add([LETTER])
+    scene.work().lanes[0].dead_letters.add([LETTER])
 
 
 def carried_over(scene: Scene) -> None:
@@ -93,7 +93,7 @@ def assert_all_is_there(scene: Scene) -> None:
     scene.assert_each_once()
     with scene.work() as work:
         assert waiting_events(work) == 0
-        assert work.dead_letters.count() == 1
+        assert work.lanes[0].dead_letters.count() == 1
     assert find_leftovers(scene.layout, configured=["renamed"]) == []
     assert scene.layout.ledger("plain").windows() == []
 

@@ -6,6 +6,7 @@ at a place where the crash suite kills for real; what comes after opens everythi
 
 from __future__ import annotations
 
+import json
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator
@@ -151,11 +152,11 @@ def _refused_for_good(kind: str) -> Step:
 
 def _lose_the_spool(scene: Scene) -> None:
     """An ephemeral disk: a re-fetch from the position, never an event. With it goes what the SIEM had taken and nobody
-    had committed yet, with its answer (`acks`) or without (it keeps the key), which is sent twice; so not then."""
+    had committed yet, with its answer (journalled) or without (it has the events), which is sent twice; so not then."""
     with scene.work() as work, work.spool.lock():
-        waiting = {batch.batch_id for batch in work.live.pending()}
-        keys = {key.partition(".")[0] for key in scene.siem.inbox("/siem").keys}  # `<batch>.0` is a part of one
-        taken = work.live.acks() or waiting & keys
+        lane = work.live.lane("")
+        waiting = {json.loads(event)["id"] for lot in lane.pending() for event in lot.events}
+        taken = lane.settled_digests() or waiting & scene.received().keys()
     if not taken:
         shutil.rmtree(scene.directory / "work", ignore_errors=True)
 

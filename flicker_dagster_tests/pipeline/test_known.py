@@ -27,21 +27,23 @@ def new(known: Known, shard: str, names: list[int], times_ms: list[int | None] |
 
 
 def test_an_id_is_new_once_wherever_it_was_met_before(tmp_path: Path) -> None:
-    known = Known(a_ledger(tmp_path, h5=range(3)), [{FIVE: digests(range(3, 6))}, {FIVE: digests(range(5, 8))}])
+    known = Known(
+        [(a_ledger(tmp_path, h5=range(3)), None)], [{FIVE: digests(range(3, 6))}, {FIVE: digests(range(5, 8))}]
+    )
     assert new(known, FIVE, [9, 2, 8, 4, 8, 7, 9]) == [9, 8]
     assert new(known, FIVE, [8, 10, 10]) == [10]
 
 
 def test_an_id_at_a_time_of_another_hour_is_another_event(tmp_path: Path) -> None:
     """So it is from one run to the next, as the ledger goes by the hour; within a run it is no different."""
-    known = Known(a_ledger(tmp_path, h5=[1]), [{FIVE: digests([2])}])
+    known = Known([(a_ledger(tmp_path, h5=[1]), None)], [{FIVE: digests([2])}])
     assert new(known, FIVE, [1, 2, 3]) == [3]
     assert new(known, SIX, [1, 2, 3]) == [1, 2, 3]
     assert new(known, SIX, [1, 2, 3]) == []
 
 
 def test_what_is_shipped_again_by_order_still_waits_and_comes_once(tmp_path: Path) -> None:
-    known = Known(a_ledger(tmp_path, h5=range(6)), [{FIVE: digests([0])}], redeliver_until_ms=1_000)
+    known = Known([(a_ledger(tmp_path, h5=range(6)), None)], [{FIVE: digests([0])}], redeliver_until_ms=1_000)
     times_ms = [1, 1_000, 1_001, None]
     assert new(known, FIVE, [0, 1, 2, 3], times_ms) == [1]
     assert new(known, FIVE, [0, 1, 2, 3], times_ms) == []
