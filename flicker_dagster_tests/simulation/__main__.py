@@ -30,7 +30,7 @@ def main() -> int:
     parser.add_argument("--seeds", type=int, default=10_000)
     parser.add_argument("--first", type=int, default=1)
     parser.add_argument("--replay", type=int, metavar="SEED", help="play this seed alone and print all it does")
-    parser.add_argument("--without", action="append", default=[], choices=["machines", "partial", "formats"])
+    parser.add_argument("--without", action="append", default=[], choices=["machines", "partial", "formats", "lanes"])
     given = parser.parse_args()
     menu = Menu(**dict.fromkeys(given.without, False))
     if given.replay is not None:

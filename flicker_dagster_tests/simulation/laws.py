@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 
 from flicker_dagster.errors import FlickerError
-from flicker_dagster_tests.simulation.siem import Arrival
+from flicker_dagster_tests.simulation.siem import Arrival, Siem
 from flicker_dagster_tests.simulation.streams import Stream
 from flicker_dagster_tests.simulation.world import World
 
@@ -23,19 +23,28 @@ def broken(world: World) -> str | None:
 def _nothing_lost(world: World, stream: Stream) -> str | None:
     """Everything the vendor shows is in the SIEM or among the dead letters."""
     emitted = {event.id for event in stream.vendor.emitter.emitted()}
-    there = {mark for arrival in world.siem.arrivals for mark in arrival.ids}
-    missing = emitted - there - set(world.dead_letters(stream))
-    return f"{len(missing)} of {len(emitted)} events are neither in the SIEM nor set aside" if missing else None
+    for name, siem in world.lanes(stream).items():
+        there = {mark for arrival in siem.arrivals for mark in arrival.ids}
+        missing = emitted - there - set(world.dead_letters(stream, name))
+        if missing:
+            return f"{name}: {len(missing)} of {len(emitted)} events are neither in the SIEM nor set aside"
+    return None
 
 
 def _nothing_twice(world: World, stream: Stream) -> str | None:
     """No event comes again, but across the one open arrow: then in the same bytes under the same key."""
-    own = {event.id for event in stream.vendor.emitter.emitted()}
+    for name, siem in world.lanes(stream).items():
+        found = _came_again(siem, stream)
+        if found is not None:
+            return f"{name}: {found}" if name else found
+    return None
+
+
+def _came_again(siem: Siem, stream: Stream) -> str | None:
     came: dict[str, list[Arrival]] = defaultdict(list)
-    for arrival in world.siem.arrivals:
+    for arrival in siem.arrivals:
         for mark in arrival.ids:
-            if mark in own:
-                came[mark].append(arrival)
+            came[mark].append(arrival)
     for mark, arrivals in came.items():
         for number, again in enumerate(arrivals[1:], start=1):
             before = [a for a in arrivals[:number] if (a.key, a.digest) == (again.key, again.digest)]

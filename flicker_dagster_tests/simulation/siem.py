@@ -1,11 +1,14 @@
-"""The simulated SIEM: it keeps what it took with the request it came in, and whether its answer can have been heard."""
+"""Simulated destinations of three kinds: each keeps what it took with the request it came in, and whether its answer can have
+been heard. What they have in common with the real ones is how they answer; their journals are for the laws."""
 
 from __future__ import annotations
 
 import gzip
 import hashlib
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import msgspec
 
@@ -14,31 +17,40 @@ from flicker_dagster.simulator.server import Request, Response
 
 @dataclass
 class Arrival:
-    """One request that was taken. `open` says that its answer was not heard, or heard and lost before it was written
-    down: the one arrow that cannot be closed from outside."""
+    """One request that was taken, or the part of it that was. `open` says that its answer was not heard, or heard and lost
+    before it was written down: the one arrow that cannot be closed from outside."""
 
     step: int
     key: str
     digest: str
     ids: tuple[str, ...]
+    machine: str = ""
     open: bool = False
 
 
 @dataclass(frozen=True)
 class Manners:
-    """How the SIEM is: the most events it takes in one request (413 above), and whether it knows a key again."""
+    """How destinations are: the most events they take in one request (413 above), whether `http` knows a key again, and
+    what else they do not take."""
 
     most_events: int = 1_000
     heeds_keys: bool = False
-    poison: bool = False  # it refuses events marked as poison, with all that comes in the same request (400)
+    poison: bool = False  # events marked as poison are refused: by `http` with all that comes in the same request
+    throttles: int = 0  # `elasticsearch` throttles every so many-th event of its life, 0 for none
+    acks_after: int = 0  # `splunk_hec` confirms at so many-th question
+    forgets: int = 0  # and loses every so many-th request before it is indexed, 0 for none
 
 
 class Siem:
-    """One SIEM for all streams; a stream's path is its own. Answers planned in `answers` come first, one a request."""
+    """What destinations have in common. Answers planned in `answers` come first, one a request."""
+
+    #: Does it refuse an id that it has, so that nothing is ever twice?
+    knows_ids = False
 
     def __init__(self, manners: Manners) -> None:
         self.manners = manners
         self.step = 0  # the script's, for traces
+        self.machine = ""  # whose request it is
         self.arrivals: list[Arrival] = []
         self.answers: list[int] = []  # statuses of the next requests, 0 for none of its own
         self.unheard: list[Arrival] = []  # taken, and not yet written down by the machine that sent it
@@ -49,28 +61,143 @@ class Siem:
             return Response.json({"error": f"simulated {planned}"}, planned)
         body = gzip.decompress(request.body) if request.headers.get("content-encoding") == "gzip" else request.body
         try:
-            events = events_of(body)
-        except (msgspec.DecodeError, KeyError) as error:
+            return self.take(request, body)
+        except (msgspec.DecodeError, KeyError, ValueError) as error:
             return Response.json({"error": f"cannot be read: {error}"}, 400)
+
+    def take(self, request: Request, body: bytes) -> Response:
+        raise NotImplementedError
+
+    def keep(self, key: str, body: bytes, marks: Sequence[str]) -> Arrival:
+        digest = hashlib.blake2b(body, digest_size=8).hexdigest()
+        arrival = Arrival(self.step, key, digest, tuple(marks), self.machine)
+        self.arrivals.append(arrival)
+        self.unheard.append(arrival)
+        return arrival
+
+    def known(self, key: str, body: bytes) -> bool:
+        digest = hashlib.blake2b(body, digest_size=8).hexdigest()
+        return any(a.key == key and a.digest == digest for a in self.arrivals)
+
+    def all_open(self, machine: str) -> None:
+        """The machine died, or could not write down what it heard."""
+        for arrival in self.unheard:
+            arrival.open = arrival.open or arrival.machine == machine
+        self.written_down(machine)
+
+    def written_down(self, machine: str) -> None:
+        self.unheard = [arrival for arrival in self.unheard if arrival.machine != machine]
+
+
+class HttpSiem(Siem):
+    """Takes or refuses what comes together."""
+
+    def take(self, request: Request, body: bytes) -> Response:
+        events = events_of(body)
         if len(events) > self.manners.most_events:
             return Response.json({"error": "too many events"}, 413)
         if self.manners.poison and any(event.get("poison") for event in events):
             return Response.json({"error": "an event is not acceptable"}, 400)
         key = request.headers.get("idempotency-key", "")
-        arrival = Arrival(
-            step=self.step,
-            key=key,
-            digest=hashlib.blake2b(body, digest_size=8).hexdigest(),
-            ids=tuple(event["mark"] for event in events),
-        )
-        known = self.manners.heeds_keys and any(a.key == key and a.digest == arrival.digest for a in self.arrivals)
-        if not known:
-            self.arrivals.append(arrival)
-            self.unheard.append(arrival)
+        if not (self.manners.heeds_keys and self.known(key, body)):
+            self.keep(key, body, [event["mark"] for event in events])
         return Response(200, json.dumps({"accepted": len(events)}).encode())
+
+
+class BulkSiem(Siem):
+    """Answers each event by itself, and knows the ids that it has."""
+
+    knows_ids = True
+
+    def __init__(self, manners: Manners) -> None:
+        super().__init__(manners)
+        self._ids: set[str] = set()
+        self._seen = 0
+
+    def take(self, request: Request, body: bytes) -> Response:
+        lines = [msgspec.json.decode(line) for line in body.splitlines()]
+        pairs = list(zip(lines[::2], lines[1::2], strict=True))
+        if len(pairs) > self.manners.most_events:
+            return Response(413, b"")
+        items, taken = [], []
+        for action, document in pairs:
+            event_id, event = action["create"]["_id"], json.loads(document["event"]["original"])
+            items.append(self._item(event_id, event))
+            if items[-1]["create"]["status"] == 201:
+                self._ids.add(event_id)
+                taken.append(event["mark"])
+        if taken:
+            self.keep("", body, taken)
+        errors = any(item["create"]["status"] >= 400 for item in items)
+        return Response.json({"took": 1, "errors": errors, "items": items})
+
+    def _item(self, event_id: str, event: dict[str, Any]) -> dict[str, Any]:
+        self._seen += 1
+        status, error = 201, None
+        if event_id in self._ids:
+            status, error = 409, "version_conflict_engine_exception"
+        elif self.manners.poison and event.get("poison"):
+            status, error = 400, "document_parsing_exception"
+        elif self.manners.throttles and self._seen % self.manners.throttles == 0:
+            status, error = 429, "es_rejected_execution_exception"
+        found: dict[str, Any] = {"_id": event_id, "status": status}
+        return {"create": found | ({} if error is None else {"error": {"type": error, "reason": "simulated"}})}
+
+
+class HecSiem(Siem):
+    """Takes what comes together, and says later what it has indexed: once, by channel and number."""
+
+    def __init__(self, manners: Manners) -> None:
+        super().__init__(manners)
+        self._channels: dict[str, list[Arrival]] = {}
+        self._asked: dict[tuple[str, int], int] = {}
+        self._taken = 0
+
+    def take(self, request: Request, body: bytes) -> Response:
+        channel = request.headers.get("x-splunk-request-channel", "") or request.query.get("channel", "")
+        if request.path.endswith("/ack"):
+            numbers = msgspec.json.decode(body)["acks"]
+            return Response.json({"acks": {str(number): self._confirms(channel, number) for number in numbers}})
+        marks = [record["event"]["mark"] for record in _records(body)]
+        if len(marks) > self.manners.most_events:
+            return Response(413, b"")
+        arrival = self.keep("", body, marks)
+        self._taken += 1
+        if self.manners.forgets and self._taken % self.manners.forgets == 0:
+            self.arrivals.remove(arrival)  # never indexed, and never confirmed
+            self.unheard.remove(arrival)
+        numbered = self._channels.setdefault(channel, [])
+        numbered.append(arrival)
+        return Response.json({"text": "Success", "code": 0, "ackId": len(numbered) - 1})
+
+    def _confirms(self, channel: str, number: int) -> bool:
+        numbered = self._channels.get(channel, [])
+        if number >= len(numbered) or numbered[number] not in self.arrivals:
+            return False
+        self._asked[channel, number] = asked = self._asked.get((channel, number), 0) + 1
+        arrival = numbered[number]
+        if asked == self.manners.acks_after + 1:
+            arrival.machine = self.machine
+            self.unheard.append(arrival)  # said once: where this answer is lost, it comes again
+            return True
+        return False
+
+
+KINDS: dict[str, type[Siem]] = {"http": HttpSiem, "elasticsearch": BulkSiem, "splunk_hec": HecSiem}
 
 
 def events_of(body: bytes) -> list[dict]:
     """The events of an array, of lines, or of envelopes in either."""
     found = msgspec.json.decode(body) if body[:1] == b"[" else [msgspec.json.decode(line) for line in body.splitlines()]
     return [event["event"] if isinstance(event.get("event"), dict) else event for event in found]
+
+
+def _records(body: bytes) -> list[dict]:
+    """JSON objects one behind the other."""
+    decoder, text, at, found = json.JSONDecoder(), body.decode(), 0, []
+    while at < len(text):
+        record, at = decoder.raw_decode(text, at)
+        found.append(record)
+        while at < len(text) and text[at].isspace():
+            at += 1
+    return found

@@ -111,6 +111,7 @@ class StreamShape:
     buffer_size: int
     format: str
     run_pages: int
+    lanes: tuple[str, ...] = ("http",)  # kinds of destinations
 
 
 @dataclass(frozen=True)
@@ -132,25 +133,32 @@ class Menu:
     machines: bool = True  # runs of a stream come now to this one, now to that
     partial: bool = True  # the SIEM refuses a part of what comes together
     formats: bool = True  # the format of a destination changes
+    lanes: bool = True  # several destinations, of several kinds
 
 
 def script_of(seed: int, menu: Menu) -> Script:
     """The script of a seed. The same seed and menu always give the same script."""
     chance = random.Random(seed)
     machines = 2 if menu.machines and chance.random() < 0.4 else 1
-    streams = tuple(_shape(chance) for _ in range(chance.choice([1, 1, 1, 2, 3])))
+    streams = tuple(_shape(chance, menu) for _ in range(chance.choice([1, 1, 1, 2, 3])))
     partial = menu.partial and chance.random() < 0.6
     manners = Manners(
         most_events=chance.randint(1, 4) if partial and chance.random() < 0.6 else 1_000,
         heeds_keys=chance.random() < 0.3,
         poison=partial and chance.random() < 0.6,
+        throttles=chance.choice([0, 3, 5]) if partial else 0,
+        acks_after=chance.choice([0, 0, 1, 3]),
+        forgets=chance.choice([0, 0, 2, 4]),
     )
     remote = machines > 1 or chance.random() < 0.5
     drawer = _Drawer(chance, len(streams), machines, remote, manners, menu)
     return Script(seed, streams, machines, remote, manners, drawer.steps(chance.randint(4, 14)))
 
 
-def _shape(chance: random.Random) -> StreamShape:
+def _shape(chance: random.Random, menu: Menu) -> StreamShape:
+    lanes = ["http"]
+    if menu.lanes and chance.random() < 0.5:
+        lanes = chance.sample(["http", "elasticsearch", "splunk_hec"], chance.choice([1, 2, 3]))
     return StreamShape(
         paging=chance.choice(["cursor", "page", "offset", "link"]),
         newest_first=chance.random() < 0.4,
@@ -160,6 +168,7 @@ def _shape(chance: random.Random) -> StreamShape:
         buffer_size=chance.randint(1, 7),
         format=chance.choice(["json", "ndjson", "envelope"]),
         run_pages=chance.choice([1, 2, 10_000]),
+        lanes=tuple(lanes),
     )
 
 

@@ -7,7 +7,10 @@ from dataclasses import dataclass, field
 from typing import Any
 from unittest.mock import patch
 
+from flicker_dagster.config.destinations.base import DestinationRecord
+from flicker_dagster.config.destinations.elasticsearch import ElasticsearchDestination
 from flicker_dagster.config.destinations.http import HttpDestination
+from flicker_dagster.config.destinations.splunk_hec import SplunkHecDestination
 from flicker_dagster.config.models import Limits, Pagination, SourceConfig
 from flicker_dagster.orchestration.cursor import LiveCursor
 from flicker_dagster.simulator.plain import Plain, Shape
@@ -107,7 +110,24 @@ def _source(number: int, host: str, shape: StreamShape) -> SourceConfig:
         lookback_ms=LOOKBACK_S * 1000,
         buffer_size=shape.buffer_size,
         limits=Limits(run_pages=shape.run_pages),
-        destination=HttpDestination(
-            type="http", endpoint=f"http://siem/{number}", format=shape.format, max_in_flight=1
-        ),
+        destination=_destinations(number, shape),
     )
+
+
+def _destinations(number: int, shape: StreamShape) -> Any:
+    """One, or a list of several; each speaks to a host of its own."""
+    found: list[DestinationRecord] = []
+    for kind in shape.lanes:
+        url = f"http://{kind}-{number}"
+        if kind == "elasticsearch":
+            found.append(ElasticsearchDestination(type=kind, endpoint=url, api_key="key", max_in_flight=1))
+        elif kind == "splunk_hec":
+            found.append(
+                SplunkHecDestination(
+                    type=kind, url=url, token="token", ack="required", ack_ask_after_ms=1_000, ack_expires_ms=60_000,
+                    max_in_flight=1,
+                )
+            )  # fmt: skip
+        else:
+            found.append(HttpDestination(type="http", endpoint=url, format=shape.format, max_in_flight=1))
+    return found if len(found) > 1 else found[0]

@@ -35,11 +35,12 @@ from flicker_dagster_tests.simulation.bucket import Bucket, SimStore
 from flicker_dagster_tests.simulation.chaos import Killed
 from flicker_dagster_tests.simulation.machine import Machine
 from flicker_dagster_tests.simulation.network import Route
-from flicker_dagster_tests.simulation.siem import Siem
+from flicker_dagster_tests.simulation.siem import KINDS, Siem
 from flicker_dagster_tests.simulation.streams import LOOKBACK_S, Clock, Stream, new_stream
 
 #: Once nothing goes wrong any more, so many polls of a stream are enough to deliver everything.
 MOST_POLLS = 300
+REST_S = 10
 
 
 class World:
@@ -49,7 +50,11 @@ class World:
         self.script = script
         self.clock = Clock()
         self.chance = random.Random(script.seed ^ 0x5EED)
-        self.siem = Siem(script.manners)
+        self.siems = {
+            (number, kind): KINDS[kind](script.manners)
+            for number, shape in enumerate(script.streams)
+            for kind in shape.lanes
+        }
         self.siem_faults: list[int | str] = []
         self.store_faults: list[int | str] = []
         self.bucket = Bucket()
@@ -76,7 +81,8 @@ class World:
             for stream in self.streams:
                 self._poll(stream, self.machines[0])  # collection begins: what happens from here on counts
             for number, step in enumerate(self.script.steps):
-                self.siem.step = number
+                for siem in self.siems.values():
+                    siem.step = number
                 self.say(f"{number:3d} {step}")
                 _PLAYED[type(step)](self, step)
             self._calm()
@@ -121,7 +127,7 @@ class World:
         elif key == "run_pages":
             changed = {"limits": source.limits.model_copy(update={key: value})}
         elif key == "format":
-            changed = {"destination": source.destination.model_copy(update={key: value})}
+            changed = {"destination": _edited(source.destination, key, value)}
         else:
             changed = {key: value}
         stream.source = source.model_copy(update=changed)
@@ -148,7 +154,7 @@ class World:
             run()
         except Killed:
             self.say(f"      {machine.name} {'loses power' if trouble.power else 'is killed'}")
-            self._all_open()
+            self._all_open(machine)
             machine.restart(self.chance, lost_power=trouble.power)
         machine.power.arm(None)
         machine.disk.full = False
@@ -180,7 +186,7 @@ class World:
                 if failed is not None:
                     raise failed
             except FlickerError as error:
-                self._told(error)
+                self._told(error, machine)
                 return None
         outcome = Outcome(request=request, start=report.start, end=report.end)
         if stream.cursor is not None:
@@ -206,17 +212,16 @@ class World:
                     with machine.work(stream.source) as work:
                         deliver_window(work, window)
             except FlickerError as error:
-                self._told(error)
+                self._told(error, machine)
 
-    def _told(self, error: FlickerError) -> None:
+    def _told(self, error: FlickerError, machine: Machine) -> None:
         self.say(f"      failed: {type(error).__name__}: {error}")
         if isinstance(error, StateError):  # an answer that came and could not be written down
-            self._all_open()
+            self._all_open(machine)
 
-    def _all_open(self) -> None:
-        for arrival in self.siem.unheard:
-            arrival.open = True
-        self.siem.unheard.clear()
+    def _all_open(self, machine: Machine) -> None:
+        for siem in self.siems.values():
+            siem.all_open(machine.name)
 
     def _calm(self) -> None:
         """Nothing goes wrong any more: everything must be delivered, and the polls come to rest."""
@@ -230,10 +235,11 @@ class World:
         for machine in self.machines:
             quiet = 0
             for _ in range(MOST_POLLS):
-                self.clock.now_s += 1
+                self.clock.now_s += REST_S
                 report = self._poll(stream, machine)
                 if report is not None:  # a walk takes several polls, and one that began before may end first
-                    quiet = 0 if report.tally.new else quiet + report.complete
+                    stirs = report.tally.new or not report.settled or self._waits(stream, machine)
+                    quiet = 0 if stirs else quiet + report.complete
                 if quiet == 2:
                     break
             else:
@@ -243,9 +249,10 @@ class World:
 
     def _machine(self, number: int) -> Machine:
         routes = {f"vendor-{n}": self._vendor_route(stream) for n, stream in enumerate(self.streams)}
-        routes["siem"] = Route(self._siem_answer, self._siem_network_fault, self._unheard)
         directory = self.home / f"machine-{number}"
         machine: list[Machine] = []
+        for (stream, kind), siem in self.siems.items():
+            routes[f"{kind}-{stream}"] = self._siem_route(siem, lambda: machine[0])
 
         def layout(home: Path) -> StateLayout:
             if not self.script.remote:
@@ -265,7 +272,7 @@ class World:
                 on_io=self._on_io,
             )
         )
-        machine[0].disk.on_sync = self._on_sync
+        machine[0].disk.on_sync = lambda name: self._on_sync(name, machine[0])
         return machine[0]
 
     def _on_io(self, what: str) -> None:
@@ -278,14 +285,19 @@ class World:
                 self.say("      meanwhile:")
                 run()
 
-    def _on_sync(self, name: str) -> None:
-        if name.startswith("journal."):  # what the SIEM said is written down
-            self.siem.unheard.clear()
+    def _on_sync(self, name: str, machine: Machine) -> None:
+        if name.startswith("journal."):  # what a destination said is written down
+            for siem in self.siems.values():
+                siem.written_down(machine.name)
 
-    def _unheard(self) -> None:
-        for arrival in self.siem.unheard[-1:]:
-            arrival.open = True
-        self.siem.unheard.clear()
+    def _siem_route(self, siem: Siem, machine: Callable[[], Machine]) -> Route:
+        def answer(request: Request) -> Response:
+            siem.machine = machine().name
+            if self.siem_faults and isinstance(self.siem_faults[0], int):
+                siem.answers.append(int(self.siem_faults.pop(0)))
+            return siem.handle(request)
+
+        return Route(answer, self._siem_network_fault, lambda: siem.all_open(machine().name))
 
     def _vendor_route(self, stream: Stream) -> Route:
         def answer(request: Request) -> Response:
@@ -298,11 +310,6 @@ class World:
 
         return Route(answer, fault, lambda: None)
 
-    def _siem_answer(self, request: Request) -> Response:
-        if self.siem_faults and isinstance(self.siem_faults[0], int):
-            self.siem.answers.append(int(self.siem_faults.pop(0)))
-        return self.siem.handle(request)
-
     def _siem_network_fault(self) -> str | None:
         return str(self.siem_faults.pop(0)) if self.siem_faults and isinstance(self.siem_faults[0], str) else None
 
@@ -311,18 +318,36 @@ class World:
 
     def _taken(self, stream: Stream) -> set[str]:
         """Everything the SIEM has taken so far: what of it was not committed yet may come again when a disk is lost."""
-        return {mark for arrival in self.siem.arrivals for mark in arrival.ids}
+        return {mark for siem in self.siems.values() for arrival in siem.arrivals for mark in arrival.ids}
 
     # -- what the laws look at
 
-    def dead_letters(self, stream: Stream) -> list[str]:
+    def lanes(self, stream: Stream) -> dict[str, Siem]:
+        """The destinations of a stream by the names of its lanes."""
+        number = self.streams.index(stream)
+        kinds = self.script.streams[number].lanes
+        return {kind if len(kinds) > 1 else "": self.siems[number, kind] for kind in kinds}
+
+    def _waits(self, stream: Stream, machine: Machine) -> bool:
+        """Does anything wait for any lane, those included that nobody waits for?"""
+        with machine.work(stream.source) as work:
+            return any(work.live.waiting_of(lane).events for lane in stream.source.lanes)
+
+    def dead_letters(self, stream: Stream, name: str) -> list[str]:
         machine = self.machines[0]
         found: list[str] = []
         with machine.at_work(), suppress(FlickerError), machine.work(stream.source) as work:
-            for lane in work.lanes:
+            for lane in (lane for lane in work.lanes if lane.name == name):
                 for letter_id in lane.dead_letters.list():
                     found += [json.loads(letter.event)["mark"] for letter in lane.dead_letters.read(letter_id)]
         return found
+
+
+def _edited(destination: Any, key: str, value: object) -> Any:
+    """The format of whichever destination has one."""
+    if isinstance(destination, list):
+        return [_edited(each, key, value) for each in destination]
+    return destination.model_copy(update={key: value}) if destination.type == "http" else destination
 
 
 class _quiet:
