@@ -26,6 +26,7 @@ class Arrival:
     ids: tuple[str, ...]
     machine: str = ""
     open: bool = False
+    confirmed: bool = True  # False until a destination that says so later has said it
 
 
 @dataclass(frozen=True)
@@ -161,7 +162,10 @@ class HecSiem(Siem):
         marks = [record["event"]["mark"] for record in _records(body)]
         if len(marks) > self.manners.most_events:
             return Response(413, b"")
+        for before in self.arrivals:  # one that was never confirmed is sent again once its receipt has expired
+            before.open = before.open or not before.confirmed
         arrival = self.keep("", body, marks)
+        arrival.confirmed = False
         self._taken += 1
         if self.manners.forgets and self._taken % self.manners.forgets == 0:
             self.arrivals.remove(arrival)  # never indexed, and never confirmed
@@ -177,7 +181,7 @@ class HecSiem(Siem):
         self._asked[channel, number] = asked = self._asked.get((channel, number), 0) + 1
         arrival = numbered[number]
         if asked == self.manners.acks_after + 1:
-            arrival.machine = self.machine
+            arrival.machine, arrival.confirmed = self.machine, True
             self.unheard.append(arrival)  # said once: where this answer is lost, it comes again
             return True
         return False
