@@ -13,12 +13,24 @@ from flicker_dagster.config.records import FieldPath, Record, Template, TimeoutM
 
 
 @dataclass(frozen=True)
+class Fix:
+    """What to `do` where a destination's refusal holds the words `said`, in whatever case."""
+
+    said: str
+    do: str
+
+
+@dataclass(frozen=True)
 class Guide:
     """What a person must know to set a destination up: source of `flicker destinations show` and of its page.
 
     `create` are steps at the destination, in order; `rights` the least ones; `block` a block to paste below
     `destinations:`; `guarantee` what is promised, `bound` where the promise ends; `extra` the pip extra it needs; `notes` what
-    else one must know. All in plain text with Markdown's backticks.
+    else one must know. `body` is what a request holds; `identity` and `time` say where an event's id and time stand there.
+    `find` is what to search for to see an event again: `{uid}` stands for its id, `{mark}` for the mark of a test event,
+    `{record.…}` for a key of the configuration. `answers` say what becomes of events by what is answered, beside
+    `ANSWERS` of `flicker_dagster.config.destination_answers`; `fixes` what to do about refusals, beside its `FIXES`. `tested`
+    names what it was tried against. All in plain text with Markdown's backticks, but for `find`.
     """
 
     title: str
@@ -27,8 +39,15 @@ class Guide:
     block: str
     guarantee: Literal["exactly once", "at least once, same ids", "best effort"]
     bound: str
+    body: str
+    identity: str
+    time: str
+    find: str
+    tested: str
     extra: str | None = None
     notes: tuple[str, ...] = ()
+    answers: tuple[tuple[str, str], ...] = ()
+    fixes: tuple[Fix, ...] = ()
 
 
 #: A path that leads somewhere: the root is no field.
@@ -92,6 +111,10 @@ class DestinationRecord(Record):
     def lane_name(self) -> str:
         """What its lane is called where a source has several."""
         return self.name or self.type
+
+    def search_for(self, uid: str, *, mark: str) -> str:
+        """What to search for to see an event again; `mark` is what a test event has in its text."""
+        return self.GUIDE.find.format(uid=uid, mark=mark, record=self)
 
     def addresses(self) -> tuple[str, ...]:
         """Templates of the addresses that it speaks to; what is secret in them is masked everywhere."""

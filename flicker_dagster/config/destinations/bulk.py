@@ -8,7 +8,7 @@ from typing import Literal
 from pydantic import Field
 
 from flicker_dagster.config.auth import Auth
-from flicker_dagster.config.destinations.base import DestinationRecord
+from flicker_dagster.config.destinations.base import DestinationRecord, Fix
 from flicker_dagster.config.records import Count, Record, Template, Tls
 
 #: What no name of an index, dataset or namespace may hold (data stream naming scheme of ECS, index names of both servers).
@@ -29,6 +29,54 @@ NOTES = (
     "and `event.id`, its time `@timestamp`. Have a pipeline parse it, or set `normalise: ecs` or `object_field`.",
     "A document that the mapping refuses becomes a dead letter with the server's reason. A missing pipeline or index, missing "
     "rights and a cluster that blocks writes cost no event: everything waits, and the reason is said.",
+)
+
+BODY = (
+    "`_bulk` with `create`: an action line with the event's id and a document with `@timestamp`, `event.original` "
+    "and `message`; gzip"
+)
+IDENTITY = "`_id` and `event.id`"
+TIME = "`@timestamp`"
+FIND = '_id : "{uid}"   (in Discover), or GET /_all/_search?q=_id:{uid}'
+ANSWERS = (
+    ("201 of a document", "taken"),
+    ("409 of a document", "it is there already: nothing is repeated"),
+    ("400 of a document that the mapping refuses", "a dead letter with the server's reason; its neighbours were taken"),
+    (
+        "404 of a document, 400 that names a pipeline or index, 401, 403",
+        "everything waits until rights, template, index or pipeline are mended",
+    ),
+    ("429 of a document (queue full, disk full)", "tried again, that document only"),
+    ("413", "halved and sent again, down to the one guilty event"),
+)
+FIXES = (
+    Fix("HTTP 401", "Check the API key (its `encoded` form), or user and password."),
+    Fix(
+        "security_exception",
+        "Give the key or user the rights below `Least rights`, on the very name that is written to.",
+    ),
+    Fix("HTTP 403", "Give the key or user the rights below `Least rights`, on the very name that is written to."),
+    Fix(
+        "index_not_found",
+        "Create the index or data stream, or an index template for its name; or correct `index` or `data_stream`.",
+    ),
+    Fix(
+        "no matching index template",
+        "Create an index template with a `data_stream` section whose pattern takes this name.",
+    ),
+    Fix("require_data_stream", "The server does not know this parameter: set `require_data_stream: false`."),
+    Fix("pipeline with id", "Create the pipeline, or correct `pipeline`."),
+    Fix("invalid_index_name", "Correct `index` or `data_stream`: names are in lower case."),
+    Fix("cluster blocks writes", "Free disk space: the cluster is above its flood stage."),
+    Fix("no answer of _bulk", "Something else answers at this address, such as Kibana or a proxy: check `endpoint`."),
+    Fix(
+        "failure store",
+        "A mapping or pipeline refuses the event: see the failure store of the data stream for the reason.",
+    ),
+    Fix(
+        "_parsing_exception",
+        "The mapping refuses the event: leave `object_field` out, or map it as `flattened` or `flat_object`.",
+    ),
 )
 
 

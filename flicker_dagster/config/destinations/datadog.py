@@ -6,7 +6,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from flicker_dagster.config.destinations.base import Guide
+from flicker_dagster.config.destinations.base import Fix, Guide
 from flicker_dagster.config.destinations.posted import SMALLEST_BODY_BYTES, PostedRecord
 from flicker_dagster.config.records import Count, Milliseconds, Status, Template
 
@@ -33,6 +33,12 @@ class DatadogDestination(PostedRecord):
         guarantee="at least once, same ids",
         bound="Datadog does not recognise what it has: an event comes twice only where its answer was lost, and then with the "
         "same `event_uid`. Count distinct ones (`Count unique of @event_uid`), or group by it.",
+        body="a JSON array of logs with `message`, `ddsource`, `ddtags`, `service`; gzip",
+        identity="the attribute `event_uid`",
+        time="`timestamp` within Datadog's span, and the attribute `event_time`",
+        find="@event_uid:{uid}",
+        tested="the simulated intake, which `datadog-api-client` was held against; the Datadog endpoint of a real "
+        "VictoriaLogs",
         notes=(
             "`message` is JSON text with the untouched event under `event_key`, so that no field of the vendor's is taken for "
             "one of Datadog's own (`status`, `host`, `date`). `event_uid` and `event_time` stand beside it.",
@@ -41,6 +47,21 @@ class DatadogDestination(PostedRecord):
             "waited here for so long.",
             "Datadog truncates a log of more than 1 MB and answers 202 all the same. Such an event becomes a dead letter here.",
             "Tags stand in the body, so that there may be many of them.",
+        ),
+        answers=(
+            ("202", "taken"),
+            ("another 2xx", "everything waits: something else answers at the address"),
+            ("400", "halved down to the guilty log, which becomes a dead letter"),
+            ("401, 403", "everything waits until the API key is mended"),
+            ("408, 429, 5xx", "tried again"),
+        ),
+        fixes=(
+            Fix(
+                "HTTP 403",
+                "The API key is not one of this site's: check `api_key` (an API key, not an application key) and `site`.",
+            ),
+            Fix("HTTP 401", "The API key is missing: set its variable."),
+            Fix("expected 202", "Something else answers at this address: check `site` or `endpoint`."),
         ),
     )
 

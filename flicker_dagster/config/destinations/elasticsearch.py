@@ -7,7 +7,17 @@ from typing import Literal
 from pydantic import Field
 
 from flicker_dagster.config.destinations.base import Guide
-from flicker_dagster.config.destinations.bulk import BOUND, NOTES, BulkRecord
+from flicker_dagster.config.destinations.bulk import (
+    ANSWERS,
+    BODY,
+    BOUND,
+    FIND,
+    FIXES,
+    IDENTITY,
+    NOTES,
+    TIME,
+    BulkRecord,
+)
 from flicker_dagster.config.records import Template
 
 
@@ -34,11 +44,18 @@ class ElasticsearchDestination(BulkRecord):
 """,
         guarantee="exactly once",
         bound=BOUND,
+        body=BODY,
+        identity=IDENTITY,
+        time=TIME,
+        find=FIND,
+        tested="the simulated cluster, which the Python client of Elastic was held against",
         notes=(
             *NOTES,
             "Events that the failure store of a data stream took are dead letters here as well: they are not in the stream.",
             "The CA of a cluster that made its own is at `config/certs/http_ca.crt`: name it in `tls.ca_cert_path`.",
         ),
+        answers=ANSWERS,
+        fixes=FIXES,
     )
 
     type: Literal["elasticsearch"]

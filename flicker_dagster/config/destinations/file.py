@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from flicker_dagster.config.destinations.base import DestinationRecord, Guide
+from flicker_dagster.config.destinations.base import DestinationRecord, Fix, Guide
 from flicker_dagster.config.records import Count, Template
 
 
@@ -32,6 +32,11 @@ class FileDestination(DestinationRecord):
         guarantee="exactly once",
         bound="as long as the hidden files beside it stay and nobody else writes the file. The last 30,000 requests at least "
         "are remembered; a file that somebody moved away or removed is no longer known to hold its events",
+        body="lines: the events alone (`ndjson`), or envelopes with id, time and source (`envelope`)",
+        identity="the event's own id; `id` of an envelope",
+        time="the event's own; `time` of an envelope",
+        find="grep -F {mark} {record.path}   (for {{source}} the stream's name)",
+        tested="real file systems: kills at every write, full disks, rotation, several processes",
         notes=(
             "Each request is written, synced, and entered in `.NAME.commits`, which is synced too. Whatever a killed process "
             "leaves behind the last entry is cut off by the next one, so that a reader may see lines that are taken back after "
@@ -47,6 +52,21 @@ class FileDestination(DestinationRecord):
             "which tells events of a shared file apart.",
             "A full disk is waited out. Missing permissions, a read-only file system, or something else under that name block "
             "this destination, and keep everything, until somebody mends them.",
+        ),
+        answers=(
+            ("written and synced", "taken"),
+            ("it is in the file already", "nothing is written"),
+            ("disk full, quota, I/O error", "tried again"),
+            ("missing permission or directory, read-only, not a file", "everything waits until somebody mends it"),
+        ),
+        fixes=(
+            Fix("Permission denied", "Let Flicker's user write the directory and the file."),
+            Fix("No such file", "Create the directory."),
+            Fix("Read-only", "Mount the file system writable, or choose another `path`."),
+            Fix("Is a directory", "`path` names a directory: name a file in it."),
+            Fix("Not a directory", "A part of `path` is a file: correct it."),
+            Fix("not absolute", "Begin `path` with a slash."),
+            Fix("free some space", "Free some space."),
         ),
     )
 

@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from flicker_dagster.config.auth import BearerAuth, GoogleServiceAccount
-from flicker_dagster.config.destinations.base import Guide
+from flicker_dagster.config.destinations.base import Fix, Guide
 from flicker_dagster.config.destinations.posted import SMALLEST_BODY_BYTES, PostedRecord
 from flicker_dagster.config.records import Count, Template
 
@@ -40,12 +40,41 @@ class GoogleSecopsDestination(PostedRecord):
         guarantee="at least once, same ids",
         bound="Google leaves out a batch whose content it had before, for a time that it does not state; Flicker sends what "
         "was not answered again as the very same bytes, so that it is found. Each log has the label `event_uid`.",
+        body="`inline_source.logs` with `data` (the event in base64), times and labels, as JSON",
+        identity="the label `event_uid`",
+        time="`log_entry_time`; `collection_time` beside it",
+        find='raw = "{mark}"   (Raw Log Search), or the label event_uid = "{uid}"',
+        tested="the simulated API, which the Python package `secops` was held against",
         notes=(
             "This is the new Chronicle API. The Ingestion API (`malachiteingestion-pa`) ends in July 2027 and is not spoken.",
             "`data` is the vendor's event byte for byte, in base64, which makes it a third larger: a request has some 700 KB "
             "of events. One event that is larger than a request becomes a dead letter.",
             "`collection_time` is never before `log_entry_time`, which Google would refuse.",
             "An unknown log type, a forwarder or instance that is not there, are the configuration's: everything waits.",
+        ),
+        answers=(
+            ("200", "taken; a batch that Google had before is left out by it"),
+            ("400 that says too large", "halved and sent again"),
+            ("400 that names log type, forwarder or instance", "everything waits until the configuration is mended"),
+            ("another 400", "halved down to the guilty log, which becomes a dead letter"),
+            ("409, 429, 5xx", "tried again"),
+        ),
+        fixes=(
+            Fix(
+                "log type", "Correct `log_type`: it must be one of SIEM Settings, Available Log Types, such as `OKTA`."
+            ),
+            Fix("forwarder", "Correct `forwarder`: the id under SIEM Settings, Forwarders."),
+            Fix(
+                "chronicle.logs.import", "Give the service account a role with `chronicle.logs.import` on the project."
+            ),
+            Fix(
+                "HTTP 404",
+                "Check `project`, `region` and `instance` (the customer id), and that the Chronicle API is enabled in "
+                "the project.",
+            ),
+            Fix("account not found", "The service account does not exist any more: make a new key."),
+            Fix("Invalid JWT", "Check the key, and this machine's clock."),
+            Fix("token endpoint", "Check the service account's key: it may be revoked; and this machine's clock."),
         ),
     )
 

@@ -13,7 +13,7 @@ from flicker_dagster.config.auth import (
     authorization_headers,
     two_ways_to_authenticate,
 )
-from flicker_dagster.config.destinations.base import DestinationRecord, Guide
+from flicker_dagster.config.destinations.base import DestinationRecord, Fix, Guide
 from flicker_dagster.config.records import BasicAuth, Count, FieldPath, Record, Status, Template, Tls
 
 
@@ -50,6 +50,26 @@ class HttpDestination(DestinationRecord):
 """,
         guarantee="at least once, same ids",
         bound="exactly once where the endpoint heeds `Idempotency-Key`",
+        body="a JSON array of events (`format: json`), lines (`ndjson`), or envelopes with `id`, `time`, `source` and "
+        "`event` (`envelope`); `wrapper_key` puts an object around the array",
+        identity="`id` of each envelope; in the other formats the event's own id. `Idempotency-Key` names the request",
+        time="`time` of each envelope; in the other formats the event's own",
+        find='"{mark}" in whatever stands behind the endpoint',
+        tested="the simulated SIEM; nginx in front of it, with client certificates, accounts and limits of its own",
+        answers=(
+            (
+                "200, 201, 202, 204 (`success_status`)",
+                "taken, unless `accepted_when` is given and the answer does not hold it: then it is tried again",
+            ),
+        ),
+        fixes=(
+            Fix(
+                "the answer's",
+                "The endpoint answered a good status without what `accepted_when` asks for: look at what it says, or "
+                "correct `accepted_when`.",
+            ),
+            Fix("require_auth", "Give the destination an `auth`."),
+        ),
     )
 
     type: Literal["http"]

@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from flicker_dagster.config.auth import OAuth2ClientCredentials
-from flicker_dagster.config.destinations.base import DestinationRecord, Guide
+from flicker_dagster.config.destinations.base import DestinationRecord, Fix, Guide
 from flicker_dagster.config.records import Record, Template, TimeoutMs, Tls
 from flicker_dagster.config.shown import shown
 
@@ -88,6 +88,12 @@ class KafkaDestination(DestinationRecord):
 """,
         guarantee="exactly once",
         bound="for readers of committed records, as long as the notes in the progress topic are kept",
+        body="one record per event, its value the event byte for byte; a request is one transaction; zstd",
+        identity="the header `event_uid` (with `key: event` the record's key, too)",
+        time="the record's timestamp",
+        find="kafka-console-consumer.sh --bootstrap-server {record.brokers[0]} --topic {record.topic} --isolation-level "
+        "read_committed --from-beginning --property print.headers=true | grep {uid}",
+        tested="a real Apache Kafka 4.4 (kills, cut connections, take-overs); simulated brokers, through the real client",
         extra="kafka",
         notes=(
             "Where to find things: the value is the event, byte for byte; the key is the stream (so that a stream's events "
@@ -103,6 +109,44 @@ class KafkaDestination(DestinationRecord):
             "installations on one cluster need different `transactional_id_prefix`es.",
             "An event above `max_message_bytes` becomes a dead letter. Keep the topic's `max.message.bytes` at or above it: "
             "what a broker refuses as too large is halved and sent again, down to the one guilty event.",
+        ),
+        answers=(
+            ("committed", "taken"),
+            (
+                "the answer to a commit was lost",
+                "looked for in the progress topic, and sent again only if it is not there",
+            ),
+            ("not authorized, unknown topic, TLS, SASL", "everything waits until somebody mends it"),
+            ("a record too large", "halved down to the guilty event, which becomes a dead letter"),
+            ("fenced", "another process has taken the stream over; this one stops"),
+        ),
+        fixes=(
+            Fix(
+                "TOPIC_AUTHORIZATION",
+                "Allow Write and Describe on the topic, and Write, Read, Describe on the progress topic.",
+            ),
+            Fix(
+                "TRANSACTIONAL_ID_AUTHORIZATION",
+                "Allow Write and Describe on transactional ids that begin with `transactional_id_prefix`.",
+            ),
+            Fix("CLUSTER_AUTHORIZATION", "Allow IdempotentWrite on the cluster, or Write on the transactional id."),
+            Fix("UNKNOWN_TOPIC", "Create the topic and the progress topic, or correct `topic` and `progress_topic`."),
+            Fix("AUTHENTICATION", "Check `sasl`: type, user, password, algorithm."),
+            Fix("SASL", "Check `sasl`: type, user, password, algorithm; and that the port is one for SASL."),
+            Fix("_SSL", "Check `tls` (`ca_cert_path` for an authority of your own), and that the port speaks TLS."),
+            Fix(
+                "brokers",
+                "Check `brokers`, and that the addresses that the brokers advertise can be reached from here.",
+            ),
+            Fix("_TRANSPORT", "Check `brokers`: host, port, and whether the port wants TLS (`tls: {}`)."),
+            Fix("_RESOLVE", "Check `brokers`: the name is not known to DNS."),
+            Fix(
+                "no transaction could begin",
+                "Check `brokers`, `tls` and `sasl`, and that the cluster has as many brokers as its transaction log "
+                "wants copies.",
+            ),
+            Fix("within", "Check `brokers`, `tls` and `sasl`: no broker answered in time."),
+            Fix("not installed", "`pip install 'flicker-dagster[kafka]'`"),
         ),
     )
 

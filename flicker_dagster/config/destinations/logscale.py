@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from flicker_dagster.config.destinations.base import DestinationRecord, Guide
+from flicker_dagster.config.destinations.base import DestinationRecord, Fix, Guide
 from flicker_dagster.config.records import Count, Template, Tls
 
 #: Attributes that are set for every event.
@@ -33,6 +33,11 @@ class LogScaleDestination(DestinationRecord):
         guarantee="at least once, same ids",
         bound="an event that was repeated has the same attribute `event_uid`: "
         "`groupBy(event_uid, function=selectLast([@rawstring]))` shows each once",
+        body="an array of one object with `tags` and `events`: `timestamp`, `attributes`, `rawstring`; gzip",
+        identity="the attribute `event_uid`",
+        time="`timestamp` of the event: `@timestamp` in LogScale",
+        find='event_uid = "{uid}"',
+        tested="the simulated repository, which `humiolib` was held against",
         notes=(
             "`tags` decide over LogScale's data sources, of which a repository holds a limited number: keep them few, and "
             "their values too. By default the only one is `source`, the name of the stream.",
@@ -42,6 +47,25 @@ class LogScaleDestination(DestinationRecord):
             "The event stands in `@rawstring`, byte for byte. `event_attributes: true` sends it parsed as well, below "
             "`event.`, which counts as ingested volume.",
             "There is no acknowledgement beyond the answer: 200 says that the events were received and committed.",
+        ),
+        answers=(
+            ("200", "taken"),
+            ("201 to 399", "tried again"),
+            (
+                "400",
+                "halved down to the guilty event, which becomes a dead letter; in words of something in between "
+                "everything waits",
+            ),
+            ("401, 403, 404", "everything waits until token or address are mended"),
+        ),
+        fixes=(
+            Fix(
+                "HTTP 401",
+                "Check the ingest token (Settings > Ingest tokens of the repository): it is no personal API token.",
+            ),
+            Fix("HTTP 403", "Check the ingest token: it is no personal API token, and it is of this repository."),
+            Fix("HTTP 404", "Check `url`: scheme and host of the cloud, such as `https://cloud.us.humio.com`."),
+            Fix("not LogScale's own words", "A proxy or gateway in between refuses it: look there."),
         ),
     )
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import re
 from typing import Annotated, Literal
 
 from pydantic import Field
 
 from flicker_dagster.config.auth import BasicDestinationAuth, BearerAuth, HeaderAuth
-from flicker_dagster.config.destinations.base import Guide
+from flicker_dagster.config.destinations.base import Fix, Guide
 from flicker_dagster.config.destinations.posted import SMALLEST_BODY_BYTES, PostedRecord
 from flicker_dagster.config.records import Count, Template
 
@@ -44,6 +45,11 @@ class LokiDestination(PostedRecord):
         guarantee="at least once, same ids",
         bound="Loki leaves out a line only where the last one of its stream was the same. Where an answer was lost, a line may "
         "stand there twice, with the same time, text and `event_uid`; Grafana can deduplicate a view (Signature, Exact).",
+        body="one stream with the configuration's labels, an entry per event: time, line, structured metadata; JSON, gzip",
+        identity="`event_uid` in the structured metadata (or in the line: `uid_in: line`)",
+        time="the entry's time, in nanoseconds",
+        find='{{{record.selector}}} | event_uid="{uid}"   (with uid_in: line: |= "{uid}")',
+        tested="the simulated Loki; the Loki endpoint of a real VictoriaLogs",
         notes=(
             "The line is the untouched event; its time is the event's own, never that of sending. Labels are those of the "
             "configuration and the stream's name, never anything of an event: users, addresses and ids as labels take Loki "
@@ -56,6 +62,33 @@ class LokiDestination(PostedRecord):
             "VictoriaLogs takes a line apart into fields, unless it is told not to: "
             '`headers: {VL-Loki-Disable-Message-Parsing: "1"}` keeps it byte for byte.',
             "Only 204 counts. 260, or 200, is what a Loki answers whose ingestion is blocked, and it stores nothing.",
+        ),
+        answers=(
+            ("204", "taken"),
+            ("200, 260", "everything waits: Loki's ingestion is blocked"),
+            (
+                "400 that names entries (too old, too far behind, too long)",
+                "those become dead letters with Loki's words; it has stored the others",
+            ),
+            ("400 about labels, tenant or structured metadata", "everything waits until the configuration is mended"),
+            ("429", "tried again, entries that were taken left out"),
+            ("500 `received message larger than max`", "halved and sent again"),
+        ),
+        fixes=(
+            Fix(
+                "HTTP 401",
+                "Check user and token (Grafana Cloud: the user is the number in the stack's Loki details, the token has "
+                "the scope `logs:write`).",
+            ),
+            Fix("org id", "Set `tenant`: this Loki has several."),
+            Fix("structured", "Structured metadata is off (`allow_structured_metadata`): set `uid_in: line`."),
+            Fix("label", "Change `labels` or `max_labels`: Loki refuses them."),
+            Fix("too old", "Raise `reject_old_samples_max_age` of Loki."),
+            Fix(
+                "expected 204",
+                "Loki's ingestion is blocked, or something else answers there: ask who runs it, check `endpoint`.",
+            ),
+            Fix("HTTP 404", "Check `endpoint`: it is what stands before `/loki/api/v1/push`."),
         ),
     )
 
@@ -84,6 +117,11 @@ class LokiDestination(PostedRecord):
     max_batch_bytes: Count = Field(
         default=1_000_000, ge=SMALLEST_BODY_BYTES, description="uncompressed bytes per request at most"
     )
+
+    @property
+    def selector(self) -> str:
+        """The labels of the configuration, as LogQL selects them."""
+        return ", ".join(f"{name}={json.dumps(value)}" for name, value in self.labels.items())
 
     @property
     def push_url(self) -> str:

@@ -5,7 +5,17 @@ from __future__ import annotations
 from typing import Literal
 
 from flicker_dagster.config.destinations.base import Guide
-from flicker_dagster.config.destinations.bulk import BOUND, NOTES, BulkRecord
+from flicker_dagster.config.destinations.bulk import (
+    ANSWERS,
+    BODY,
+    BOUND,
+    FIND,
+    FIXES,
+    IDENTITY,
+    NOTES,
+    TIME,
+    BulkRecord,
+)
 
 
 class OpenSearchDestination(BulkRecord):
@@ -37,10 +47,18 @@ class OpenSearchDestination(BulkRecord):
 """,
         guarantee="exactly once",
         bound=BOUND,
+        body=BODY,
+        identity=IDENTITY,
+        time=TIME,
+        find=FIND,
+        tested="a real OpenSearch 2.19 node (`_bulk`, data streams, rollover, full queues, kills), with nginx before it; "
+        "the simulated cluster, which opensearch-py was held against, signatures of AWS included",
         notes=(
             *NOTES,
             "Collections of Serverless of the type time series may refuse ids of one's own: use one of the type search.",
         ),
+        answers=ANSWERS,
+        fixes=FIXES,
     )
 
     type: Literal["opensearch"]

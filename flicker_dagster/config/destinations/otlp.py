@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from flicker_dagster.config.auth import Auth
-from flicker_dagster.config.destinations.base import DestinationRecord, Guide
+from flicker_dagster.config.destinations.base import DestinationRecord, Fix, Guide
 from flicker_dagster.config.records import Count, Status, Template, Tls
 
 
@@ -32,6 +32,12 @@ class OtlpDestination(DestinationRecord):
         guarantee="at least once, same ids",
         bound="the protocol knows no key of a request: one whose answer was lost is sent again with the same "
         "`log.record.uid` in each record",
+        body="an `ExportLogsServiceRequest` of one resource and scope, in protobuf or JSON; gzip",
+        identity="the attribute `log.record.uid`",
+        time="`timeUnixNano`; `observedTimeUnixNano` is that of the collection",
+        find='attributes["log.record.uid"] == "{uid}"',
+        tested="a real OpenTelemetry Collector, a real VictoriaLogs, and the simulated Collector, which OpenTelemetry's own "
+        "exporter was held against",
         notes=(
             "Where to find things: the event is the record's body; its id is the attribute `log.record.uid`; its time is "
             "`timeUnixNano` and that of its collection `observedTimeUnixNano`; the stream is the name of the scope and the "
@@ -45,6 +51,28 @@ class OtlpDestination(DestinationRecord):
             "refused ones are looked for in either case.",
             "HTTP 500 is tried again, though the specification would drop it: audit events are not dropped.",
             "VictoriaLogs takes protobuf only.",
+        ),
+        answers=(
+            ("200 with an empty partial success", "taken"),
+            (
+                "200 that counts refused records",
+                "which ones nobody can tell: all become dead letters that say so, or are halved and sent again "
+                "(`partial_success`)",
+            ),
+            ("400 that says too large, 413", "halved and sent again"),
+            ("another 400", "halved down to the guilty record, which becomes a dead letter"),
+            ("408, 429, 5xx (500 included)", "tried again"),
+        ),
+        fixes=(
+            Fix(
+                "no OTLP server",
+                "Something else answers there: check `endpoint`, which ends in `/v1/logs`; for a backend with words of "
+                "its own set `check_answer: false`.",
+            ),
+            Fix("HTTP 404", "Check `endpoint`: it is the whole address, `/v1/logs` included."),
+            Fix("HTTP 415", "The server does not take this encoding: try `encoding: protobuf`."),
+            Fix("HTTP 401", "Check the token, and in which header the backend wants it (`headers`)."),
+            Fix("HTTP 400", "Look at the Collector's log; a proxy for gRPC (4317) takes no OTLP/HTTP (4318)."),
         ),
     )
 

@@ -7,7 +7,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from flicker_dagster.config.destinations.base import Guide
+from flicker_dagster.config.destinations.base import Fix, Guide
 from flicker_dagster.config.destinations.object_store import ObjectStore
 from flicker_dagster.config.records import Template
 
@@ -41,6 +41,14 @@ class S3Destination(ObjectStore):
         "first write finds out, and says so) gets the same object again in place of itself. After a change of bucket, "
         "prefix, layout or format (or of Flicker itself, where it writes events otherwise), a request whose answer got lost "
         "at that moment may leave a second object under the new name",
+        body="objects of lines with `event_uid`, `time`, `source`, `event` (`format: envelope`), of events alone "
+        "(`ndjson`), or of Parquet; gzip, zstd in Parquet",
+        identity="`event_uid` of the line or column; the object's name comes from its events",
+        time="`time` of the line or column, and the folder of the event's day",
+        find="below s3://{record.bucket}/{record.prefix} in the folder of its day; in SQL over it: SELECT * FROM audit "
+        "WHERE event_uid = '{uid}'",
+        tested="a real SeaweedFS (conditional writes, signatures), moto, and the simulated store, which boto3 was held "
+        "against; Parquet read by DuckDB and pyarrow",
         extra="parquet",
         notes=(
             "The extra is needed for `format: parquet` only.",
@@ -53,6 +61,30 @@ class S3Destination(ObjectStore):
             "How large objects become is a matter of how often events are collected: 5 MB to 128 MB suit most readers.",
             "A store other than AWS that lacks conditional writes gets one small object more, `_flicker_conditional_writes` "
             "below the prefix, which readers pass over.",
+        ),
+        answers=(
+            ("200", "stored"),
+            ("412", "an object of that name is there: with the same events it counts as delivered"),
+            (
+                "403, 404 and what else somebody can mend (region, clock, keys)",
+                "everything waits; nothing is ever set aside: S3 looks at no content",
+            ),
+            ("409, 503 `SlowDown`, 5xx", "tried again"),
+        ),
+        fixes=(
+            Fix(
+                "AccessDenied",
+                "Allow `s3:PutObject` on the bucket and prefix, and `kms:GenerateDataKey` where a KMS key encrypts the "
+                "bucket; look for a bucket policy that denies.",
+            ),
+            Fix("InvalidAccessKeyId", "Check `access_key_id`: it is unknown, or deactivated."),
+            Fix("SignatureDoesNotMatch", "Check `secret_access_key`."),
+            Fix("NoSuchBucket", "Create the bucket, or correct `bucket`."),
+            Fix("region", "Set `region` to the bucket's."),
+            Fix("RequestTimeTooSkewed", "Synchronise this machine's clock."),
+            Fix("ExpiredToken", "Renew the temporary credentials, or let the environment of AWS give them."),
+            Fix("another object lies", "Somebody else writes below this prefix: choose another one."),
+            Fix("package", "`pip install 'flicker-dagster[parquet]'`, or another `format`."),
         ),
     )
 

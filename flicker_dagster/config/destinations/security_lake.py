@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from flicker_dagster.config.destinations.base import Guide
+from flicker_dagster.config.destinations.base import Fix, Guide
 from flicker_dagster.config.destinations.object_store import ObjectStore
 from flicker_dagster.config.records import Count, Record, Template
 
@@ -101,6 +101,12 @@ class SecurityLakeDestination(ObjectStore):
         "before an answer got lost is found again, not written again. After a change of bucket, account, sources or "
         "`ocsf_version` (or of Flicker itself, where it writes events otherwise), a request whose answer got lost at that "
         "moment may leave a second object under the new name",
+        body="objects of Parquet in OCSF, one class and one day each; zstd",
+        identity="`metadata.uid`; the object's name comes from its events",
+        time="`time`, in milliseconds, and the folder of the event's day",
+        find="SELECT * FROM <table of the custom source> WHERE metadata.uid = '{uid}'; its object lies below "
+        "s3://{record.bucket}/ext/",
+        tested="the simulated store; Parquet read by DuckDB and pyarrow; every record checked against OCSF's schema",
         extra="parquet",
         notes=(
             "Events are normalised to OCSF. Columns are fixed for each class and version and the same in every object; what "
@@ -111,6 +117,33 @@ class SecurityLakeDestination(ObjectStore):
             "Security Lake asks for an object every 5 minutes at most, for cost and speed of queries: collect that often, not "
             "more often (`polling_frequency_ms`).",
             "`ocsf_version` must be one your subscribers read. From 1.9.0 on, account changes are class 3007.",
+        ),
+        answers=(
+            ("200", "stored"),
+            ("412", "an object of that name is there: with the same events it counts as delivered"),
+            ("403, 404 and what else somebody can mend", "everything waits"),
+            (
+                "a class without custom source",
+                "its events wait, and the lane says so; those of other classes that came with them are not sent again",
+            ),
+        ),
+        fixes=(
+            Fix(
+                "no custom source",
+                "Create a custom source of that class in Security Lake and name it under `sources`. (The event of "
+                "`flicker test-destination` is of the class `api_activity`.)",
+            ),
+            Fix(
+                "AssumeRole",
+                "Let Flicker's identity assume the provider role: name its account and the external id as the source's "
+                "log provider.",
+            ),
+            Fix("AccessDenied", "Use the custom source's own provider role (`role_arn`), and its folder (`location`)."),
+            Fix("InvalidAccessKeyId", "Check `access_key_id`: it is unknown, or deactivated."),
+            Fix("SignatureDoesNotMatch", "Check `secret_access_key`."),
+            Fix("NoSuchBucket", "Correct `bucket`: the lake's is `aws-security-data-lake-<region>-…`."),
+            Fix("region", "Set `region` to the lake's bucket's."),
+            Fix("package", "`pip install 'flicker-dagster[parquet]'`"),
         ),
     )
 

@@ -8,7 +8,7 @@ from typing import Literal
 from pydantic import Field
 
 from flicker_dagster.config.auth import OAuth2ClientCredentials
-from flicker_dagster.config.destinations.base import Guide
+from flicker_dagster.config.destinations.base import Fix, Guide
 from flicker_dagster.config.destinations.posted import SMALLEST_BODY_BYTES, PostedRecord
 from flicker_dagster.config.records import Count, Record, Template
 
@@ -79,6 +79,12 @@ class SentinelDestination(PostedRecord):
         guarantee="at least once, same ids",
         bound="The workspace does not recognise what it has: an event comes twice only where its answer was lost, and then "
         "with the same `EventUid`. Query with `| summarize arg_min(TimeGenerated, *) by EventUid`.",
+        body="a JSON array of rows with the columns that the rule's stream declares; gzip",
+        identity="the column `EventUid` (`columns.uid`)",
+        time="the columns `TimeGenerated` and `EventTime`",
+        find='search in (*) "{uid}"   (or your table | where {record.columns.uid} == "{uid}"; rows appear after 2 to 10 '
+        "minutes)",
+        tested="the simulated API, which `azure-monitor-ingestion` was held against",
         notes=(
             "204 says that Azure took the request, not that a row is in the table: a column that the stream does not declare "
             "is dropped without a word, a value of another type becomes null, and a transformation may filter rows. Look at "
@@ -88,6 +94,36 @@ class SentinelDestination(PostedRecord):
             "An Auxiliary table takes a request only where its times lie within half an hour: set `columns.time` to "
             "null there, and let the rule's transformation make TimeGenerated.",
             "The old HTTP Data Collector API (with a shared key) is gone; this is not it.",
+        ),
+        answers=(
+            ("204", "taken by Azure; a row may still be dropped by the rule, which nobody is told"),
+            ("another 2xx", "everything waits: something else answers at the address"),
+            ("400 that names the stream, rule or version", "everything waits until the configuration is mended"),
+            ("400 of the rows", "halved down to the guilty event, which becomes a dead letter"),
+            ("403", "everything waits: the role is missing, or has not reached everywhere yet"),
+            ("429", "tried again when Azure says so"),
+        ),
+        fixes=(
+            Fix("AADSTS7000215", "The client secret is wrong: use its value, not its id."),
+            Fix("AADSTS7000222", "The client secret has expired: make a new one."),
+            Fix("AADSTS700016", "Check `client_id` and `tenant_id`: the application is not known in this directory."),
+            Fix("AADSTS90002", "Check `tenant_id`: the directory is not known."),
+            Fix(
+                "Monitoring Metrics Publisher",
+                "On the data collection rule, Access control (IAM), give the application the role Monitoring Metrics "
+                "Publisher; wait up to 30 minutes.",
+            ),
+            Fix(
+                "HTTP 404",
+                "Check `rule_id` (the immutable id, `dcr-…`), `stream` (`Custom-…`), and that `endpoint` is that of this "
+                "rule's region.",
+            ),
+            Fix(
+                "expected 204",
+                "Check `endpoint`: it is the logs ingestion endpoint, `https://….ingest.monitor.azure.com`.",
+            ),
+            Fix("invalid_client", "Check `client_id`, and `client_secret`: its value, not its id, and not expired."),
+            Fix("token endpoint", "Check `tenant_id`, `client_id`, `client_secret` and `cloud`."),
         ),
     )
 

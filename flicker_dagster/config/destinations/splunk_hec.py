@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from flicker_dagster.config.destinations.base import DestinationRecord, Guide
+from flicker_dagster.config.destinations.base import DestinationRecord, Fix, Guide
 from flicker_dagster.config.records import Count, Milliseconds, Template, Tls
 
 #: The indexed field that holds an event's id.
@@ -37,6 +37,13 @@ class SplunkHecDestination(DestinationRecord):
 """,
         guarantee="at least once, same ids",
         bound="an event that was repeated has the same `event_uid` as an indexed field: `| dedup event_uid` shows each once",
+        body="one JSON object per event with `time`, `event`, `fields` and metadata (`format: event`), or lines (`raw`); "
+        "gzip",
+        identity="the indexed field `event_uid`",
+        time="`time` of the object, in seconds with milliseconds: `_time` in Splunk",
+        find="index=* event_uid::{uid}",
+        tested="the simulated collector, which Python's `splunk-data-sender` was held against; the HEC endpoint of a real "
+        "VictoriaLogs",
         notes=(
             "`ack: auto` asks for indexer acknowledgement and takes what the token gives; without it events are received, not "
             "yet indexed, when they count as delivered, and the log and `status` say so once. `required` asks first and sends "
@@ -58,6 +65,48 @@ class SplunkHecDestination(DestinationRecord):
             "`format: raw` sends lines to `/services/collector/raw`, each begun with its time and `event_uid=…`; the source "
             "type must break lines at `\\n` and take the time from their start. `raw_lines: bare` leaves both out, and "
             "repeated events can then no longer be told. Prefer `format: event`.",
+        ),
+        answers=(
+            ("200, code 0", "taken; with indexer acknowledgement an event counts once Splunk says that it is indexed"),
+            ("200, codes 24, 25", "taken, and fewer requests are in flight for a while"),
+            ("400, code 6, 12, 13", "the event that is named becomes a dead letter; those behind it are sent again"),
+            (
+                "400, code 7 (incorrect index); 401, 403, codes 1 to 4",
+                "everything waits until the token or index is mended",
+            ),
+            ("404", "tried again: Splunk Cloud says so during maintenance"),
+            ("503, codes 8, 9, 18 to 20, 23, 26, 27", "tried again"),
+            ("no acknowledgement within `ack_expires_ms`", "the same events are sent again with the same `event_uid`"),
+        ),
+        fixes=(
+            Fix(
+                "ncorrect index",
+                "Create the index, allow it in the token's settings (`Select Allowed Indexes`), or change `index`.",
+            ),
+            Fix(
+                "nvalid token",
+                "Compare the token with Settings > Data inputs > HTTP Event Collector; it is a GUID, without `Splunk` "
+                "before it.",
+            ),
+            Fix(
+                "oken disabled",
+                "Enable the token; Global Settings of the HTTP Event Collector disable all of them at once.",
+            ),
+            Fix("oken is required", "The token is empty: set its variable."),
+            Fix("nvalid authorization", "The token has blanks or a scheme in it: give the GUID alone."),
+            Fix("ACK is disabled", "Tick `Enable indexer acknowledgement` for the token, or set `ack: auto`."),
+            Fix("without an ackId", "Tick `Enable indexer acknowledgement` for the token, or set `ack: auto`."),
+            Fix("come twice", "Make the load balancer sticky by cookie, or set `ack: auto`."),
+            Fix(
+                "HTTP 404",
+                "Check `url`: scheme, host and port of the collector (8088; Splunk Cloud "
+                "`https://http-inputs-….splunkcloud.com:443`), without `/services/collector`.",
+            ),
+            Fix(
+                "not yet acknowledged",
+                "The events were received and are not indexed yet: look at the indexers' queues, or wait longer "
+                "(`--wait`).",
+            ),
         ),
     )
 

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from flicker_dagster.config.destinations.base import DestinationRecord, Guide
+from flicker_dagster.config.destinations.base import DestinationRecord, Fix, Guide
 from flicker_dagster.config.records import Count
 
 
@@ -24,6 +24,11 @@ class StdoutDestination(DestinationRecord):
         guarantee="best effort",
         bound="a line counts once the reader's pipe has taken it: what the reader does with it nobody can tell, and what was "
         "written by a process that was killed in the middle comes again. For audit events that count use `file`",
+        body="lines: the events alone (`ndjson`), or envelopes with id, time and source (`envelope`)",
+        identity="the event's own id; `id` of an envelope",
+        time="the event's own; `time` of an envelope",
+        find="the line with {mark} on this command's standard output",
+        tested="real pipes, files and terminals, slow and closed readers included",
         notes=(
             "Events only go to standard output, Flicker's own log lines only to standard error. `2>/dev/null` or the "
             "collector's `stream` field tells them apart.",
@@ -37,6 +42,15 @@ class StdoutDestination(DestinationRecord):
             "Lines of several processes never mix. A process that is killed while it writes can leave half a line.",
             "`format: ndjson` is the vendor's own bytes; `envelope` puts id, time and source around them, by which repeats and "
             "streams can be told apart.",
+        ),
+        answers=(
+            ("written", "taken"),
+            ("the reader is slow", "waited for, up to `timeout_ms`, and tried again"),
+            ("the reader is gone, no standard output", "everything waits until Flicker is started with a reader again"),
+        ),
+        fixes=(
+            Fix("broken pipe", "Start the command with a reader behind it."),
+            Fix("use `file`", "Runs are not started by Flicker's own launcher: use `type: file`."),
         ),
     )
 

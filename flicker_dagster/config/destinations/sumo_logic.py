@@ -7,7 +7,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from flicker_dagster.config.destinations.base import Guide
+from flicker_dagster.config.destinations.base import Fix, Guide
 from flicker_dagster.config.destinations.posted import SMALLEST_BODY_BYTES, PostedRecord
 from flicker_dagster.config.records import Count, Template
 
@@ -38,6 +38,11 @@ class SumoLogicDestination(PostedRecord):
         guarantee="at least once, same ids",
         bound="Sumo Logic does not recognise what it has: an event comes twice only where its answer was lost or was 408, and "
         "then with the same `event_uid`. Search with `| first(_raw) by event_uid`.",
+        body='lines `{"timestamp", "event_uid", "event"}`; gzip',
+        identity="the field `event_uid` of the line",
+        time="`timestamp`, first in the line",
+        find='_sourceCategory=* "{uid}"',
+        tested="the simulated HTTP source",
         notes=(
             'A line is `{"timestamp": …, "event_uid": …, "event": …}`: the time stands first, where Sumo Logic finds it, and '
             "the untouched event last. Times of more than a year ago or two days ahead are replaced with the arrival's.",
@@ -45,6 +50,22 @@ class SumoLogicDestination(PostedRecord):
             "gets; nothing here can see that. Give the collector a budget that does not stop it, and an alert.",
             "Sumo Logic cuts messages of more than 64 KB into pieces. Such an event becomes a dead letter, unless "
             "`max_event_bytes` is raised.",
+        ),
+        answers=(
+            ("200", "taken (or dropped by a used-up budget, which nobody is told)"),
+            ("401", "everything waits: the address is not a source's (any more)"),
+            ("408", "sent again with the same ids: half of it may have been taken"),
+            ("413", "halved and sent again"),
+            ("429, 5xx", "tried again"),
+        ),
+        fixes=(
+            Fix(
+                "HTTP 401",
+                "The source's URL is wrong, or was regenerated: copy it again (Manage Data, Collection, the source, Show "
+                "URL).",
+            ),
+            Fix("HTTP 404", "Copy the source's whole URL, with everything behind `/receiver/v1/http/`."),
+            Fix("without a page", "Something else answers at this address: copy the source's URL again."),
         ),
     )
 

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from flicker_dagster.config.destinations.base import DestinationRecord, Guide
+from flicker_dagster.config.destinations.base import DestinationRecord, Fix, Guide
 from flicker_dagster.config.event_templates import EventTemplate, template_fault
 from flicker_dagster.config.records import Count, Milliseconds, Record, Template, Tls
 
@@ -78,6 +78,12 @@ class SyslogDestination(DestinationRecord):
         guarantee="at least once, same ids",
         bound="syslog has no acknowledgement. With `confirm: close` an event counts once the receiving program has read it; "
         "what that program loses afterwards nobody can tell. With a load balancer between, that program is the load balancer",
+        body="RFC 5424 messages, octet-counted or ended by line feeds, with the event as JSON or in CEF",
+        identity="`event_uid` in the structured data; in CEF `externalId`",
+        time="TIMESTAMP; in CEF `rt`",
+        find="grep 'event_uid=\"{uid}\"' (or externalId={uid} in CEF) where the receiver writes its messages",
+        tested="a real rsyslog by mutual TLS, the syslog receiver of a real OpenTelemetry Collector, a real VictoriaLogs by "
+        "TCP, and the simulated receiver",
         notes=(
             "`confirm: close` (the default) ends the connection after each request and waits for the receiver to end it too: a "
             "receiver that closed in order, after everything was acknowledged and without a reset, has read every byte. "
@@ -100,6 +106,32 @@ class SyslogDestination(DestinationRecord):
             "A receiver that refuses our certificate in TLS 1.3 does so after the handshake: that blocks this destination, and "
             "keeps everything, until it is mended.",
             "Proxies of the environment are not used.",
+        ),
+        answers=(
+            ("the receiver closes in order after us (`confirm: close`)", "taken: it has read every byte"),
+            ("the connection breaks within a request", "sent again with the same ids"),
+            ("no connection", "tried again"),
+            ("certificates refused by either side, another protocol", "everything waits until somebody mends it"),
+            (
+                "a message above `max_message_bytes`",
+                "a dead letter, never sent (or shortened: `oversize: drop_fields`)",
+            ),
+        ),
+        fixes=(
+            Fix("did not close the connection", "The receiver keeps connections open: set `confirm: settle`."),
+            Fix("answers in TLS", "Write `endpoint: tls://…`."),
+            Fix("answers in HTTP", "Check the port: it is one of a web server."),
+            Fix("is it TLS", "The port does not speak TLS: use `tcp://`, or its TLS port (6514)."),
+            Fix(
+                "cert_path",
+                "The receiver wants a client certificate that it trusts: `tls.cert_path` and `tls.key_path`.",
+            ),
+            Fix(
+                "CERTIFICATE_VERIFY_FAILED",
+                "Name the authority of the receiver's certificate in `tls.ca_cert_path`; its name must be the one in "
+                "`endpoint`.",
+            ),
+            Fix("max_message_bytes", "Raise `max_message_bytes`, and the receiver's own limit."),
         ),
     )
 
