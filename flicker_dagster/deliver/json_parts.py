@@ -99,8 +99,8 @@ def _require_readable(key: str, name: bytes) -> None:
             read_json(name[: name.rindex(b":")])
         except (ValueError, RecursionError):
             raise Unreadable("a key in it holds an escape that JSON does not know") from None
-    elif not key.isascii():
+    if not key.isascii():
         try:
             key.encode()
-        except UnicodeEncodeError:
-            raise Unreadable("a key in it is not UTF-8") from None
+        except UnicodeEncodeError:  # bytes that are no UTF-8, or half a surrogate pair
+            raise Unreadable("a key in it is no Unicode text") from None

@@ -152,6 +152,8 @@ def test_masks_join_values_and_another_key_makes_others() -> None:
         b'{"se\\cret":1}',
         b'{"\\u00zz":1}',
         b'{"se\xffcret":1}',
+        b'{"\xff\\u0073ecret":1}',
+        b'{"secret\\ud800":1}',
         b'\xef\xbb\xbf{"secret":1}',
         b'{"secret":' + b"[" * 80 + b"1" + b"]" * 80 + b',"secret.x":"y"}',
     ],
@@ -322,9 +324,7 @@ def test_what_is_not_kept_appears_nowhere(data: st.DataObject, path: str) -> Non
 def test_an_event_that_holds_none_of_the_paths_keeps_its_bytes(
     data: st.DataObject, tree: Members, one: str, other: str
 ) -> None:
-    hit: list[Any] = []
-    for path in (one, other):
-        changed(tree, split_path(path), lambda value: hit.append(value) or value)
+    hit = [*values_at(tree, one), *values_at(tree, other)]
     event = data.draw(spelled(tree)).encode()
     left = FieldEditor(drop=[one], mask=[other], masked_by=MASK).apply(event, Tally())
     assert (left is event) or hit
@@ -346,6 +346,50 @@ def pruned(value: Any) -> Any:
         members = [(name, pruned(each)) for name, each in value[1]]
         return "{", [(name, each) for name, each in members if each != ("{", [])]
     return [pruned(each) for each in value] if isinstance(value, list) else value
+
+
+BROKEN = st.sampled_from(
+    [b'"', b"\\", b"{", b"}", b"[", b"]", b",", b":", b"\\u0061", b"\xff", b"\x00", b" ", b"\n", b"/*", b"'", b"a"]
+)
+
+
+@st.composite
+def damaged(draw: st.DrawFn, text: str) -> bytes:
+    """The text with a few bytes put in, taken away or doubled, often in keys."""
+    event = text.encode()
+    for _ in range(draw(st.integers(1, 3))):
+        quotes = [place + 1 for place, byte in enumerate(event) if byte == ord('"')]
+        at = draw(st.integers(0, len(event)) | st.sampled_from(quotes or [0]))
+        upto = min(len(event), at + draw(st.integers(0, 3)))
+        event = event[:at] + draw(BROKEN | st.just(b"") | st.just(event[at:upto] * 2)) + event[upto:]
+    return event
+
+
+@given(st.data(), PATHS, st.sampled_from(["drop", "mask"]))
+def test_no_decoder_finds_a_secret_at_the_path_of_an_event_that_was_damaged(
+    data: st.DataObject, path: str, action: str
+) -> None:
+    event = data.draw(damaged(data.draw(spelled(data.draw(planted(path))))))
+    try:
+        left = FieldEditor(**{action: [path]}, masked_by=MASK).apply(event, Tally())
+    except Unfit:
+        return
+    for errors in ("surrogateescape", "ignore", "replace"):
+        try:
+            found = json.loads(left.decode("utf-8", errors), object_pairs_hook=as_members, strict=False)
+        except ValueError:
+            continue
+        assert not [text for text in everything(values_at(found, path)) if SECRET_TEXT in text]
+
+
+def values_at(tree: Any, path: str) -> list[Any]:
+    found: list[Any] = []
+    changed(tree, split_path(path), lambda value: found.append(value) or value)
+    return found
+
+
+def as_members(pairs: list[tuple[str, Any]]) -> Members:
+    return Members(pairs)
 
 
 # -- static fields
