@@ -53,22 +53,23 @@ def dead_letters() -> None:
 @json_option
 @click.pass_obj
 def list_command(settings: Settings, source: str | None, as_json: bool) -> None:
-    """What is kept, of one SOURCE or of all."""
-    rows: list[tuple[object, ...]] = []
-    for name, letters in ((kept.shown, kept.letters) for kept in _stores(settings, source)):
-        for letter_id in letters.list():
-            try:
-                found = letters.read(letter_id)
-            except StateError as error:  # one that is damaged hides no other
-                rows.append((name, letter_id, None, str(error), None, events_in(letter_id)))
-                continue
-            first = found[0]
-            why = first.reason if as_json else _reason(first)
-            rows.append((name, letter_id, rfc3339_ms(first.at_ms), why, first.status, len(found)))
+    """What is kept, of one SOURCE (of one of several destinations: SOURCE@LANE) or of all."""
+    found = [(kept, letter_id) for kept in _stores(settings, source) for letter_id in kept.letters.list()]
     if as_json:
-        keys = ("source", "id", "at", "reason", "answer", "events")
-        show_json({"dead_letters": [dict(zip(keys, row, strict=True)) for row in rows]})
+        keys = ("id", "at", "reason", "answer", "events")
+        show_json(
+            {
+                "dead_letters": [
+                    {"source": kept.source, "lane": kept.lane or None}
+                    | dict(zip(keys, _described(kept, letter_id, whole=True), strict=True))
+                    for kept, letter_id in found
+                ]
+            }
+        )
         return
+    rows: list[tuple[object, ...]] = [
+        (kept.shown, *_described(kept, letter_id, whole=False)) for kept, letter_id in found
+    ]
     columns = ("source", "id", "when", "reason", "SIEM answer", "events")
     show_table("Dead letters", columns, rows, empty="no dead letters")
 
@@ -83,9 +84,16 @@ def show_command(settings: Settings, letter_id: str, raw: bool, as_json: bool) -
     if raw and as_json:
         raise click.UsageError("give either --raw or --json")
     kept, letter_id = _find(settings, letter_id)
-    name, found = kept.shown, kept.letters.read(letter_id)
+    found = kept.letters.read(letter_id)
     if as_json:
-        show_json({"source": name, "id": letter_id, "events": [_as_json(letter) for letter in found]})
+        show_json(
+            {
+                "source": kept.source,
+                "lane": kept.lane or None,
+                "id": letter_id,
+                "events": [_as_json(letter) for letter in found],
+            }
+        )
         return
     for letter in found:
         if not raw:
@@ -196,14 +204,17 @@ def _lane_of(work: SourceWork, kept: Kept) -> LaneWork:
 
 
 def _stores(settings: Settings, source: str | None) -> list[Kept]:
-    """By source and lane, those included that are no longer configured."""
+    """By source and lane, those included that are no longer configured; of a SOURCE, or a SOURCE@LANE, alone."""
     layout = settings.layout()
-    names = sources_with_dead_letters(layout.store) if source is None else [source]
-    return [
-        Kept(name, lane, storage, layout.dead_letters(name, storage))
-        for name in names
-        for storage, lane in _lanes(layout, name).items()
+    kept = sources_with_dead_letters(layout.store)
+    of_lane = source is not None and source not in kept and "@" in source
+    name = source.rpartition("@")[0] if source is not None and of_lane else source
+    found = [
+        Kept(each, lane, storage, layout.dead_letters(each, storage))
+        for each in (kept if name is None else [name])
+        for storage, lane in _lanes(layout, each).items()
     ]
+    return [each for each in found if each.shown == source] if of_lane else found
 
 
 def _lanes(layout: StateLayout, source: str) -> dict[str, str]:
@@ -221,6 +232,16 @@ def _find(settings: Settings, part: str, source: str | None = None) -> tuple[Kep
         how_many = "no dead letters have" if not found else f"{len(found)} entries have"
         raise click.UsageError(f"{how_many} {part!r} in their id; see `flicker dead-letters list`")
     return found[0]
+
+
+def _described(kept: Kept, letter_id: str, *, whole: bool) -> tuple[object, ...]:
+    """Id, time, reason, answer and number of events of an object; one that is damaged hides no other."""
+    try:
+        found = kept.letters.read(letter_id)
+    except StateError as error:
+        return letter_id, None, str(error), None, events_in(letter_id)
+    first = found[0]
+    return letter_id, rfc3339_ms(first.at_ms), first.reason if whole else _reason(first), first.status, len(found)
 
 
 def _reason(letter: DeadLetter) -> str:

@@ -7,16 +7,20 @@ import logging
 from flicker_dagster.config.models import FlickerConfig
 from flicker_dagster.errors import FlickerError
 from flicker_dagster.orchestration.settings import Settings
-from flicker_dagster.state.leftovers import Leftover, find_leftovers
+from flicker_dagster.state.leftovers import Leftover, find_left_lanes, find_leftovers
 from flicker_dagster.state.owners import Owner, others, write_down
 
 log = logging.getLogger("flicker.leftovers")
 
 
 def leftover_lines(settings: Settings, config: FlickerConfig) -> list[str]:
-    """One line for each source whose state is kept and that is not configured; one more where that cannot be read."""
+    """One line for each source, and each destination of a source, whose state is kept and that is not configured; one more
+    where that cannot be read."""
     try:
         found, elsewhere = _found(settings, config)
+        lanes = find_left_lanes(
+            settings.layout(), configured={source.name: list(source.lanes) for source in config.sources}
+        )
     except FlickerError as error:
         return [f"whether state of other sources is kept cannot be told: {error}"]
     heirs = {source.renamed_from: source.name for source in config.sources if source.renamed_from}
@@ -26,6 +30,7 @@ def leftover_lines(settings: Settings, config: FlickerConfig) -> list[str]:
         else f"{leftover.source}: its state goes on under {heirs[leftover.source]} with the next poll"
         for leftover in found
     ]
+    lines += [lane.words() for lane in lanes]
     return lines + [f"{', '.join(o.sources)}: kept in the same place for {o.words()}" for o in elsewhere]
 
 

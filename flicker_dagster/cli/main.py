@@ -208,10 +208,11 @@ def status(settings: Settings, as_json: bool) -> None:
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @click.pass_obj
 def forget(settings: Settings, name: str, yes: bool) -> None:
-    """Drop all state of NAME, a source that is no longer configured: what waits, its position, its dead letters."""
-    from flicker_dagster.cli.forget import forget_source
+    """Drop all state of NAME, a source that is no longer configured: what waits, its position, its dead letters. With
+    SOURCE@LANE, of a destination that a source no longer has."""
+    from flicker_dagster.cli.forget import forget_state
 
-    forget_source(settings, name, ask=not yes)
+    forget_state(settings, name, ask=not yes)
 
 
 @cli.command()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Any
@@ -11,6 +12,8 @@ import dagster as dg
 import msgspec
 
 from flicker_dagster.cli.health import dagster_home
+from flicker_dagster.cli.lane_status import COLUMNS as LANE_COLUMNS
+from flicker_dagster.cli.lane_status import LaneStatus, statuses_of
 from flicker_dagster.cli.leftovers import leftover_lines
 from flicker_dagster.cli.selection import lag, lag_ms, show_json, show_table, span
 from flicker_dagster.config.load import load_config
@@ -24,6 +27,7 @@ from flicker_dagster.orchestration.settings import Settings
 from flicker_dagster.orchestration.verified import verified_keys
 from flicker_dagster.pipeline.deliver import waiting_events
 from flicker_dagster.pipeline.work import SourceWork
+from flicker_dagster.printable import visible
 from flicker_dagster.times import rfc3339_ms
 from flicker_dagster.types import Position
 
@@ -52,9 +56,17 @@ class SourceStatus:
     now_ms: int = 0
     last_run: LastRun | None = None
     waiting_events: int | None = None
-    dead_letters: int | None = None
+    lanes: Sequence[LaneStatus] = ()
     verified: list[str] | None = None
     error: str | None = None
+
+    @property
+    def dead_letters(self) -> int | None:
+        return sum(lane.dead_letters for lane in self.lanes) if self.lanes else None
+
+    def lanes_to_tell(self) -> list[LaneStatus]:
+        """Several destinations, and a single one that was sent something."""
+        return [lane for lane in self.lanes if len(self.lanes) > 1 or lane.was_used]
 
     def row(self, *, dagster_ran: bool) -> tuple[object, ...]:
         if self.error is not None:
@@ -88,6 +100,7 @@ class SourceStatus:
             },
             "waiting_events": self.waiting_events,
             "dead_letters": self.dead_letters,
+            "lanes": [lane.as_json() for lane in self.lanes],
             "verified_windows": None if keys is None else len(keys),
             "newest_verified_window": max(keys) if keys else None,
             "error": self.error,
@@ -118,7 +131,11 @@ def show_status(settings: Settings, *, as_json: bool = False) -> int:
         columns = ("source", "position", "lag", "last run", "waiting", "dead letters", "verified windows")
         rows = [status.row(dagster_ran=dagster_ran) for status in found]
         show_table("Status", columns, rows, empty="no sources")
-        for line in [*leftovers, *edits]:
+        lanes = [lane for status in found for lane in status.lanes_to_tell()]
+        if lanes:
+            show_table("Destinations", LANE_COLUMNS, [lane.row() for lane in lanes], empty="")
+        troubles = [visible(why) for lane in lanes if (why := lane.trouble())]
+        for line in [*troubles, *leftovers, *edits]:
             click.echo(line)
         if fault is not None:
             click.echo(fault)
@@ -178,7 +195,7 @@ def _status(source: SourceConfig, settings: Settings, instance: dg.DagsterInstan
             work.now_ms(),
             None if instance is None else _last_run(work, instance),
             waiting_events(work),
-            sum(lane.dead_letters.count() for lane in work.lanes),
+            statuses_of(work),
             None if instance is None else sorted(verified_keys(instance, source, work.state_id)),
         )
     except FlickerError as error:

@@ -29,6 +29,7 @@ class LaneReport(msgspec.Struct):
     awaiting: int = 0
     waiting: int = 0
     statuses: Counter[str] = msgspec.field(default_factory=Counter)  # answers by their name, in requests
+    last_answer: str | None = None  # by its name
     failed: FlickerError | None = None
     shaped: ShapeCounts = ShapeCounts()
 
@@ -45,6 +46,7 @@ class LaneReport(msgspec.Struct):
             setattr(self, name, getattr(self, name) + getattr(other, name))
         self.statuses += other.statuses
         self.awaiting, self.waiting = self.awaiting + other.awaiting, self.waiting + other.waiting
+        self.last_answer = other.last_answer or self.last_answer
         self.failed = self.failed or other.failed
         self.shaped += other.shaped
 

@@ -110,10 +110,12 @@ class Sender:
             self._report.requests += 1
             self._report.bytes += lot.size_bytes
             self._report.statuses[_name(outcome)] += 1
+            self._report.last_answer = _name(outcome)
         return self._heed(lot, outcome, attempt + 1)
 
     def confirmed(self, lot: Lot, outcome: Outcome) -> None:
         """An answer that came later. What was not taken waits again."""
+        self._report.last_answer = _name(outcome)
         if isinstance(outcome, Delivered | Duplicate):
             self._settle(lot, outcome, 1)
         elif isinstance(outcome, Rejected) and len(lot) == 1:

@@ -192,15 +192,15 @@ def _delivered(work: SourceWork, units: Sequence[SpoolUnit]) -> list[LaneReport]
 
 
 def _all_settled(work: SourceWork, units: Sequence[SpoolUnit], lanes: Sequence[LaneReport]) -> bool:
-    """Has every required lane settled everything? Raises the first one's error where none has."""
+    """Has every required lane settled everything? Raises the first one's error where all of them failed: a run that fails
+    has its next one wait, so as long as one lane takes events (if only to confirm them later) it succeeds."""
     required = [report for lane, report in zip(work.lanes, lanes) if lane.required]
-    unsettled = [report for report in required if not report.done]
-    failed: list[FlickerError] = [report.failed for report in unsettled if report.failed is not None]
-    if failed and len(unsettled) == len(required):
-        raise failed[0]
-    for error in failed:
+    failed: list[FlickerError] = [report.failed for report in required if report.failed is not None]
+    for error in failed[1:] if len(failed) == len(required) else failed:
         log.error("%s", error)
-    return not unsettled
+    if len(failed) == len(required):
+        raise failed[0]
+    return all(report.done for report in required)
 
 
 def _not_confirmed(work: SourceWork, report: LaneReport) -> DestinationUnavailable:

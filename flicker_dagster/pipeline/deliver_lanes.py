@@ -130,6 +130,8 @@ class _Task:
             health = health.after_success(now_ms=now_ms, configured_as=self.lane.configured_as)
         if isinstance(failed, DeliverError):
             health = health.after_failure(str(failed), now_ms=now_ms, after_s=failed.retry_after_s)
+        if self.report.last_answer:
+            health = health.after_answer(self.report.last_answer, now_ms=now_ms)
         refused = [(each.size_bytes, each.events, each.at_ms) for each in learned.refused]
         self.lane.health.write(msgspec.structs.replace(health, refused=refused))
 

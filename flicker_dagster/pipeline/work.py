@@ -91,13 +91,22 @@ class SourceWork:
     def lanes(self) -> list[LaneWork]:
         """The lanes of all destinations, in their order in the file. A lane that is new is written down. Raises
         StateError."""
+        return self._open_lanes(note=True)
+
+    def lanes_to_look_at(self) -> list[LaneWork]:
+        """The same for who only reads: nothing is written down. Raises StateError."""
+        return self._open_lanes(note=False)
+
+    def _open_lanes(self, *, note: bool) -> list[LaneWork]:
         source = self.source
         places = {"": LanePlace()}
         if "" not in source.lanes:
             stands = self.registry.position(source.name)
             begun = stands is not None and stands.last_timestamp is not None
             since = {name: self._lane_start_ms(record.start_from, stands) for name, record in source.lanes.items()}
-            places = self.layout.lane_book(source.name).places(list(source.lanes), begun=begun, since_ms=since)
+            places = self.layout.lane_book(source.name).places(
+                list(source.lanes), begun=begun, since_ms=since, note=note
+            )
         return [
             LaneWork(
                 source,

@@ -33,6 +33,11 @@ def book_key(stream: str) -> str:
     return f"lanes/{file_safe(stream)}.json"
 
 
+def books_of(store: Store) -> list[str]:
+    """The streams that have a book, spelt as files. Raises StateError."""
+    return [key.removeprefix("lanes/").removesuffix(".json") for key in store.list("lanes/")]
+
+
 def stored_as(stream: str, storage: str) -> str:
     """The folder of a lane below `ledger/` and `dead-letters/`. The `@` is no letter of a stream's name there."""
     return f"{file_safe(stream)}@{file_safe(storage)}" if storage else file_safe(stream)
@@ -50,8 +55,10 @@ class LaneBook:
         """Every lane that is known, configured or not. Raises StateError."""
         return self._load()[0].lanes
 
-    def places(self, names: Sequence[str], *, begun: bool, since_ms: Mapping[str, int | None]) -> dict[str, LanePlace]:
-        """Where the configured lanes lie; lanes that are new are written down.
+    def places(
+        self, names: Sequence[str], *, begun: bool, since_ms: Mapping[str, int | None], note: bool = True
+    ) -> dict[str, LanePlace]:
+        """Where the configured lanes lie; lanes that are new are written down, unless `note` is false.
 
         `begun` says that the stream was collected before, so that a lane that is new now begins at `since_ms`. The state
         that a stream has from before it had several lanes is that of the lane named first. Raises StateError.
@@ -65,7 +72,7 @@ class LaneBook:
                 if name not in lanes:
                     first = not lanes
                     lanes[name] = LanePlace("" if first else name, None if first or not begun else since_ms.get(name))
-            if lanes != book.lanes:
+            if note and lanes != book.lanes:
                 try:
                     self._store.write(self._key, msgspec.json.encode(_Book(lanes=lanes)), expected=version)
                 except WriteConflict:

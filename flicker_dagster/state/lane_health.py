@@ -22,7 +22,8 @@ class LaneHealth(msgspec.Struct, frozen=True, omit_defaults=True):
     """`failures` in a row, the last one at `failed_at_ms` because of `why`; nothing is sent before `rests_until_ms`.
 
     `refused` are requests that were too large: bytes, events, when (see `deliver.learned`). `answered_at_ms` is when the
-    destination last took something, `answered_as` the fingerprint of how it was configured then.
+    destination last took something, `answered_as` the fingerprint of how it was configured then. `last_answer` is the name of
+    what it said last, at `last_answer_at_ms`.
     """
 
     failures: int = 0
@@ -32,6 +33,8 @@ class LaneHealth(msgspec.Struct, frozen=True, omit_defaults=True):
     answered_at_ms: int | None = None
     answered_as: str | None = None
     refused: list[tuple[int, int, int]] = []
+    last_answer: str | None = None
+    last_answer_at_ms: int | None = None
 
     def after_failure(self, why: str, *, now_ms: int, after_s: float | None) -> LaneHealth:
         """It failed once more: the rest doubles, unless the destination named one."""
@@ -43,7 +46,16 @@ class LaneHealth(msgspec.Struct, frozen=True, omit_defaults=True):
         )
 
     def after_success(self, *, now_ms: int, configured_as: str) -> LaneHealth:
-        return LaneHealth(answered_at_ms=now_ms, answered_as=configured_as, refused=self.refused)
+        return LaneHealth(
+            answered_at_ms=now_ms,
+            answered_as=configured_as,
+            refused=self.refused,
+            last_answer=self.last_answer,
+            last_answer_at_ms=self.last_answer_at_ms,
+        )
+
+    def after_answer(self, name: str, *, now_ms: int) -> LaneHealth:
+        return msgspec.structs.replace(self, last_answer=name, last_answer_at_ms=now_ms)
 
     def answers(self, configured_as: str, *, now_ms: int) -> bool:
         """Has it taken something lately, configured as it is? Then what it refuses is refused for itself."""

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from contextlib import suppress
 
 import msgspec
 
 from flicker_dagster.errors import FlickerError
 from flicker_dagster.state.dead_letters import sources_with_dead_letters
+from flicker_dagster.state.lane_book import books_of
+from flicker_dagster.state.lane_health import LaneHealthFile
 from flicker_dagster.state.layout import StateLayout
 from flicker_dagster.state.names import file_safe, from_file_safe
 
@@ -45,6 +47,56 @@ def find_leftovers(layout: StateLayout, *, configured: Collection[str]) -> list[
     return [kept_of(layout, name) for safe, name in sorted(_names(layout).items()) if safe not in known]
 
 
+class LeftLane(msgspec.Struct, frozen=True):
+    """State of a destination that a configured source no longer has."""
+
+    source: str
+    lane: str
+    dead_letters: int
+
+    def words(self) -> str:
+        """One line: what is kept, and what to do about it."""
+        kept = f"{self.dead_letters} dead letters and which" if self.dead_letters else "which"
+        return (
+            f"{self.source}@{self.lane}: this destination is no longer configured, and {kept} events were delivered to it is "
+            f"kept. It goes on from there once it is configured again; to drop it for good: flicker forget "
+            f"{self.source}@{self.lane}"
+        )
+
+
+def find_left_lanes(layout: StateLayout, *, configured: Mapping[str, Collection[str]]) -> list[LeftLane]:
+    """The lanes that each of these sources has no longer. `configured` are the names of those it has. Raises StateError."""
+    books = set(books_of(layout.store))
+    found: list[LeftLane] = []
+    for source, lanes in configured.items():
+        if file_safe(source) not in books:
+            continue
+        for name, place in layout.lane_book(source).read().items():
+            goes_on = name in lanes or (
+                "" in lanes and not place.storage
+            )  # a single destination goes on with the first's
+            if not goes_on:
+                found.append(LeftLane(source, name, layout.dead_letters(source, place.storage).count()))
+    return found
+
+
+def forget_lane(layout: StateLayout, source: str, lane: str) -> None:
+    """Drop everything that is kept of one lane; what a crash leaves, the next time completes.
+
+    Raises SourceBusy while a run of its source is at work, StateError.
+    """
+    book = layout.lane_book(source)
+    place = book.read().get(lane)
+    if place is None:
+        return
+    spool = layout.spool(source)
+    with spool.lock():
+        spool.forget_lane(lane)
+        LaneHealthFile(spool.directory, lane).forget()
+        _forget_lane(layout, source, place.storage)
+        book.forget(lane)
+
+
 def kept_of(layout: StateLayout, source: str) -> Leftover:
     """What is kept of a source, read without a lock."""
     trouble, position, waiting, letters = None, None, 0, 0
@@ -77,6 +129,9 @@ def forget(layout: StateLayout, source: str) -> None:
         for path in spool.directory.iterdir():
             if path.is_dir():
                 shutil.rmtree(path)
+        for name in layout.lane_book(source).read():
+            LaneHealthFile(spool.directory, name).forget()
+        LaneHealthFile(spool.directory, "").forget()
     for storage in layout.storages(source):
         _forget_lane(layout, source, storage)
     for key in layout.objects_of(source):

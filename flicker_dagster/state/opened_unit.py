@@ -71,6 +71,9 @@ class OpenedUnit:
         lane = self.lane(name)
         return Waiting(lane.waiting_lots, lane.waiting_events, lane.waiting_bytes, lane.oldest_at_ms)
 
+    def awaiting_events(self, name: str) -> int:
+        return self.lane(name).awaiting_events
+
     def add(self, lots: list[FrozenLot], *, at_ms: int) -> None:
         self.frames.append(lots, at_ms=at_ms)
         for lane in self._lanes.values():
@@ -99,10 +102,13 @@ class OldUnit(OpenedUnit):
     def waiting(self, name: str) -> Waiting:
         return Waiting() if name else self._waiting
 
+    def awaiting_events(self, name: str) -> int:
+        return 0  # the earlier versions knew no receipts
+
 
 def _refused() -> None:
     raise StateError("a unit of the spool that an earlier version wrote was not taken over; hold the source's lock")
 
 
-def journal_name(generation: int, lane: str) -> str:
+def journal_name(generation: int | str, lane: str) -> str:
     return f"journal.{generation}@{file_safe(lane)}" if lane else f"journal.{generation}"

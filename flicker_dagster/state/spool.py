@@ -16,7 +16,7 @@ from flicker_dagster.errors import SourceBusy, SpoolFull, StateError
 from flicker_dagster.state.files import exclusive, make_directory, replace_file
 from flicker_dagster.state.names import file_safe, from_file_safe
 from flicker_dagster.state.old_spool import TimeOf
-from flicker_dagster.state.opened_unit import Waiting
+from flicker_dagster.state.opened_unit import Waiting, journal_name
 from flicker_dagster.state.spool_unit import SpoolUnit
 from flicker_dagster.state.unit_file import Failed, UnitState
 
@@ -143,6 +143,17 @@ class SourceSpool:
             return msgspec.json.decode((self.directory / RUNS_FILE).read_bytes(), type=list[str])
         except (OSError, msgspec.DecodeError):
             return []
+
+    def forget_lane(self, name: str) -> None:
+        """Drop what a lane wrote down in these units: taken up again, it is to deliver what they hold. For the holder of the
+        lock. Raises StateError."""
+        self.close()
+        try:
+            for unit in self._directories():
+                for path in unit.glob(journal_name("*", name)):
+                    path.unlink(missing_ok=True)
+        except OSError as error:
+            raise StateError(f"cannot remove {error.filename}: {error.strerror}; check its permissions") from error
 
     def close(self) -> None:
         """Let go of all files; units that callers still hold read theirs anew when next used."""

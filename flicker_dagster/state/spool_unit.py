@@ -85,6 +85,11 @@ class SpoolUnit:
         with self._mutex:
             return self._open().waiting(lane)
 
+    def awaiting_events_of(self, lane: str) -> int:
+        """How many of those a lane's destination has taken and not yet confirmed. Raises StateError."""
+        with self._mutex:
+            return self._open().awaiting_events(lane)
+
     def lane(self, name: str) -> UnitLane:
         """The queue of a lane, until the unit is cleared or closed. Raises StateError."""
         with self._mutex:

@@ -11,7 +11,7 @@ OKTA = "okta-audit-logs"
 
 
 def row_of(text: str, source: str) -> list[str]:
-    [line] = [line for line in text.splitlines() if source in line]
+    [line] = [line for line in text.partition("Destinations")[0].splitlines() if source in line]
     return [cell.strip() for cell in line.strip("│ ").split("│")]
 
 
