@@ -9,7 +9,7 @@ from pydantic import Field
 
 from flicker_dagster.config.auth import OAuth2ClientCredentials
 from flicker_dagster.config.destinations.base import DestinationRecord, Fix, Guide
-from flicker_dagster.config.records import Record, Template, TimeoutMs, Tls
+from flicker_dagster.config.records import Milliseconds, Record, Template, TimeoutMs, Tls
 from flicker_dagster.config.shown import shown
 
 #: Where a broker is: a name, or an address (of IPv6 in brackets), and a port.
@@ -104,8 +104,9 @@ class KafkaDestination(DestinationRecord):
             "brokers refuse them.",
             "Events whose answer was lost, even with its process, are looked for in the progress topic before they are sent "
             "again, and count as duplicates if they are there. Ordinary requests cost one small record more, and the start of "
-            "a delivery reads the notes made since its oldest events were collected.",
-            "One transactional id per stream and lane: a process that takes a stream over fences the one before. Two "
+            "a delivery reads the notes made since its oldest events were collected, and `progress_lookback_ms` before.",
+            "One transactional id per stream and lane, and one transaction at a time: `max_in_flight` has no effect. A process "
+            "that takes a stream over fences the one before. Two "
             "installations on one cluster need different `transactional_id_prefix`es.",
             "An event above `max_message_bytes` becomes a dead letter. Keep the topic's `max.message.bytes` at or above it: "
             "what a broker refuses as too large is halved and sent again, down to the one guilty event.",
@@ -169,6 +170,11 @@ class KafkaDestination(DestinationRecord):
     tls: Tls | None = Field(default=None, description="`{}` for TLS with the system's authorities; without it, no TLS")
     transactional_id_prefix: Template = Field(
         default="flicker", description="what all transactional ids begin with; stream and lane follow"
+    )
+    progress_lookback_ms: Milliseconds = Field(
+        default=3_600_000,
+        description="notes are read from so long before the oldest waiting events were collected: what another machine had "
+        "collected and committed before is known too, where it had been cut into the same lots",
     )
     transaction_timeout_ms: TimeoutMs = Field(
         default=60_000,

@@ -116,6 +116,7 @@ class Kafka(DestinationBase):
                 reader=reader_settings(connection, group=transactional_id),
                 topic=self._topic,
                 progress_topic=resolve(config.progress_topic, env=env),
+                lookback_ms=config.progress_lookback_ms,
                 mask=self._mask,
             )
         except (kafka.KafkaException, ValueError, TypeError) as error:
@@ -144,15 +145,18 @@ class Kafka(DestinationBase):
         )
 
     def _messages(self, lot: Lot) -> list[Message]:
-        source, schema = lot.source.encode("utf-8", "replace"), lot.schema.encode()
+        source = lot.source.encode("utf-8", "replace")
         by_stream, by_event_time = self.config.key == "stream", self.config.timestamp == "event"
         collected_ms = max(1, lot.collected_ms)
+        alike = [("source", source), ("schema", lot.schema.encode())]
         messages: list[Message] = []
-        for index, (event, uid) in enumerate(zip(lot.events, lot.uids)):
+        for event, uid, time_ms in zip(lot.events, lot.uids, lot.times_ms):
             marked = uid.encode()
-            time_ms = min(max(1, lot.time_ms(index)), collected_ms) if by_event_time else collected_ms
-            headers = [("event_uid", marked), ("source", source), ("schema", schema)]
-            messages.append((source if by_stream else marked, event, time_ms, headers))
+            if time_ms is None or not by_event_time or time_ms > collected_ms:
+                time_ms = collected_ms
+            elif time_ms < 1:
+                time_ms = 1
+            messages.append((source if by_stream else marked, event, time_ms, [("event_uid", marked), *alike]))
         return messages
 
     def _mask(self, text: str) -> str:

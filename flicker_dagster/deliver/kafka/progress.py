@@ -2,8 +2,8 @@
 
 A note is as visible as the events it stands for: it names their lot and their places in it, so that they are known again
 in whatever parts the lot is sent later. Its timestamp is the time at which the lot was collected, which never changes; so
-the notes that may tell of a lot begin at the first one that is not earlier, and nothing before has to be read. All notes of
-a transactional id lie in one partition.
+the notes that may tell of a lot begin at the first one that is not earlier, and nothing before has to be read: but for a
+while, in which another machine may have collected the same lot. All notes of a transactional id lie in one partition.
 """
 
 from __future__ import annotations
@@ -55,7 +55,17 @@ write_note = msgspec.json.Encoder().encode
 class Progress:
     """The notes of one transactional id, as far as they were read. Only its current producer adds to them."""
 
-    def __init__(self, library: Any, settings: Settings, *, topic: str, partitions: int, transactional_id: str) -> None:
+    def __init__(
+        self,
+        library: Any,
+        settings: Settings,
+        *,
+        topic: str,
+        partitions: int,
+        transactional_id: str,
+        lookback_ms: int,
+    ) -> None:
+        self._lookback_ms = lookback_ms
         self._library = library
         self._settings = settings
         self.topic = topic
@@ -66,7 +76,7 @@ class Progress:
 
     def committed(self, lot: Lot, *, topic: str, deadline: Deadline) -> list[int]:
         """The indices of a lot's events that were committed before. Raises Unreadable, Held."""
-        since_ms = note_time_ms(lot)
+        since_ms = max(1, note_time_ms(lot) - self._lookback_ms)
         if self._since_ms is None or since_ms < self._since_ms:
             self._read(since_ms, deadline)
             self._since_ms = since_ms

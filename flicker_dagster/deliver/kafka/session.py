@@ -7,7 +7,6 @@ what was committed is decided, and stands in the notes.
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import partial
 from typing import Any
 
 from flicker_dagster.deliver.kafka.client import Settings
@@ -58,6 +57,28 @@ class Heard:
             self.error = error
 
 
+class Unwritten:
+    """Messages that were given back: topic, key, value and error of each. What was written is not told, which costs nothing."""
+
+    def __init__(self) -> None:
+        self.messages: list[tuple[str, bytes | None, bytes | None, Any]] = []
+
+    def report(self, error: Any, message: Any) -> None:
+        self.messages.append((message.topic(), message.key(), message.value(), error))
+
+    def failures(self, topic: str, messages: list[Message]) -> list[tuple[int, Any]]:
+        """The place of each among a transaction's messages, with its error; NOTE for what went to another topic."""
+        places: dict[tuple[bytes | None, bytes | None], list[int]] = {}
+        if self.messages:
+            for place, (key, value, _, _) in enumerate(messages):
+                places.setdefault((key, value), []).append(place)
+        found = []
+        for where, key, value, error in self.messages:
+            same = places.get((key, value))
+            found.append((same.pop(0) if where == topic and same else NOTE, error))
+        return found
+
+
 class Session:
     """Opened by `open`; afterwards `committed` and `commit`. Not thread-safe."""
 
@@ -69,6 +90,7 @@ class Session:
         reader: Settings,
         topic: str,
         progress_topic: str,
+        lookback_ms: int,
         mask: Callable[[str], str],
     ) -> None:
         self._library = library
@@ -76,9 +98,12 @@ class Session:
         self._heard = Heard()
         self._topic = topic
         self._progress_topic = progress_topic
+        self._lookback_ms = lookback_ms
         self._reader_settings = reader
         self.transactional_id: str = producer["transactional.id"]
-        self._producer = library.Producer(producer | {"error_cb": self._heard.hear})
+        self._unwritten = Unwritten()
+        callbacks = {"error_cb": self._heard.hear, "on_delivery": self._unwritten.report}
+        self._producer = library.Producer(producer | callbacks | {"delivery.report.only.error": True})
         self._progress: Progress | None = None
 
     # -- opening
@@ -93,6 +118,7 @@ class Session:
             topic=self._progress_topic,
             partitions=partitions[self._progress_topic],
             transactional_id=self.transactional_id,
+            lookback_ms=self._lookback_ms,
         )
 
     def _wait_for_id(self, deadline: Deadline) -> None:
@@ -141,23 +167,23 @@ class Session:
 
     def commit(self, lot: Lot, messages: list[Message], deadline: Deadline) -> None:
         """One transaction. Raises Failed where it was not committed, or may not have been (Ambiguous)."""
-        failures: list[tuple[int, Any]] = []
+        stopped: list[tuple[int, Any]] = []
         try:
             self._producer.begin_transaction()
-            self._write(lot, messages, failures, deadline)
+            self._write(lot, messages, deadline)
             left = self._call(self._producer.flush, max(0.001, deadline.left_s))
         except self._library.KafkaException as raised:
             error = raised.args[0]
             if error.name() in FENCED:
                 raise self._fenced(error) from None
             self._serve(POLL_S)  # for the reports that say which message it was
-            if not failures:
-                failures.append((NOTE, error))
+            stopped.append((NOTE, error))
             left = 0
+        failures = self._unwritten.failures(self._topic, messages) or stopped
         if failures:
             raise self._give_up(failures, len(messages), deadline)
         if left:
-            raise self._unwritten(left, deadline)
+            raise self._not_in_time(left, deadline)
         self._end(lot, deadline)
 
     def close(self) -> None:
@@ -168,30 +194,23 @@ class Session:
 
     # -- inside
 
-    def _write(self, lot: Lot, messages: list[Message], failures: list[tuple[int, Any]], deadline: Deadline) -> None:
+    def _write(self, lot: Lot, messages: list[Message], deadline: Deadline) -> None:
         assert self._progress is not None
-
-        def written(place: int, error: Any, _: Any) -> None:
-            if error is not None:
-                failures.append((place, error))
-
-        produce = self._producer.produce
+        produce, topic = self._producer.produce, self._topic
         for place, (key, value, timestamp_ms, headers) in enumerate(messages):
-            report = partial(written, place)
             while True:
                 try:
-                    produce(self._topic, value, key, on_delivery=report, timestamp=timestamp_ms, headers=headers)
+                    produce(topic, value, key, timestamp=timestamp_ms, headers=headers)
                     break
                 except BufferError:  # the library's queue is full
                     if deadline.left_s <= 0:
-                        raise self._unwritten(len(messages) - place, deadline) from None
+                        raise self._not_in_time(len(messages) - place, deadline) from None
                     self._call(self._producer.poll, POLL_S)
         produce(
             self._progress.topic,
-            write_note(Note.of(lot, topic=self._topic)),
+            write_note(Note.of(lot, topic=topic)),
             self._progress.key,
             partition=self._progress.partition,
-            on_delivery=partial(written, NOTE),
             timestamp=note_time_ms(lot),
         )
 
@@ -234,7 +253,7 @@ class Session:
             except self._library.KafkaException as raised:
                 failures.append((NOTE, raised.args[0]))
 
-    def _unwritten(self, messages: int, deadline: Deadline) -> Failed:
+    def _not_in_time(self, messages: int, deadline: Deadline) -> Failed:
         heard = words_of(self._heard.error, self._mask) if self._heard.error is not None else "no answer"
         return Failed(Retry(f"{heard} ({messages} messages were not written within {deadline.limit})"))
 

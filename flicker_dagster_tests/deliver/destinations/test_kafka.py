@@ -19,6 +19,7 @@ from flicker_dagster.errors import DestinationBlocked, SecretUnset
 from flicker_dagster.simulator.kafka.broker import Fault
 from flicker_dagster.simulator.kafka.errors import Code
 from flicker_dagster.simulator.token_server import TokenServer
+from flicker_dagster.transport.tokens import MemoryTokens
 from flicker_dagster_tests.deliver.contract import NOW_MS, event_of, lot_of, lots_of
 from flicker_dagster_tests.deliver.destinations.kafka_lanes import PROGRESS, TOPIC, broker, opened, read, send
 from flicker_dagster_tests.tls import Authority
@@ -271,6 +272,12 @@ def test_tokens_of_an_authorization_server() -> None:
             assert "credentials: its credentials" in refused.why
             context = {"env": {"SECRET": "c1ient-secret"}}
             assert send(lots[0], kafka.address, context=context, **keys) == Delivered("committed")
+            kept = {**context, "tokens": MemoryTokens()}
+            assert send(lots[1], kafka.address, context=kept, **keys) == Delivered("committed")
+            tokens.revoke_all()
+            assert send(lots[1], kafka.address, context=kept, **keys) == Duplicate("committed before"), (
+                "a new one is minted"
+            )
             right["minted"] = False
             refused = send(lots[1], kafka.address, context=context, **keys)
             assert isinstance(refused, Blocked), refused
