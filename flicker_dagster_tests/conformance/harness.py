@@ -21,7 +21,7 @@ from flicker_dagster.simulator.plain import Plain, Shape
 from flicker_dagster.simulator.receiver import Receiver
 from flicker_dagster.simulator.vendor import Vendor
 from flicker_dagster.state.layout import StateLayout
-from flicker_dagster.types import Position
+from flicker_dagster.types import DeadLetter, Position
 
 
 class Clock:
@@ -102,6 +102,12 @@ class Scene:
         assert len(emitted - received.keys()) == but, f"lost {len(emitted - received.keys())} of {len(emitted)}"
         assert {id_: times for id_, times in received.items() if times != 1} == {}
         assert received.keys() <= emitted
+
+    def dead_letters(self) -> list[DeadLetter]:
+        """Of every lane, in their order."""
+        with self.work() as work:
+            kept = [lane.dead_letters for lane in work.lanes]
+            return [letter for of_lane in kept for key in of_lane.list() for letter in of_lane.read(key)]
 
     def close(self) -> None:
         self.vendor.close()

@@ -13,7 +13,10 @@ import dagster as dg
 import pytest
 import urllib3
 from click.testing import CliRunner
+from dagster._core.definitions.job_base import InMemoryJob
 from dagster._core.definitions.run_request import InstigatorType
+from dagster._core.execution.api import execute_run
+from dagster._core.execution.job_execution_result import JobExecutionResult
 from dagster._core.remote_origin import InProcessCodeLocationOrigin, RemoteRepositoryOrigin
 from dagster._core.scheduler.instigation import InstigatorState, InstigatorStatus, SensorInstigatorData
 from dagster._core.types.loadable_target_origin import LoadableTargetOrigin
@@ -97,6 +100,13 @@ api_sources:
     def run(self, instance: dg.DagsterInstance, **how: object) -> dg.ExecuteInProcessResult:
         job = self.definitions.resolve_job_def(names.job_name(self.source))
         return job.execute_in_process(instance=instance, raise_on_error=False, **how)  # type: ignore[arg-type]
+
+    def deliver_again(self, instance: dg.DagsterInstance, run_id: str) -> JobExecutionResult:
+        """What a retry from the failure does: the step `deliver` alone, in a run whose parent has fetched."""
+        job = self.definitions.resolve_job_def(names.job_name(self.source))
+        deliver = job.get_subset(op_selection=[f"{names.graph_name(self.source)}.deliver"])
+        run = instance.create_run_for_job(deliver, parent_run_id=run_id, root_run_id=run_id)
+        return execute_run(InMemoryJob(deliver), run, instance)
 
     def sweep(self, instance: dg.DagsterInstance, key: str) -> dg.ExecuteInProcessResult:
         tags = names.run_tags(self.source, self.work.state_id, names.SWEEP)

@@ -84,16 +84,19 @@ class Installation:
 
     def letters(self) -> list[bytes]:
         with self.work() as work:
-            return [letter.event for id_ in work.dead_letters.list() for letter in work.dead_letters.read(id_)]
+            kept = work.lanes[0].dead_letters
+            return [letter.event for id_ in kept.list() for letter in kept.read(id_)]
 
     def reasons(self) -> list[str]:
         with self.work() as work:
-            return [letter.reason for id_ in work.dead_letters.list() for letter in work.dead_letters.read(id_)]
+            kept = work.lanes[0].dead_letters
+            return [letter.reason for id_ in kept.list() for letter in kept.read(id_)]
 
     def replay(self) -> tuple[int, int]:
         """Events taken and kept."""
         with self.work() as work, work.spool.lock():
-            done = [replay(work, letter_id) for letter_id in work.dead_letters.list()]
+            lane = work.lanes[0]
+            done = [replay(work, lane, letter_id) for letter_id in lane.dead_letters.list()]
         return sum(each.accepted for each in done), sum(each.refused for each in done)
 
 

@@ -9,6 +9,7 @@ import pytest
 import yaml
 
 from flicker_dagster import orchestration
+from flicker_dagster.config.destinations import records
 from flicker_dagster.config.load import load_config
 from flicker_dagster.orchestration.factory import build_definitions
 from flicker_dagster.orchestration.metadata import live_metadata, window_metadata
@@ -64,13 +65,14 @@ def test_every_source_has_its_own_clock(tmp_path: Path) -> None:
 
 @row(
     "helr-11",
-    behaviour="registry, ledger and dead letters live in S3 too; output is HTTP only, other kinds are refused by name",
+    behaviour="registry, ledger and dead letters live in S3 too; events go there as objects, or by a SIEM's own protocol",
 )
 def test_state_can_live_in_object_storage(tmp_path: Path) -> None:
     layout = StateLayout.of("s3://company-logs/flicker-registry.json", "ignored", str(tmp_path))
     assert layout.registry().where == "s3://company-logs/flicker-registry.json"
     assert layout.store.describe("ledger/x") == "s3://company-logs/flicker-registry/ledger/x"
-    assert "s3" in faults(tmp_path, SOURCE.replace("type: http", "type: s3"))[0]
+    assert {"s3", "splunk_hec", "elasticsearch", "syslog", "sentinel"} <= records().keys()
+    assert "s3, " in faults(tmp_path, SOURCE.replace("type: http", "type: floppy"))[0], "others are refused by name"
 
 
 @row(

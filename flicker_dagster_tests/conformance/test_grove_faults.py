@@ -130,14 +130,15 @@ class Killed(BaseException):
 
 @row("grove-9", "grove-12", behaviour="page and resume point are one write; the next run goes on behind it")
 @pytest.mark.parametrize("newest_first", [False, True])
-@pytest.mark.parametrize("arrow", ["flicker_dagster.pipeline.reading", "flicker_dagster.pipeline.deliver"])
+@pytest.mark.parametrize("arrow", ["pipeline.reading", "pipeline.deliver_lanes", "pipeline.deliver"])
 def test_a_kill_loses_and_repeats_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, newest_first: bool, arrow: str
 ) -> None:
     with plain_scene(tmp_path, shape=Shape(newest_first=newest_first), buffer_size=10) as scene:
         scene.emit(50)
         with monkeypatch.context() as patch:
-            patch.setattr(f"{arrow}.reach", killer({"fetch.after_page": 3, "commit.after_ledger": 1}))
+            places = {"fetch.after_page": 3, "commit.after_ledger": 1, "commit.after_registry": 1}
+            patch.setattr(f"flicker_dagster.{arrow}.reach", killer(places))
             with pytest.raises(Killed):
                 scene.poll()
         scene.cursor = None  # the next process knows what the registry says

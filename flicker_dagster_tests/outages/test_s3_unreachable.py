@@ -87,7 +87,11 @@ def test_a_commit_that_cannot_reach_s3_fails_and_is_made_up_for(
     gate.open()
     with scene.work() as work:
         assert (work.registry.position("plain") == before) is not (done and request_ == REGISTRY_WRITE)
-    assert len(scene.received()) == 40  # the SIEM had been reached
+    unasked = request_ in (
+        LEDGER_READ,
+        ANYTHING,
+    )  # what another machine may have delivered is not sent before that is known
+    assert len(scene.received()) == (20 if unasked else 40)
     scene.clock.now_s += 5
     scene.emit(5)
     scene.poll()
@@ -132,7 +136,7 @@ def test_a_sweep_that_cannot_write_the_ledger_certifies_nothing_and_repeats_noth
 def test_a_refused_event_that_cannot_be_written_down_waits_and_what_repeats_carries_the_same_key(
     scene: Scene, gate: Gate, how: str
 ) -> None:
-    """The bisection is done again: a SIEM that keeps keys takes nothing twice, another gets the same bytes again."""
+    """The event itself is sent again, the same bytes under the same key; its neighbours are not."""
     poisoned, *_ = scene.emit(20)
     scene.siem.poison = poisoned
     scene.siem.dedupe_by_key = True
@@ -142,13 +146,11 @@ def test_a_refused_event_that_cannot_be_written_down_waits_and_what_repeats_carr
         with pytest.raises(StateError, match=r"cannot write s3://logs-.*dead-letters"):
             scene.deliver()
     with scene.work() as work:
-        assert waiting_events(work) == 20
+        assert waiting_events(work) == 1, "what was taken beside it is settled"
     gate.open()
     report = scene.deliver()
-    assert (report.drained.delivered, report.drained.dead) == (19, 1)
-    with scene.work() as work:
-        letters = [letter for key in work.dead_letters.list() for letter in work.dead_letters.read(key)]
-    assert [poisoned.encode() in letter.event for letter in letters] == [True]
+    assert (report.drained.delivered, report.drained.dead) == (0, 1)
+    assert [poisoned.encode() in letter.event for letter in scene.dead_letters()] == [True]
     scene.poll()
     scene.assert_each_once(but=1)
     assert scene.siem.inbox("/siem").repeated_otherwise == 0

@@ -88,13 +88,27 @@ def test_a_siem_that_takes_some_batches_and_fails_again_gets_each_batch_once_and
         emitted = scene.emit(100)
         scene.fetch()
         for _ in range(5):  # three batches pass, then it is down again
-            scene.siem.faults.plan("503", count=1, after=3)
+            scene.siem.faults.plan("503", count=None, after=3)
             fails_to_deliver(scene)
+            scene.siem.faults.clear()
             scene.clock.now_s += POLL_S
             emitted += scene.emit(5)
             scene.fetch()
         scene.deliver()
         assert arrivals(journal) == emitted
+        assert scene.siem.inbox("/siem").repeated_batches == 0
+
+
+def test_a_siem_that_fails_once_among_others_is_asked_again_in_the_same_run(tmp_path: Path) -> None:
+    journal = tmp_path / "siem.jsonl"
+    with plain_scene(tmp_path, destination=IN_ORDER, siem_options={"journal": journal}, buffer_size=7) as scene:
+        emitted = scene.emit(100)
+        scene.siem.faults.plan("503", count=1, after=3)
+        scene.siem.faults.plan("500", count=2, after=6)
+        report = scene.poll()
+        assert report.drained.delivered == 100
+        assert sorted(arrivals(journal)) == sorted(emitted)
+        scene.assert_each_once()
         assert scene.siem.inbox("/siem").repeated_batches == 0
 
 
