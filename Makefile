@@ -78,8 +78,9 @@ lint: setup ## style
 types: setup ## static types
 	$(BIN)/pyright
 
-reference: setup ## renew the README's configuration reference
+reference: setup ## renew the README's configuration reference and docs/destinations
 	$(BIN)/python -m flicker_dagster.config.reference README.md
+	$(BIN)/python -m flicker_dagster.config.destination_pages docs/destinations
 
 conformance: setup ## renew docs/conformance.md
 	$(BIN)/python -m flicker_dagster_tests.conformance.page docs/conformance.md

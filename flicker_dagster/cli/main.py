@@ -256,14 +256,37 @@ def backfill(settings: Settings, source: str, start: str, end: str, redeliver: b
     click.echo(f"watch it at {url.rstrip('/')}/runs/b/{backfill_id}")
 
 
+@cli.command("test-destination")
+@click.argument("name", required=False)
+@click.option(
+    "--wait",
+    "wait_s",
+    type=click.FloatRange(min=1, max=3600),
+    default=60.0,
+    show_default=True,
+    help="Seconds to wait for an acknowledgement, where there is one.",
+)
+@json_option
+@click.pass_obj
+def test_destination(settings: Settings, name: str | None, wait_s: float, as_json: bool) -> None:
+    """Send one marked event to NAME and say what was answered; exit 0 when it was taken, 1 otherwise.
+
+    NAME is a name under `destinations`, SOURCE, SOURCE@LANE, or the type of a lane where only one has it.
+    """
+    from flicker_dagster.cli.try_destination import try_destination
+
+    sys.exit(try_destination(settings, name, wait_s=wait_s, as_json=as_json))
+
+
 def _add_groups() -> None:
     from flicker_dagster.cli.dead_letters import dead_letters
+    from flicker_dagster.cli.destinations import destinations
     from flicker_dagster.cli.position import position
     from flicker_dagster.simulator.cli import simulate
 
-    for group in (dead_letters, position, simulate):
+    for group in (dead_letters, destinations, position, simulate):
         cli.add_command(group)
-    take_settings(cli, but=("demo", "schema", "simulate"))
+    take_settings(cli, but=("demo", "destinations", "schema", "simulate"))
 
 
 _add_groups()

@@ -28,6 +28,10 @@ ANSWERS = (
     ("credentials that are not set", "everything of this source waits; the message names variable, file and line"),
 )
 
+#: What to do about a reference that stands for nothing.
+UNSET = Fix("is not set", "Set the variable in the environment of `flicker` (here, and where it runs), or make the file "
+    "readable.")  # fmt: skip
+
 #: From the particular to the general: the first that fits is told.
 FIXES = (
     Fix("NameResolution", "The host's name is not known to DNS: check it for typing errors."),
@@ -49,8 +53,6 @@ FIXES = (
     Fix("not installed", "Install the package that the message names."),
     Fix("mask_key", "Set `FLICKER_MASK_KEY` (16 characters or more), or `fields.mask_key`."),
     Fix("token endpoint", "Check client id, secret and `token_url`."),
-    Fix("is not set", "Set the variable in the environment of `flicker`, in this shell and where it runs."),
-    Fix("cannot be read", "Check the file's path and permissions."),
     Fix("HTTP 401", "The credentials are wrong, or have ended: check them, and that the variable holds them without quotes "
         "and blanks."),
     Fix("HTTP 403", "The credentials are known and may not do this: give them the rights that `flicker destinations show` "

@@ -13,6 +13,7 @@ from pydantic import TypeAdapter, ValidationError
 from flicker_dagster.config import soql
 from flicker_dagster.config.check import check_destination, check_lanes, check_renamed, check_source, check_together
 from flicker_dagster.config.destinations import destination_adapter
+from flicker_dagster.config.destinations.base import DestinationRecord
 from flicker_dagster.config.explain import Problem, explain, one_of, suggestion
 from flicker_dagster.config.file_text import read_file_text
 from flicker_dagster.config.models import (
@@ -76,6 +77,7 @@ class _Load:
         self.problems = [Problem(*each) for each in self.document.problems]
         self.overruled: list[Overrule] = []
         self.notes: list[str] = []
+        self.named: dict[str, DestinationRecord] = {}
 
     def run(self) -> FlickerConfig:
         data = self.document.data
@@ -110,6 +112,7 @@ class _Load:
                 for path, source in zip(raws, sources)
                 if source is not None
             ],
+            destinations=self.named,
             namespace=namespace,
             **retentions,
             overruled=self.overruled,
@@ -175,6 +178,7 @@ class _Load:
             destination = self._validated(destination_adapter(), raw, path, "destination")
             if destination is not None:
                 self.problems += check_destination(destination, path, self._line)
+                self.named[str(name)] = destination
             usable[name] = raw if len(self.problems) == before else _ANY_DESTINATION
         return usable
 

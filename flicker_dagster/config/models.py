@@ -306,6 +306,9 @@ class FlickerConfig(Record):
 
     path: str
     sources: list[SourceConfig]
+    destinations: dict[str, DestinationRecord] = Field(
+        default_factory=dict, repr=False, description="the named ones, as they stand in the file"
+    )
     namespace: str = ""
     ledger_retention_ms: Milliseconds = 35 * DAY_MS
     run_retention_ms: Milliseconds = 7 * DAY_MS

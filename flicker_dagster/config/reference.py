@@ -131,7 +131,7 @@ def reference() -> str:
 def _section(title: str, prefix: str, record: type[Record]) -> str:
     common = DestinationRecord.model_fields if issubclass(record, DestinationRecord) else {}
     rows = [
-        f"| `{name}` | {_default(field)} | {_meaning(prefix + name, field)} |"
+        f"| `{name}` | {default_of(field)} | {_meaning(prefix + name, field)} |"
         for name, field in record.model_fields.items()
         if record is DestinationRecord or name not in common
     ]
@@ -162,7 +162,8 @@ def _literals(kind: Any) -> list[str]:
     return [option for option in get_args(kind) if isinstance(option, str)] if "Literal" in str(kind)[:20] else []
 
 
-def _default(field: FieldInfo) -> str:
+def default_of(field: FieldInfo) -> str:
+    """A key's default as the reference shows it; empty where there is none to tell."""
     if field.is_required():
         return "required"
     default = field.get_default(call_default_factory=True)  # type: ignore[call-arg]

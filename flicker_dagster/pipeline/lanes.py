@@ -90,12 +90,14 @@ def open_lane(
     env: Mapping[str, str] | None,
     clock: Callable[[], float],
     layout: StateLayout | None,
+    called: str | None = None,
 ) -> Destination:
-    """The destination of one of a source's lanes; without a `layout` its tokens are kept for this process only."""
+    """The destination of one of a source's lanes; without a `layout` its tokens are kept for this process only. What it is
+    `called` instead of its name keeps it apart from a run's at a destination that lets one of a name in at a time."""
     record = source.lanes[name]
     context = LaneContext(
         stream=source.name,
-        lane=name,
+        lane=name if called is None else called,
         vendor=source.vendor,
         message_field=source.message_field,
         event_fields=frozenset(names_of_events(source)),

@@ -28,9 +28,10 @@ class Guide:
     `destinations:`; `guarantee` what is promised, `bound` where the promise ends; `extra` the pip extra it needs; `notes` what
     else one must know. `body` is what a request holds; `identity` and `time` say where an event's id and time stand there.
     `find` is what to search for to see an event again: `{uid}` stands for its id, `{mark}` for the mark of a test event,
-    `{record.…}` for a key of the configuration. `answers` say what becomes of events by what is answered, beside
-    `ANSWERS` of `flicker_dagster.config.destination_answers`; `fixes` what to do about refusals, beside its `FIXES`. `tested`
-    names what it was tried against. All in plain text with Markdown's backticks, but for `find`.
+    `{record.…}` for a key of the configuration. `answers` say what becomes of events by what is answered, `fixes` what to do
+    about refusals; those that hold for all are in `flicker_dagster.config.destination_answers`, its `HTTP_ANSWERS` where
+    `http_answers` is true. `tested` names what it was tried against. All in plain text with Markdown's backticks, but for
+    `find`.
     """
 
     title: str
@@ -47,6 +48,7 @@ class Guide:
     extra: str | None = None
     notes: tuple[str, ...] = ()
     answers: tuple[tuple[str, str], ...] = ()
+    http_answers: bool = True
     fixes: tuple[Fix, ...] = ()
 
 

@@ -48,6 +48,8 @@ ANSWERS = (
     ),
     ("429 of a document (queue full, disk full)", "tried again, that document only"),
     ("413", "halved and sent again, down to the one guilty event"),
+    ("400, 401, 403, 404 of the request", "everything waits until address, parameters or rights are mended"),
+    ("429, 5xx of the request", "tried again"),
 )
 FIXES = (
     Fix("HTTP 401", "Check the API key (its `encoded` form), or user and password."),

@@ -55,6 +55,7 @@ class ElasticsearchDestination(BulkRecord):
             "The CA of a cluster that made its own is at `config/certs/http_ca.crt`: name it in `tls.ca_cert_path`.",
         ),
         answers=ANSWERS,
+        http_answers=False,
         fixes=FIXES,
     )
 

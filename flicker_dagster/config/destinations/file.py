@@ -59,6 +59,7 @@ class FileDestination(DestinationRecord):
             ("disk full, quota, I/O error", "tried again"),
             ("missing permission or directory, read-only, not a file", "everything waits until somebody mends it"),
         ),
+        http_answers=False,
         fixes=(
             Fix("Permission denied", "Let Flicker's user write the directory and the file."),
             Fix("No such file", "Create the directory."),

@@ -121,6 +121,7 @@ class KafkaDestination(DestinationRecord):
             ("a record too large", "halved down to the guilty event, which becomes a dead letter"),
             ("fenced", "another process has taken the stream over; this one stops"),
         ),
+        http_answers=False,
         fixes=(
             Fix(
                 "TOPIC_AUTHORIZATION",

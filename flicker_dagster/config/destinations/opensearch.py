@@ -58,6 +58,7 @@ class OpenSearchDestination(BulkRecord):
             "Collections of Serverless of the type time series may refuse ids of one's own: use one of the type search.",
         ),
         answers=ANSWERS,
+        http_answers=False,
         fixes=FIXES,
     )
 

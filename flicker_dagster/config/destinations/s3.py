@@ -71,6 +71,7 @@ class S3Destination(ObjectStore):
             ),
             ("409, 503 `SlowDown`, 5xx", "tried again"),
         ),
+        http_answers=False,
         fixes=(
             Fix(
                 "AccessDenied",

@@ -127,6 +127,7 @@ class SecurityLakeDestination(ObjectStore):
                 "its events wait, and the lane says so; those of other classes that came with them are not sent again",
             ),
         ),
+        http_answers=False,
         fixes=(
             Fix(
                 "no custom source",

@@ -75,9 +75,11 @@ class SplunkHecDestination(DestinationRecord):
                 "everything waits until the token or index is mended",
             ),
             ("404", "tried again: Splunk Cloud says so during maintenance"),
-            ("503, codes 8, 9, 18 to 20, 23, 26, 27", "tried again"),
+            ("413", "halved and sent again, down to the one guilty event"),
+            ("429, 5xx, codes 8, 9, 18 to 20, 23, 26, 27", "tried again"),
             ("no acknowledgement within `ack_expires_ms`", "the same events are sent again with the same `event_uid`"),
         ),
+        http_answers=False,
         fixes=(
             Fix(
                 "ncorrect index",

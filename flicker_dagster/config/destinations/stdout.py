@@ -48,6 +48,7 @@ class StdoutDestination(DestinationRecord):
             ("the reader is slow", "waited for, up to `timeout_ms`, and tried again"),
             ("the reader is gone, no standard output", "everything waits until Flicker is started with a reader again"),
         ),
+        http_answers=False,
         fixes=(
             Fix("broken pipe", "Start the command with a reader behind it."),
             Fix("use `file`", "Runs are not started by Flicker's own launcher: use `type: file`."),

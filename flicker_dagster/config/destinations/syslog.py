@@ -117,6 +117,7 @@ class SyslogDestination(DestinationRecord):
                 "a dead letter, never sent (or shortened: `oversize: drop_fields`)",
             ),
         ),
+        http_answers=False,
         fixes=(
             Fix("did not close the connection", "The receiver keeps connections open: set `confirm: settle`."),
             Fix("answers in TLS", "Write `endpoint: tls://…`."),
