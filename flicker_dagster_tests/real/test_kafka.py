@@ -24,6 +24,7 @@ from flicker_dagster.lots import Lot
 from flicker_dagster_tests.deliver.contract import MemoryQueue, drain, event_of, lot_of, lots_of
 from flicker_dagster_tests.deliver.destinations.kafka_lanes import another_process, drains, opened, read, uids_read
 from flicker_dagster_tests.real.kafka import Kafka
+from flicker_dagster_tests.waiting import until
 
 _numbers = count()
 TIMEOUT_MS = 20_000
@@ -45,6 +46,7 @@ class Topics:
         )
         for each in made.values():
             each.result(60)
+        until(lambda: all(_is_known(admin, topic) for topic in (self.events, self.progress)), "the topics have leaders")
         self.keys: dict[str, Any] = {
             "topic": self.events,
             "progress_topic": self.progress,
@@ -58,6 +60,11 @@ class Topics:
 
     def uids(self, **how: Any) -> Counter[str]:
         return uids_read(self.brokers, topic=self.events, **how)
+
+
+def _is_known(admin: AdminClient, topic: str) -> bool:
+    found = admin.list_topics(topic, timeout=60).topics[topic]
+    return found.error is None and all(each.leader >= 0 for each in found.partitions.values())
 
 
 def expected(lots: list[Lot]) -> Counter[str]:
@@ -94,9 +101,7 @@ def test_a_process_that_is_killed_at_any_moment(topics: Topics, after_s: float) 
 
 
 def wait_for_events(topics: Topics) -> None:
-    deadline_s = time.monotonic() + 60
-    while not topics.uids(committed=False):
-        assert time.monotonic() < deadline_s
+    until(lambda: topics.uids(committed=False), "the process has written something")
 
 
 def test_connections_that_are_cut_again_and_again(topics: Topics) -> None:
@@ -173,10 +178,11 @@ def test_a_lane_that_stood_still_for_longer_than_its_transaction_may_stops_and_t
     session._producer.begin_transaction()
     session._producer.produce(topics.events, lots[1].events[0], headers={"event_uid": "left-open"})
     assert session._producer.flush(30) == 0
-    deadline_s = time.monotonic() + 120
-    while "left-open" not in topics.uids(committed=False) or _is_open(topics):
-        assert time.monotonic() < deadline_s
-        time.sleep(0.5)
+    until(
+        lambda: "left-open" in topics.uids(committed=False) and not _is_open(topics),
+        "the broker gives the transaction up",
+        patience_s=120,
+    )
     with pytest.raises(confluent_kafka.KafkaException):
         session._producer.commit_transaction(10)
     destination.close()

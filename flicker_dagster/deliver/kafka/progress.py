@@ -16,11 +16,13 @@ from zlib import crc32
 import msgspec
 
 from flicker_dagster.deliver.kafka.client import Settings
+from flicker_dagster.deliver.kafka.errors import BLOCKED
 from flicker_dagster.lots import Lot, Spans, spans_of
 from flicker_dagster.transport.deadlines import Deadline
 
 #: How long one look for further notes takes at most.
 POLL_S = 0.5
+PAUSE_S = 0.1
 
 
 class Unreadable(Exception):
@@ -89,18 +91,30 @@ class Progress:
         kafka = self._library
         reader = kafka.Consumer(self._settings)
         try:
-            place = kafka.TopicPartition(self.topic, self.partition, since_ms)
-            (begin,) = reader.offsets_for_times([place], timeout=max(0.001, deadline.left_s))
-            if begin.error is not None:
-                raise Unreadable(begin.error)
-            # Where no note is that late, the end: what lies behind it belongs to transactions that are still open.
-            offset = begin.offset if begin.offset >= 0 else kafka.OFFSET_END
+            offset = self._offset_at(reader, since_ms, deadline)
             reader.assign([kafka.TopicPartition(self.topic, self.partition, offset)])
             self._read_to_the_end(reader, deadline)
         except kafka.KafkaException as error:
             raise Unreadable(error.args[0]) from None
         finally:
             reader.close()
+
+    def _offset_at(self, reader: Any, since_ms: int, deadline: Deadline) -> int:
+        """Of the first note that is not earlier. Where none is that late, the end: what lies behind it belongs to transactions
+        that are still open. A partition may be on its way to another broker: asked again until the deadline."""
+        kafka = self._library
+        place = kafka.TopicPartition(self.topic, self.partition, since_ms)
+        while True:
+            try:
+                (found,) = reader.offsets_for_times([place], timeout=max(0.001, deadline.left_s))
+                error = found.error
+            except kafka.KafkaException as raised:
+                found, error = None, raised.args[0]
+            if found is not None and error is None:
+                return found.offset if found.offset >= 0 else kafka.OFFSET_END
+            if error.name() in BLOCKED or deadline.left_s <= PAUSE_S:
+                raise Unreadable(error)
+            reader.poll(PAUSE_S)
 
     def _read_to_the_end(self, reader: Any, deadline: Deadline) -> None:
         kafka = self._library

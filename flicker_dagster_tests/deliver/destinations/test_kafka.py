@@ -115,6 +115,7 @@ ROWS = [
     ("Metadata", Code.INVALID_TOPIC, Blocked, "check the topic's name"),
     ("Metadata", Code.LEADER_NOT_AVAILABLE, Retry, "LEADER_NOT_AVAILABLE"),
     ("ListOffsets", Code.TOPIC_AUTHORIZATION_FAILED, Blocked, "Read on the progress topic"),
+    ("ListOffsets", Code.NOT_LEADER_FOR_PARTITION, Retry, "NOT_LEADER_FOR_PARTITION"),
     ("Fetch", Code.TOPIC_AUTHORIZATION_FAILED, Blocked, "Read on the progress topic"),
     ("AddPartitionsToTxn", Code.TOPIC_AUTHORIZATION_FAILED, Blocked, "TOPIC_AUTHORIZATION_FAILED"),
     ("AddPartitionsToTxn", Code.INVALID_PRODUCER_ID_MAPPING, Retry, "INVALID_PRODUCER_ID_MAPPING"),
@@ -157,6 +158,7 @@ def test_what_an_error_stands_for_and_nothing_is_lost_or_doubled(
     [
         ("InitProducerId", "silent", ALWAYS, Retry),
         ("Metadata", "cut_before", ALWAYS, Retry),
+        ("ListOffsets", "cut_after", 1, Delivered),
         ("ListOffsets", "silent", ALWAYS, Retry),
         ("Fetch", "silent", ALWAYS, Retry),
         ("AddPartitionsToTxn", "cut_after", 1, Delivered),
