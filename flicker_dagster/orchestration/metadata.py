@@ -22,7 +22,7 @@ def live_metadata(report: LiveReport, *, now_ms: int) -> dict[str, dg.MetadataVa
         end["redeliver"] = True
     metadata = _counts(report.tally) | _lateness(report.tally) | _delivered(report.lanes, report.tally)
     metadata |= {
-        "dagster/row_count": dg.MetadataValue.int(report.drained.delivered),
+        "dagster/row_count": dg.MetadataValue.int(max(lane.delivered for lane in report.lanes)),
         names.FROM_KEY: dg.MetadataValue.json(_position(report.start)),
         names.TO_KEY: dg.MetadataValue.json(end),
         names.COMPLETE_KEY: dg.MetadataValue.bool(report.complete),

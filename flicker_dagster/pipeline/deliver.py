@@ -24,7 +24,7 @@ from flicker_dagster.types import Position, Window
 log = logging.getLogger("flicker.deliver")
 
 #: What is summed up over the deliveries of a window that exceeds one run's budget.
-EARLY_COUNTS = ("requests", "delivered", "duplicate", "dead", "known", "bytes")
+EARLY_COUNTS = ("requests", "delivered", "duplicate", "dead", "known", "dropped", "bytes")
 
 
 class LiveReport(msgspec.Struct, frozen=True):
@@ -88,9 +88,10 @@ def deliver_live(work: SourceWork, *, wait_for_receipts_s: float = ASKED_WITHIN_
         raise StateError(
             f"{work.source.name}: nothing was fetched into the spool before this delivery; run fetch first"
         )
-    give_up_what_is_optional(work, units)
+    give_up_what_is_optional(work, units, lanes)
     tally = Tally.of(state.tally) if state.tally else Tally()
     if not settled:
+        unit.append([], msgspec.structs.replace(state, tally={}))  # told now, and not again by the next run
         return LiveReport(
             start=state.base,
             end=state.base,
@@ -149,7 +150,7 @@ def deliver_window(work: SourceWork, window: Window) -> WindowReport:
     for lane in lanes:
         for name in EARLY_COUNTS:
             setattr(lane, name, getattr(lane, name) + tally.early.get(f"{lane.lane}/{name}", 0))
-    give_up_what_is_optional(work, [*others, unit])
+    give_up_what_is_optional(work, [*others, unit], lanes)
     unit.remove()
     reach("commit.after_clear")
     return WindowReport(window, tally, lanes, state.began_ms or work.now_ms(), state.redeliver)
@@ -162,11 +163,11 @@ def deliver_early(work: SourceWork, window: Window) -> None:
     state = unit.state
     if state is not None:
         tally = Tally.of(state.tally) if state.tally else Tally()
+        give_up_what_is_optional(work, [unit], lanes)
         for lane in lanes:
             for name in EARLY_COUNTS:
                 key = f"{lane.lane}/{name}"
                 tally.early[key] = tally.early.get(key, 0) + getattr(lane, name)
-        give_up_what_is_optional(work, [unit])
         unit.clear(msgspec.structs.replace(state, tally=tally.as_counts()))
     reach("commit.after_clear")
 

@@ -136,25 +136,32 @@ class _Task:
         self.lane.health.write(msgspec.structs.replace(health, refused=refused))
 
 
-def give_up_what_is_optional(work: SourceWork, units: Sequence[SpoolUnit]) -> int:
-    """Where lanes that nobody waits for keep too much of the spool, drop what waits for them: gives how many events."""
-    cap, dropped = work.source.limits.spool_bytes, 0
-    optional = [lane for lane in work.lanes if not lane.required]
-    if not optional or work.spool.used_bytes() <= cap * OPTIONAL_SHARE:
-        return 0
-    for lane in optional:
+def give_up_what_is_optional(work: SourceWork, units: Sequence[SpoolUnit], reports: Sequence[LaneReport]) -> None:
+    """Where lanes that nobody waits for keep too much of the spool, drop what waits for them, and count it in their reports.
+
+    What is dropped is in the lane's ledger: reading a window again would take it for missing, and drop it again.
+    """
+    optional = [(lane, report) for lane, report in zip(work.lanes, reports) if not lane.required]
+    if not optional or work.spool.used_bytes() <= work.source.limits.spool_bytes * OPTIONAL_SHARE:
+        return
+    for lane, report in optional:
+        before = report.dropped
         for unit in units:
             queue = unit.lane(lane.name)
             for lot in [*queue.pending(), *(each.lot for each in queue.awaiting())]:
-                queue.settle(lot, Settled(dropped=len(lot), status="dropped"))
-                dropped += len(lot)
+                settled = Settled(dropped=len(lot), status="dropped")
+                queue.settle(lot, settled)
+                report.note(settled)
+            lane.ledger.add(queue.settled_digests())
+        if report.dropped == before:
+            continue
+        report.waiting = report.awaiting = 0
         log.warning(
             "%s@%s: the spool is half full of what waits for this lane, which is not required: %d events were dropped",
             work.source.name,
             lane.name,
-            dropped,
+            report.dropped - before,
         )
-    return dropped
 
 
 def _resting(work: SourceWork, lane: LaneWork, health: LaneHealth) -> FlickerError:

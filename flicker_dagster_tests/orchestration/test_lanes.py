@@ -12,6 +12,7 @@ import pytest
 import yaml
 
 from flicker_dagster.config.load import load_config
+from flicker_dagster.config.models import Limits
 from flicker_dagster.orchestration import names
 from flicker_dagster.orchestration.settings import Settings
 from flicker_dagster.simulator.receiver import Receiver
@@ -103,6 +104,7 @@ def test_one_of_two_that_fails_keeps_the_position_and_slows_nobody(lanes: Lanes)
         assert result.success
         assert not moved(result)
         assert lanes.received() == (5 * number, 0)
+        assert metadata_of(result)[names.NEW_KEY] == metadata_of(result)["dagster/row_count"] == 5
         check = check_of(result)
         assert not check.passed
         assert check.severity == dg.AssetCheckSeverity.ERROR
@@ -163,6 +165,26 @@ def test_a_lane_that_is_not_required_holds_up_nothing(
         scene.emit(1)
         assert check_of(lanes.poll()).passed
         assert lanes.received() == (6, 6)
+
+
+def test_what_a_lane_that_is_not_required_gives_up_is_counted_and_not_missed_by_a_sweep(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, lake: Receiver
+) -> None:
+    with (
+        plain_scene(tmp_path, limits=Limits(spool_bytes=2_000)) as scene,
+        tail_of(scene, monkeypatch, http(scene.siem, "siem"), http(lake, "lake", required=False)) as tail,
+    ):
+        key = scene.key_of(scene.clock.now_ms - 3_000_000)
+        ids = scene.emit(30, seconds_ago=3_000)
+        lake.faults.plan("503", count=None)
+        result = tail.run(tail.asked())
+        assert metadata_of(result)["events dropped @lake"] == len(ids)
+        assert "events waiting @lake" not in metadata_of(result)
+        lake.faults.clear()
+        scene.clock.now_s += 2 * 3_600
+        swept = scene.sweep(key)
+        assert (swept.tally.seen, swept.tally.new, swept.tally.late) == (30, 0, 0)
+        assert lake.ids("/siem") == {}
 
 
 # -- confirmed later
