@@ -67,6 +67,8 @@ def test_status_as_json(moved: Scene) -> None:
     assert document["configuration_fault"] is None
     okta, github, _ = document["sources"]
     assert okta.pop("lag_ms") > 0
+    [lane] = okta.pop("lanes")
+    assert (lane["lane"], lane["type"], lane["waiting_events"], lane["last_answer"]) == (None, "http", 0, None)
     assert okta == {
         "source": OKTA,
         "position": {"last_timestamp": "2026-01-02T03:04:05.678Z", "cursor": CURSOR},
