@@ -7,6 +7,7 @@ import threading
 from collections.abc import Callable, Collection, Mapping
 from typing import TypeGuard
 
+import msgspec
 from isal import igzip
 
 from flicker_dagster.config.auth import Auth
@@ -15,7 +16,7 @@ from flicker_dagster.config.masking import LOOKED_AT_CHARS, Masker, shown_endpoi
 from flicker_dagster.config.records import Tls
 from flicker_dagster.config.secrets import resolve
 from flicker_dagster.deliver.destination import DestinationBase, LaneContext
-from flicker_dagster.deliver.outcomes import Ambiguous, Blocked, Outcome, Retry, classify_http
+from flicker_dagster.deliver.outcomes import Ambiguous, Blocked, Outcome, Retry, classify_http, status_name
 from flicker_dagster.deliver.proxy_answers import refused_by_proxy
 from flicker_dagster.errors import DestinationBlocked
 from flicker_dagster.lots import Lot
@@ -132,7 +133,8 @@ class HttpDestinationBase(DestinationBase):
         taken = answer.status in success_status
         said = "" if taken else self.reason(answer, lot) if reason is None else self.mask(reason)
         if rules is not None and answer.status in rules:
-            return rules[answer.status](f"HTTP {answer.status}{f': {said}' if said else ''}")
+            outcome = rules[answer.status](f"HTTP {answer.status}{f': {said}' if said else ''}")
+            return msgspec.structs.replace(outcome, status=status_name(answer.status))
         outcome = classify_http(
             answer.status,
             {"Retry-After": answer.headers.get("retry-after", "")},
@@ -141,7 +143,7 @@ class HttpDestinationBase(DestinationBase):
             now_ms=self.context.now_ms(),
         )
         if isinstance(outcome, Blocked) and answer.status in (401, 403):
-            return Blocked(f"{outcome.why} (credentials: {self.context.credentials})")
+            return Blocked(f"{outcome.why} (credentials: {self.context.credentials})", outcome.status)
         return outcome
 
     def reason(self, answer: Answer, lot: Lot | None = None) -> str:

@@ -1,5 +1,7 @@
 """What one attempt at a destination can end in, and how an HTTP answer is judged.
 
+`why` is for people; `status` is the answer's short name, such as `HTTP 400 Bad Request`, empty where there was none.
+
 The vocabulary and the status policy are those of destination-apis.md, sections 1.1 and 1.2: a refusal that somebody
 can mend (credentials, address) never costs an event, and only an event that can never be accepted is set aside.
 """
@@ -56,6 +58,7 @@ class Retry(msgspec.Struct, frozen=True):
 
     why: str
     after_s: float | None = None
+    status: str = ""
 
 
 class Split(msgspec.Struct, frozen=True):
@@ -68,24 +71,28 @@ class Split(msgspec.Struct, frozen=True):
 
     why: str
     teaches: bool = True
+    status: str = ""
 
 
 class Rejected(msgspec.Struct, frozen=True):
     """Something in it can never be accepted: bisect to the guilty event."""
 
     why: str
+    status: str = ""
 
 
 class Blocked(msgspec.Struct, frozen=True):
     """Nothing will be accepted until somebody changes credentials, permission or address."""
 
     why: str
+    status: str = ""
 
 
 class Ambiguous(msgspec.Struct, frozen=True):
     """Sent, and no answer that tells: the same bytes go again under the same key."""
 
     why: str
+    status: str = ""
 
 
 class PerItem(msgspec.Struct, frozen=True):
@@ -109,15 +116,15 @@ def classify_http(
     if status in success_status:
         return Delivered(name)
     if status in SPLIT:
-        return Split(words)
+        return Split(words, status=name)
     if status in REJECTED:
-        return Rejected(words)
+        return Rejected(words, name)
     if status in BLOCKED or 300 <= status < 400 or (400 <= status < 500 and status not in RETRY):
-        return Blocked(words)
+        return Blocked(words, name)
     if status in RETRY or status >= 500:
         asked_s = parse_retry_after_s(headers.get("Retry-After"), now_ms=now_ms)
-        return Retry(words, None if asked_s is None else min(asked_s, MAX_RETRY_AFTER_S))
-    return Ambiguous(words)  # another 2xx, such as 207: some of it was taken, and we do not know which
+        return Retry(words, None if asked_s is None else min(asked_s, MAX_RETRY_AFTER_S), name)
+    return Ambiguous(words, name)  # another 2xx, such as 207: some of it was taken, and we do not know which
 
 
 def status_name(status: int) -> str:

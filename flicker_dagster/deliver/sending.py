@@ -6,7 +6,7 @@ import logging
 import threading
 from collections import Counter
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from flicker_dagster.deliver.destination import Destination
 from flicker_dagster.deliver.learned import LearnedLimits
@@ -52,6 +52,14 @@ ADVICE = (
     "everything waits in the spool; fix the destination's credentials, permission or address, then it goes on by itself"
 )
 
+
+class Reason(NamedTuple):
+    """Why an event is set aside: in words, and as the answer's name."""
+
+    why: str
+    status: str
+
+
 #: A part that is still to be sent, and the seconds to wait before that.
 Left = list[tuple[Lot, float]]
 
@@ -91,7 +99,7 @@ class Sender:
         self._in_a_row = 0
         self._took_something = took_before
         self._shipped: Counter[str] = Counter()
-        self._rejected: list[tuple[Lot, dict[int, str]]] = []  # until it is known that not everything is refused
+        self._rejected: list[tuple[Lot, dict[int, Reason]]] = []  # until it is known that not everything is refused
 
     def send(self, lot: Lot) -> Left:
         """One attempt at a part. Gives what of it is still to be sent. Raises DeliverError where nothing further is to be
@@ -119,7 +127,7 @@ class Sender:
         if isinstance(outcome, Delivered | Duplicate):
             self._settle(lot, outcome, 1)
         elif isinstance(outcome, Rejected) and len(lot) == 1:
-            self._reject(lot, {0: outcome.why})
+            self._reject(lot, {0: _reason(outcome)})
         elif isinstance(outcome, PerItem):
             self._confirmed_items(lot, outcome)
         else:
@@ -130,7 +138,7 @@ class Sender:
         for kind in (Delivered, Duplicate):
             if kind in by_kind:
                 self._settle(lot.part(by_kind[kind]), answer.items[by_kind[kind][0]], 1)
-        rejected = {i: item.why for i, item in enumerate(answer.items) if isinstance(item, Rejected)}
+        rejected = {i: _reason(item) for i, item in enumerate(answer.items) if isinstance(item, Rejected)}
         if rejected:  # one of several, by the destination's own word: that is not the configuration
             self._keep_as_dead(lot, rejected)
         self._queue.expire(lot)  # as it was received: what was not settled just now waits again
@@ -164,7 +172,7 @@ class Sender:
         unfit = self._destination.unfit(lot) if len(lot) else {}
         if not unfit:
             return lot
-        self._keep_as_dead(lot, {index: f"{NEVER_SENT}: {why}" for index, why in unfit.items()})
+        self._keep_as_dead(lot, {index: Reason(f"{NEVER_SENT}: {why}", NEVER_SENT) for index, why in unfit.items()})
         return _but(lot, unfit)
 
     def _is_too_large(self, lot: Lot) -> bool:
@@ -191,7 +199,7 @@ class Sender:
                 self._learned.learn(lot, now_ms=self._now_ms())
             if len(lot) > 1:
                 return self._in_halves(lot)
-            self._reject(lot, {0: outcome.why})
+            self._reject(lot, {0: _reason(outcome)})
             return []
         return self._put_back(lot, outcome, attempt)
 
@@ -203,9 +211,11 @@ class Sender:
         for kind in (Delivered, Duplicate):
             if kind in by_kind:
                 self._settle(lot.part(by_kind[kind]), answer.items[by_kind[kind][0]], attempt)
-        rejected = {i: item.why for i, item in enumerate(answer.items) if isinstance(item, Rejected | Split)}
+        rejected = {i: _reason(item) for i, item in enumerate(answer.items) if isinstance(item, Rejected | Split)}
         if rejected:
             self._reject(lot, rejected)
+        if len(by_kind.get(Ambiguous, ())) > 1:
+            self._queue.leave_whole(lot.part(by_kind[Ambiguous]))
         for kind in (Blocked, Retry, Ambiguous):
             if kind in by_kind:
                 left = [i for i, item in enumerate(answer.items) if isinstance(item, Blocked | Retry | Ambiguous)]
@@ -243,7 +253,7 @@ class Sender:
         for lot, reasons in rejected:
             self._keep_as_dead(lot, reasons)
 
-    def _reject(self, lot: Lot, reasons: dict[int, str]) -> None:
+    def _reject(self, lot: Lot, reasons: dict[int, Reason]) -> None:
         """Events refused by themselves. Raises DestinationBlocked where that is all the destination does, however the events
         are cut: a backlog must not become dead letters one lot after the other."""
         with self._lock:
@@ -254,25 +264,25 @@ class Sender:
         self._keep_as_dead(lot, reasons)
 
     def _refuse_if_alike(self, at_least: int) -> None:
-        told = Counter(why for _, each in self._rejected for why in each.values())
+        told = Counter(reason.why for _, each in self._rejected for reason in each.values())
         if len(told) == 1 and told.total() >= at_least:
             raise self._error(Blocked(f"every event, in the same words: {next(iter(told))}"))
 
-    def _keep_as_dead(self, lot: Lot, reasons: dict[int, str]) -> None:
+    def _keep_as_dead(self, lot: Lot, reasons: dict[int, Reason]) -> None:
         """In this order: killed in between, the same events make the same letters again."""
         where, now_ms = self._destination.describe(), self._now_ms()
         letters = [
             DeadLetter(
                 event=bytes(lot.events[index]),
-                reason=why,
-                status=why.split(":")[0],
+                reason=reason.why,
+                status=reason.status,
                 batch_id=lot.lot_id,
                 digest=lot.digests[index].hex(),
                 destination=where,
                 at_ms=now_ms,
                 event_time_ms=lot.times_ms[index],
             )
-            for index, why in sorted(reasons.items())
+            for index, reason in sorted(reasons.items())
         ]
         reach("dead_letters.before_write")
         self._dead_letters.add(letters)
@@ -321,6 +331,10 @@ def _is_at_once(outcome: Outcome) -> bool:
     return isinstance(outcome, Retry) and outcome.after_s == 0
 
 
+def _reason(outcome: Rejected | Split) -> Reason:
+    return Reason(outcome.why, outcome.status or _WORDS[type(outcome)])
+
+
 def _part(lot: Lot) -> tuple[int, int]:
     return lot.seq, lot.places[0] if len(lot) else -1
 
@@ -332,4 +346,18 @@ def _but(lot: Lot, left_out: object) -> Lot:
 
 def _name(outcome: Outcome | Receipt) -> str:
     """How an answer is counted: as the server named it, else by its kind."""
-    return getattr(outcome, "status", "") or getattr(outcome, "why", "").split(":")[0] or type(outcome).__name__
+    return outcome.status or _WORDS[type(outcome)]
+
+
+#: How an answer without a name is counted.
+_WORDS: dict[type, str] = {
+    Delivered: "taken",
+    Duplicate: "known there",
+    Receipt: "taken, to be confirmed",
+    PerItem: "an answer for each",
+    Retry: "not now",
+    Split: "too large",
+    Rejected: "refused",
+    Blocked: "blocked",
+    Ambiguous: "no answer",
+}

@@ -141,9 +141,8 @@ def outcome_of_item(result: Result, shown: Callable[[str], str]) -> Outcome:
     status, error = result.status, result.error
     if status in (200, 201):
         if result.failure_store == "used":
-            return Rejected(
-                f"{status_name(status)}, but in the failure store of the data stream; see there for the reason"
-            )
+            words = f"{status_name(status)}, but in the failure store of the data stream; see there for the reason"
+            return Rejected(words, status_name(status))
         return _CREATED
     error = Error(reason=error) if isinstance(error, str) else error or Error()
     if status == 409 and error.type == "version_conflict_engine_exception":
@@ -156,7 +155,7 @@ def outcome_of_item(result: Result, shown: Callable[[str], str]) -> Outcome:
         return Retry(name)
     words = shown(f"{name}: {_OF_ONE_DOCUMENT.sub('', error.reason)}" if error.reason else name)
     if (is_fault or status in (400, 413, 422)) and not _is_blocked(error):
-        return Rejected(words)
+        return Rejected(words, status_name(status))
     if 400 <= status < 500 and status != 409:
         return Blocked(words)
     return Ambiguous(words)
@@ -175,7 +174,7 @@ def outcome_of_bad_request(body: bytes, shown: Shown) -> Outcome | None:
         return None
     error = Error(reason=error) if isinstance(error, str) else error
     words = shown(None, f"{status_name(400)} {error.type}: {error.reason or ''}".rstrip(": "))
-    return Rejected(words) if error.type == "action_request_validation_exception" else Blocked(words)
+    return Rejected(words, status_name(400)) if error.type == "action_request_validation_exception" else Blocked(words)
 
 
 def _is_blocked(error: Error) -> bool:

@@ -118,7 +118,7 @@ def judge(
     if code in BAD_EVENT and read is not None:
         if read.invalid_event is not None and read.invalid_event < count and count > 1:
             return RefusedAt(read.invalid_event, read.ack_id, words)
-        return Rejected(words)
+        return Rejected(words, name)
     if answer.status in (400, 422):
         if _TOO_LARGE.search(said):
             return Split(words)
