@@ -154,7 +154,11 @@ class SpoolFull(StateError):
 
 
 class SourceBusy(StateError):
-    """Another run of the same source holds its lock."""
+    """Another run of the same source is at work, here or on another machine."""
+
+
+class LeaseLost(StateError):
+    """This run was not heard of for so long that another one took over. It writes nothing more."""
 
 
 # -- processes ---------------------------------------------------------------------------------------------------

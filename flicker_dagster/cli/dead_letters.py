@@ -173,7 +173,7 @@ def _replay(settings: Settings, kept: Kept, letter_ids: list[str]) -> bool:
     accepted = refused = failed = in_a_row = 0
     name = kept.source
     try:
-        with open_work(settings, name) as work, work.spool.lock(wait_s=LOCK_WAIT_S):
+        with open_work(settings, name) as work, work.exclusive(wait_s=LOCK_WAIT_S):
             for letter_id in letter_ids:
                 try:
                     done = replay_object(work, _lane_of(work, kept), letter_id)

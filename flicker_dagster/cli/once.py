@@ -103,7 +103,7 @@ def _poll(source: SourceConfig, settings: Settings) -> Polled:
     failed: FlickerError | None = None
     fetched: FetchReport | None = None
     try:
-        with settings.work(source) as work, carried_over(work), work.spool.lock():
+        with settings.work(source) as work, carried_over(work), work.exclusive():
             position, rewind = starting_position(work), work.rewinds.standing()
             try:
                 if rewind is None:

@@ -77,6 +77,8 @@ def deliver_lane(
     known: Callable[[Lot], list[int]] | None = None,
     learned: LearnedLimits | None = None,
     took_before: bool = False,
+    may_send: Callable[[], None] | None = None,
+    settled: Callable[[Lot], None] | None = None,
     clock: Callable[[], float] = time.time,
     sleep: Callable[[float], None] = time.sleep,
     wait_for_receipts_s: float = ASKED_WITHIN_S,
@@ -84,8 +86,9 @@ def deliver_lane(
     """Deliver everything that waits. Never raises DeliverError: `failed` of the report holds what stopped it.
 
     `known` gives the indices of a part's events that need not be sent, asked just before. `took_before`: the destination
-    has taken something else in this run, so what it refuses is not for its configuration. Raises whatever else goes wrong
-    (StateError), after the answers of what is under way were written down.
+    has taken something else in this run, so what it refuses is not for its configuration. `may_send` is called before each
+    request and raises where none may be sent any more; `settled` is told what was written down. Raises whatever else goes
+    wrong (StateError), after the answers of what is under way were written down.
     """
     report = LaneReport(lane=lane)
     sender = Sender(
@@ -97,6 +100,8 @@ def deliver_lane(
         known=known,
         learned=learned or LearnedLimits(),
         took_before=took_before,
+        may_send=may_send,
+        settled=settled,
         report=report,
         clock=clock,
         sleep=sleep,

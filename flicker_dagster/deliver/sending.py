@@ -82,6 +82,8 @@ class Sender:
         known: Callable[[Lot], list[int]] | None,
         learned: LearnedLimits,
         took_before: bool,
+        may_send: Callable[[], None] | None,
+        settled: Callable[[Lot], None] | None,
         report: LaneReport,
         clock: Callable[[], float],
         sleep: Callable[[float], None],
@@ -92,6 +94,8 @@ class Sender:
         self._dead_letters = dead_letters
         self._known = known
         self._learned = learned
+        self._may_send = may_send
+        self._told_settled = settled
         self._report = report
         self._clock = clock
         self._lock = threading.Lock()
@@ -111,6 +115,8 @@ class Sender:
             return []
         if len(lot) > 1 and self._is_too_large(lot):
             return self._in_halves(lot)
+        if self._may_send is not None:
+            self._may_send()
         reach("deliver.before_send")
         outcome = self._destination.send(lot)
         reach("deliver.after_send")
@@ -304,6 +310,8 @@ class Sender:
         self._queue.settle(lot, settled)
         with self._lock:
             self._report.note(settled)
+        if self._told_settled is not None:
+            self._told_settled(lot)
         log.debug("%s: lot %s, %d events: %s", self.who, lot.lot_id, len(lot), settled.status)
 
     def _error(self, outcome: Outcome) -> DestinationUnavailable | DestinationBlocked:

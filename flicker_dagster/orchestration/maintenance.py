@@ -152,7 +152,7 @@ def remove_finished_units(work: SourceWork, *, before_s: float) -> int:
     """Remove units of windows that nobody has read on for long and of which nothing waits; what they delivered goes into
     the ledger first. A source at work is left for another day."""
     removed = 0
-    with suppress(SourceBusy), work.spool.lock():
+    with suppress(SourceBusy), work.exclusive():
         for name in work.spool.units():
             unit = work.spool.unit(name)
             if name == LIVE or not unit.is_settled or _touched_s(unit.directory) > before_s:

@@ -42,7 +42,7 @@ from flicker_dagster.pipeline.work import SourceWork
 from flicker_dagster.printable import cut_inside
 from flicker_dagster.types import Position
 
-#: How long a run waits for the source's lock: another run holds it only while it ends.
+#: How long a run waits for another one of its source that is alive: it is at work only while it ends.
 LOCK_WAIT_S = 30.0
 
 
@@ -68,7 +68,7 @@ def build_fetch(source: SourceConfig, settings: Settings) -> dg.OpDefinition:
             as_dagster(context, source),
             settings.work(source) as work,
             carried_over(work),
-            work.spool.lock(wait_s=LOCK_WAIT_S),
+            work.exclusive(wait_s=LOCK_WAIT_S),
         ):
             _put_mark(context, work)
             work.spool.note_run(context.run_id)
@@ -104,7 +104,7 @@ def build_deliver(source: SourceConfig, settings: Settings) -> dg.OpDefinition:
     )
     def deliver(context: dg.AssetExecutionContext) -> Iterator[dg.Output | dg.AssetCheckResult]:
         op_context = context.op_execution_context
-        with as_dagster(op_context, source), settings.work(source) as work, work.spool.lock(wait_s=LOCK_WAIT_S):
+        with as_dagster(op_context, source), settings.work(source) as work, work.exclusive(wait_s=LOCK_WAIT_S):
             _refuse_another_spool(op_context, work)
             if _is_window_run(op_context):
                 reports = [deliver_window(work, window_of_key(source, key)) for key in op_context.partition_keys]

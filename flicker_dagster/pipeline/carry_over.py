@@ -30,7 +30,7 @@ log = logging.getLogger("flicker.carry_over")
 
 
 def carry_over(work: SourceWork) -> bool:
-    """Take the state of `renamed_from` along; True if there was any. For callers without the source's lock.
+    """Take the state of `renamed_from` along; True if there was any. For callers that are not in `exclusive`.
 
     Raises SourceBusy while a run of either name is at work, StateError where a piece cannot be moved: collection under the
     new name must not begin without it.
@@ -41,7 +41,7 @@ def carry_over(work: SourceWork) -> bool:
     new = work.source.name
     with ExitStack() as stack:
         for name in sorted({old, new}):
-            stack.enter_context(work.layout.spool(name).lock())
+            stack.enter_context(work.exclusive(stream=name))
         work.spool.close()
         moved = _move_spool(work, old)
         moved += _move_ledger(work, old)
@@ -64,7 +64,7 @@ def carry_over(work: SourceWork) -> bool:
 
 @contextmanager
 def carried_over(work: SourceWork) -> Iterator[None]:
-    """`carry_over` before the source's lock is taken, in one `with`."""
+    """`carry_over` before the work becomes exclusive, in one `with`."""
     carry_over(work)
     yield
 

@@ -12,14 +12,13 @@ from flicker_dagster.deliver.lane import ASKED_WITHIN_S, deliver_lane
 from flicker_dagster.deliver.learned import LearnedLimits, Refused
 from flicker_dagster.deliver.report import LaneReport
 from flicker_dagster.deliver.shape_counts import ShapeCounts
-from flicker_dagster.errors import DeliverError, DestinationUnavailable, FlickerError
+from flicker_dagster.errors import DeliverError, DestinationUnavailable, FlickerError, LeaseLost
 from flicker_dagster.failpoints import reach
 from flicker_dagster.lots import Lot
+from flicker_dagster.pipeline.lane_ledger import TOLD_EVERY_S, LaneLedger
 from flicker_dagster.pipeline.lanes import LaneWork
-from flicker_dagster.pipeline.windows import HOUR_MS, shard_of
 from flicker_dagster.pipeline.work import SourceWork
 from flicker_dagster.state.lane_health import LaneHealth
-from flicker_dagster.state.ledger import Ledger
 from flicker_dagster.state.spool import SpoolUnit
 from flicker_dagster.times import rfc3339_ms
 from flicker_dagster.types import Settled
@@ -35,7 +34,8 @@ def deliver_lanes(
 ) -> list[LaneReport]:
     """Each lane sends what waits for it in these units, in order. A lane's failure is in its report, and holds up no other.
 
-    Raises StateError where progress cannot be written down, after all lanes ended.
+    Raises StateError where progress cannot be written down, and LeaseLost where another run took over, after all lanes
+    ended.
     """
     lanes = work.lanes
     for unit in units:
@@ -46,6 +46,8 @@ def deliver_lanes(
     for task in tasks:
         if task.error is not None:
             raise task.error
+        if isinstance(task.report.failed, LeaseLost):
+            raise task.report.failed
     return [task.report for task in tasks]
 
 
@@ -101,6 +103,9 @@ class _Task:
         if not queue.waiting_events:
             lane.ledger.add(queue.settled_digests())  # a crash may have come between the two
             return
+        ledger = LaneLedger(
+            lane.ledger, told_every_s=TOLD_EVERY_S if work.layout.is_remote else None, elapsed=work.elapsed
+        )
         try:
             found = deliver_lane(
                 queue,
@@ -108,7 +113,9 @@ class _Task:
                 stream=work.source.name,
                 lane=lane.name,
                 dead_letters=lane.dead_letters,
-                known=_known_to(lane, unit),
+                known=_known_to(lane, unit, ledger),
+                may_send=work.fence.assure,
+                settled=ledger.settled,
                 learned=learned,
                 took_before=took_before or self.report.delivered + self.report.duplicate > 0,
                 clock=work.clock,
@@ -118,7 +125,7 @@ class _Task:
             self.report.add(found)
         finally:
             reach("commit.before_ledger")
-            lane.ledger.add(queue.settled_digests())
+            ledger.tell(queue.settled_digests())
             reach("commit.after_ledger")
 
     def _remember(self, health: LaneHealth, learned: LearnedLimits) -> None:
@@ -172,7 +179,7 @@ def _resting(work: SourceWork, lane: LaneWork, health: LaneHealth) -> FlickerErr
     )
 
 
-def _known_to(lane: LaneWork, unit: SpoolUnit) -> Callable[[Lot], list[int]] | None:
+def _known_to(lane: LaneWork, unit: SpoolUnit, ledger: LaneLedger) -> Callable[[Lot], list[int]] | None:
     """Which events of a part need not be sent: those in the lane's ledger, and those from before its start.
 
     Asked just before they are sent: another machine may have delivered some since they were fetched. What is shipped again
@@ -184,10 +191,9 @@ def _known_to(lane: LaneWork, unit: SpoolUnit) -> Callable[[Lot], list[int]] | N
     if again and until_ms is None:
         return None
     since_ms = None if state is not None and state.backfill else lane.since_ms
-    ledger = lane.ledger
 
     def known(lot: Lot) -> list[int]:
-        found = _in_ledger(ledger, lot)
+        found = ledger.known(lot)
         if again and until_ms is not None:
             found = [i for i in found if (ms := lot.times_ms[i]) is None or ms > until_ms]
         if since_ms is None:
@@ -196,26 +202,3 @@ def _known_to(lane: LaneWork, unit: SpoolUnit) -> Callable[[Lot], list[int]] | N
         return sorted(early.union(found)) if early else found
 
     return known
-
-
-def _in_ledger(ledger: Ledger, lot: Lot) -> list[int]:
-    times = lot.times_ms
-    if None not in times and len(times):
-        first = min(times) // HOUR_MS  # type: ignore[type-var, operator]
-        if max(times) // HOUR_MS == first:  # type: ignore[type-var, operator]
-            return _known_in(ledger, shard_of(times[0]), list(lot.digests), range(len(times)))
-    shards: dict[str, list[int]] = {}
-    for index, ms in enumerate(times):
-        shards.setdefault(shard_of(ms), []).append(index)
-    found: list[int] = []
-    for shard, indices in shards.items():
-        found += _known_in(ledger, shard, [lot.digests[i] for i in indices], indices)
-    return sorted(found)
-
-
-def _known_in(ledger: Ledger, shard: str, digests: list[bytes], indices: Sequence[int]) -> list[int]:
-    unknown = ledger.known(shard).unknown(digests)
-    if len(unknown) == len(digests):
-        return []
-    new = set(unknown)
-    return [indices[i] for i in range(len(digests)) if i not in new]

@@ -173,6 +173,7 @@ class Reading:
         self.asking = walk
         newest_ms = walk.newest_ms
         for page in walk_pages(source, self.work.client, walk, seen_before=self._names_next_pages):
+            self.work.fence.refuse_if_lost()
             now_ms = self._heed_vendor_clock(page)
             self._heed_paging(page)
             new_before = self.intake.tally.new

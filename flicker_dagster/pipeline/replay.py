@@ -50,6 +50,7 @@ def replay(work: SourceWork, lane: LaneWork, letter_id: str) -> Replayed:
             stream=work.source.name,
             lane=lane.name,
             dead_letters=refused,
+            may_send=work.fence.assure,
             clock=work.clock,
             sleep=work.sleep,
             wait_for_receipts_s=CONFIRMED_WITHIN_S,

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from functools import cached_property
 from types import TracebackType
 
@@ -13,8 +14,11 @@ from flicker_dagster.collect.shape import shape_of
 from flicker_dagster.config.models import SourceConfig
 from flicker_dagster.deliver.cutting import LotCutter
 from flicker_dagster.pipeline.lanes import LaneWork
+from flicker_dagster.state.exclusive import Clocks, exclusive_run
+from flicker_dagster.state.fencing import Fence
 from flicker_dagster.state.lane_book import LanePlace
 from flicker_dagster.state.layout import StateLayout
+from flicker_dagster.state.leases import since_boot_s
 from flicker_dagster.state.position_history import PositionHistory
 from flicker_dagster.state.registry import Registry
 from flicker_dagster.state.rewinds import Rewinds
@@ -35,7 +39,8 @@ class SourceWork:
     """A stream with its vendor client, lanes and state.
 
     Opening is lazy: a probe opens no destination, a delivery asks the vendor nothing. `env` stands for the process
-    environment where secrets are resolved; `clock` gives seconds since the epoch, `sleep` waits.
+    environment where secrets are resolved; `clock` gives seconds since the epoch, `elapsed` those of a clock that nobody
+    sets, `sleep` waits.
     """
 
     def __init__(
@@ -46,12 +51,30 @@ class SourceWork:
         env: Mapping[str, str] | None = None,
         clock: Callable[[], float] = time.time,
         sleep: Callable[[float], None] = time.sleep,
+        elapsed: Callable[[], float] = since_boot_s,
     ) -> None:
         self.source = source
-        self.layout = layout
+        self.fence = Fence()
+        self.layout = layout.fenced(self.fence)
         self.env = env
         self.clock = clock
         self.sleep = sleep
+        self.elapsed = elapsed
+        self._unfenced = layout
+
+    @contextmanager
+    def exclusive(self, *, wait_s: float = 0, stream: str | None = None) -> Iterator[None]:
+        """Be the only run of this stream (or of another one of the state), here and on all machines; see `exclusive_run`.
+
+        From then on everything that this work writes to the state is refused once the lease is lost. What is in memory of
+        the ledgers is forgotten: others may have delivered since.
+        """
+        spool = self.spool if stream in (None, self.source.name) else self.layout.spool(stream or "")
+        clocks = Clocks(self.clock, self.elapsed, self.sleep)
+        with exclusive_run(self._unfenced, spool, fence=self.fence, wait_s=wait_s, clocks=clocks):
+            for lane in self.__dict__.get("lanes", ()):
+                lane.ledger.refresh()
+            yield
 
     @cached_property
     def client(self) -> VendorClient:

@@ -6,11 +6,12 @@ import re
 import uuid
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from flicker_dagster.errors import StateError, WriteConflict
 from flicker_dagster.state.dead_letters import DeadLetters
+from flicker_dagster.state.fencing import Fence, FencedStore
 from flicker_dagster.state.lane_book import LaneBook, book_key
 from flicker_dagster.state.ledger import Ledger
 from flicker_dagster.state.locations import checked_registry, is_s3, split_s3
@@ -55,6 +56,19 @@ class StateLayout:
         registry_store, key, beside = _split(registry_file)
         return cls(registry_store, key, open_store(beside), Path(work_dir))
 
+    def fenced(self, fence: Fence) -> StateLayout:
+        """The same state, written only behind the fence. A local one needs none: its lock ends with its holder."""
+        if isinstance(self.store, LocalStore):
+            return self
+        store = FencedStore(self.store, fence)
+        same = self.registry_store is self.store
+        return replace(self, store=store, registry_store=store if same else FencedStore(self.registry_store, fence))
+
+    @property
+    def is_remote(self) -> bool:
+        """May other machines write to it as well?"""
+        return not isinstance(self.store, LocalStore)
+
     @property
     def ledger_copies(self) -> Path:
         """Where copies of remote shards lie."""
@@ -80,8 +94,7 @@ class StateLayout:
         return Registry(self.registry_store, self.registry_key, history=self.history())
 
     def ledger(self, source: str, lane: str = "") -> Ledger:
-        remote = not isinstance(self.store, LocalStore)
-        return Ledger(self.store, source, lane, cache_dir=self.ledger_copies if remote else None)
+        return Ledger(self.store, source, lane, cache_dir=self.ledger_copies if self.is_remote else None)
 
     def dead_letters(self, source: str, lane: str = "") -> DeadLetters:
         return DeadLetters(self.store, source, lane)

@@ -10,6 +10,8 @@ import msgspec
 
 from flicker_dagster.errors import FlickerError
 from flicker_dagster.state.dead_letters import sources_with_dead_letters
+from flicker_dagster.state.exclusive import exclusive_run
+from flicker_dagster.state.fencing import Fence
 from flicker_dagster.state.lane_book import books_of
 from flicker_dagster.state.lane_health import LaneHealthFile
 from flicker_dagster.state.layout import StateLayout
@@ -124,19 +126,22 @@ def forget(layout: StateLayout, source: str) -> None:
 
     Raises SourceBusy while a run of it is at work, StateError.
     """
-    spool = layout.spool(source)
-    with spool.lock():
+    spool, fence = layout.spool(source), Fence()
+    with exclusive_run(layout, spool, fence=fence) as lease:
         for path in spool.directory.iterdir():
             if path.is_dir():
                 shutil.rmtree(path)
         for name in layout.lane_book(source).read():
             LaneHealthFile(spool.directory, name).forget()
         LaneHealthFile(spool.directory, "").forget()
-    for storage in layout.storages(source):
-        _forget_lane(layout, source, storage)
-    for key in layout.objects_of(source):
-        layout.store.delete(key)
-    layout.registry().remove(source)  # the last that names it
+        state = layout.fenced(fence)
+        for storage in state.storages(source):
+            _forget_lane(state, source, storage)
+        for key in state.objects_of(source):
+            state.store.delete(key)
+        state.registry().remove(source)  # the last that names it
+        if lease is not None:
+            lease.remove()
 
 
 def _forget_lane(layout: StateLayout, source: str, storage: str) -> None:

@@ -7,16 +7,17 @@ import os
 import shutil
 import time
 from collections.abc import Callable, Collection, Iterator, Sequence
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import msgspec
 
-from flicker_dagster.errors import SourceBusy, SpoolFull, StateError
-from flicker_dagster.state.files import exclusive, make_directory, replace_file
+from flicker_dagster.errors import SpoolFull, StateError
+from flicker_dagster.state.files import make_directory, replace_file
 from flicker_dagster.state.names import file_safe, from_file_safe
 from flicker_dagster.state.old_spool import TimeOf
 from flicker_dagster.state.opened_unit import Waiting, journal_name
+from flicker_dagster.state.run_lock import run_lock
 from flicker_dagster.state.spool_unit import SpoolUnit
 from flicker_dagster.state.unit_file import Failed, UnitState
 
@@ -63,30 +64,21 @@ class SourceSpool:
         self._added = 0  # and what came since
 
     @contextmanager
-    def lock(self, *, wait_s: float = 0) -> Iterator[None]:
-        """Be the only run of this source that writes here, in this process or another.
+    def lock(self, *, wait_s: float = 0) -> Iterator[str | None]:
+        """Be the only run of this source that writes here, in this process or another; yields what identifies the lock.
+        Collecting needs more than that: `state.exclusive`.
 
         Frees itself when the process dies. Raises SourceBusy if another run holds it for longer than `wait_s`.
         """
-        path = self.directory / ".lock"
-        with ExitStack() as stack:
-            try:
-                fd = stack.enter_context(exclusive(path, wait_s=wait_s))
-            except BlockingIOError:
-                raise SourceBusy(
-                    f"{self.source}: another run is at work ({_holder(path)}); this one goes on when it has finished"
-                ) from None
-            except OSError as error:
-                raise StateError(f"cannot lock {path}: {error.strerror}; check the path and its permissions") from error
-            os.ftruncate(fd, 0)
-            os.pwrite(fd, f"process {os.getpid()}, since {_utc(self._clock())}".encode(), 0)
+        lock_file = self.directory / ".lock"
+        with run_lock(lock_file, self.source, wait_s=wait_s, clock_s=self._clock()) as lock:
             self.close()  # what was read without the lock may be out of date
             self._counted = math.inf
             self._sweep()
             for name in self.units():
                 self.unit(name).upgrade(source=self.source, time_of=self._time_of)
             try:
-                yield
+                yield lock
             finally:
                 self.close()
 
@@ -183,14 +175,3 @@ class SourceSpool:
     def _sweep(self) -> None:
         for grave in self.directory.glob(".removed-*"):
             shutil.rmtree(grave, ignore_errors=True)
-
-
-def _holder(lock_file: Path) -> str:
-    try:
-        return lock_file.read_text() or "its process is just starting"
-    except OSError:
-        return "holder unknown"
-
-
-def _utc(clock_s: float) -> str:
-    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(clock_s))

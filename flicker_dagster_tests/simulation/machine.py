@@ -15,7 +15,7 @@ from flicker_dagster.collect.client import VendorClient
 from flicker_dagster.config.models import SourceConfig
 from flicker_dagster.pipeline import deliver_lanes
 from flicker_dagster.pipeline.work import SourceWork
-from flicker_dagster.state import append_only, files, spool, spool_unit, stores
+from flicker_dagster.state import append_only, files, leases, run_lock, spool, spool_unit, stores
 from flicker_dagster.state.layout import StateLayout
 from flicker_dagster.transport import exchange
 from flicker_dagster_tests.simulation.chaos import Power
@@ -23,7 +23,7 @@ from flicker_dagster_tests.simulation.disk import SimDisk
 from flicker_dagster_tests.simulation.network import Network, Route, SimConnections
 
 #: The modules that write to the disk by `os`.
-DISK_MODULES = (append_only, files, spool, spool_unit, stores)
+DISK_MODULES = (append_only, files, run_lock, spool, spool_unit, stores)
 
 
 class SimWork(SourceWork):
@@ -32,6 +32,16 @@ class SimWork(SourceWork):
     @cached_property
     def client(self) -> VendorClient:
         return VendorClient(self.source, env=self.env, clock=self.clock, sleep=self.sleep)
+
+
+class NoRenewal:
+    """In place of the thread that renews a lease: it is renewed where a write finds it old."""
+
+    def __init__(self, *_: object) -> None:
+        return
+
+    def end(self) -> None:
+        return
 
 
 def _one_after_the_other(tasks: list[Callable[[], None]]) -> None:
@@ -78,6 +88,7 @@ class Machine:
             patch.object(vendor_client, "Connections", connections),
             patch.object(exchange, "Connections", connections),
             patch.object(deliver_lanes, "run_all", _one_after_the_other),
+            patch.object(leases, "Renewal", NoRenewal),
         ):
             before = [module.__dict__.get("os") for module in DISK_MODULES]
             for module in DISK_MODULES:
@@ -89,10 +100,11 @@ class Machine:
                     module.os = os_before  # type: ignore[attr-defined]
 
     @contextmanager
-    def work(self, source: SourceConfig) -> Iterator[SimWork]:
-        """What one op of a run sees: nothing is remembered but what lies on disk and in the store. Holds the lock."""
-        work = SimWork(source, self.layout, env={}, clock=self._clock, sleep=self._sleep)
-        with work, work.spool.lock():
+    def work(self, source: SourceConfig, *, wait_s: float = 0) -> Iterator[SimWork]:
+        """What one op of a run sees: nothing is remembered but what lies on disk and in the store. It is the only run of its
+        stream; where another one is, it waits for `wait_s`."""
+        work = SimWork(source, self.layout, env={}, clock=self._clock, sleep=self._sleep, elapsed=self._clock)
+        with work, work.exclusive(wait_s=wait_s):
             yield work
 
     def restart(self, chance: random.Random, *, lost_power: bool) -> None:

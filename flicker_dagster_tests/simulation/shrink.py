@@ -18,12 +18,16 @@ def failure_of(script: Script, *, trace: Callable[[str], None] | None = None) ->
         world.play()
         return broken(world)
     except AssertionError as error:
-        return str(error)
+        return str(error) or _defect(error)
     except Exception as error:
-        last = traceback.extract_tb(error.__traceback__)[-1]
-        return f"defect: {type(error).__name__}: {error} ({last.filename.rpartition('/')[2]}:{last.lineno})"
+        return _defect(error)
     finally:
         world.close()
+
+
+def _defect(error: Exception) -> str:
+    last = traceback.extract_tb(error.__traceback__)[-1]
+    return f"defect: {type(error).__name__}: {error} ({last.filename.rpartition('/')[2]}:{last.lineno})"
 
 
 def shortest(script: Script) -> str:

@@ -26,6 +26,9 @@ class Arrival:
     ids: tuple[str, ...]
     machine: str = ""
     open: bool = False
+    told: bool = False  # the ledger knows what it held
+    left: bool = False  # its machine died, was cut off or was not heard of before the ledger knew
+    handed_over: frozenset[str] = frozenset()  # what of it another machine had sent that nobody else could know of
     confirmed: bool = True  # False until a destination that says so later has said it
 
 
@@ -72,6 +75,8 @@ class Siem:
     def keep(self, key: str, body: bytes, marks: Sequence[str]) -> Arrival:
         digest = hashlib.blake2b(body, digest_size=8).hexdigest()
         arrival = Arrival(self.step, key, digest, tuple(marks), self.machine)
+        elsewhere = [a for a in self.arrivals if a.machine != self.machine and (a.left or not a.confirmed)]
+        arrival.handed_over = frozenset(mark for a in elsewhere for mark in a.ids).intersection(marks)
         self.arrivals.append(arrival)
         self.unheard.append(arrival)
         return arrival
@@ -79,6 +84,18 @@ class Siem:
     def known(self, key: str, body: bytes) -> bool:
         digest = hashlib.blake2b(body, digest_size=8).hexdigest()
         return any(a.key == key and a.digest == digest for a in self.arrivals)
+
+    def ledger_knows(self, machine: str) -> None:
+        """A delivery of this machine's ended, well or not: what it settled is in the ledger."""
+        for arrival in self.arrivals:
+            if arrival.machine == machine and arrival.confirmed and not arrival.open:
+                arrival.told, arrival.left = True, False
+
+    def left_by(self, machine: str) -> None:
+        """The machine is heard of no more: what the ledger does not know yet, nobody else can know."""
+        for arrival in self.arrivals:
+            if arrival.machine == machine and not arrival.told:
+                arrival.left = True
 
     def all_open(self, machine: str) -> None:
         """The machine died, or could not write down what it heard."""

@@ -20,7 +20,8 @@ Faults = tuple[int | str, ...]
 @dataclass(frozen=True)
 class Trouble:
     """What goes wrong with a run. `dies_at` is the number of the I/O at which its machine dies, by loss of power or not; at
-    the I/O `between_at` a run of the same stream on another machine comes in between."""
+    the I/O `between_at` a run of the same stream on another machine comes in between; where this one is `paused` then, until
+    it is taken for dead."""
 
     vendor: Faults = ()
     siem: Faults = ()
@@ -29,6 +30,7 @@ class Trouble:
     dies_at: int | None = None
     power: bool = False
     between_at: int | None = None
+    paused: bool = False
 
     def __repr__(self) -> str:
         given = {name: value for name, value in vars(self).items() if value not in ((), None, False)}
@@ -184,7 +186,8 @@ class _Drawer:
         if not remote:  # a disk that holds the registry is no disk to lose
             self._weights[LoseDisk] = 0
         #: How often the vendor, the SIEM, the store, the disk and the machine fail in this script.
-        self._shares = {name: chance.choice([0.0, 0.3, 0.7]) for name in ("vendor", "siem", "store", "disk", "machine")}
+        kinds = ("vendor", "siem", "store", "disk", "machine", "between")
+        self._shares = {name: chance.choice([0.0, 0.3, 0.7]) for name in kinds}
 
     def steps(self, count: int) -> tuple[Step, ...]:
         kinds = self._chance.choices(list(self._weights), list(self._weights.values()), k=count)
@@ -221,7 +224,8 @@ class _Drawer:
             disk_full=chance.random() < shares["disk"] / 4,
             dies_at=chance.randint(0, 60) if chance.random() < shares["machine"] else None,
             power=chance.random() < 0.5,
-            between_at=chance.randint(0, 40) if self._machines > 1 and chance.random() < 0.3 else None,
+            between_at=chance.randint(0, 60) if self._machines > 1 and chance.random() < shares["between"] else None,
+            paused=self._machines > 1 and chance.random() < 0.5,
         )
 
     def _faults(self, statuses: tuple[int, ...]) -> Faults:

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 from unittest.mock import patch
 
-from flicker_dagster.errors import FlickerError, StateError
+from flicker_dagster.errors import DeliverError, FlickerError, SourceBusy, StateError
 from flicker_dagster.orchestration.cursor import LiveCursor, Outcome, fold
 from flicker_dagster.pipeline.begin import begun_ms, starting_position
 from flicker_dagster.pipeline.deliver import LiveReport, deliver_live, deliver_window
@@ -41,6 +41,9 @@ from flicker_dagster_tests.simulation.streams import LOOKBACK_S, Clock, Stream, 
 #: Once nothing goes wrong any more, so many polls of a stream are enough to deliver everything.
 MOST_POLLS = 300
 REST_S = 10
+
+#: How long a run waits for another one that is alive.
+LOCK_WAIT_S = 30.0
 
 
 class World:
@@ -148,13 +151,14 @@ class World:
         machine.disk.full = trouble.disk_full
         if trouble.between_at is not None:
             other = next(other for other in self.machines if other is not machine)
-            self._between = (trouble.between_at, lambda: self._poll(stream, other))
+            self._between = (trouble.between_at, lambda: self._come_between(stream, machine, other, trouble))
         machine.power.arm(trouble.dies_at)
         try:
             run()
         except Killed:
             self.say(f"      {machine.name} {'loses power' if trouble.power else 'is killed'}")
             self._all_open(machine)
+            self._left_by(machine)
             machine.restart(self.chance, lost_power=trouble.power)
         machine.power.arm(None)
         machine.disk.full = False
@@ -162,7 +166,13 @@ class World:
         for faults in (stream.faults, self.siem_faults, self.store_faults):
             faults.clear()
 
-    def _poll(self, stream: Stream, machine: Machine) -> LiveReport | None:
+    def _come_between(self, stream: Stream, machine: Machine, other: Machine, trouble: steps.Trouble) -> None:
+        """A run on another machine while one is at work: it waits until that one is not heard of any more, or gives up."""
+        if trouble.paused:
+            self._left_by(machine)
+        self._poll(stream, other, wait_s=LOCK_WAIT_S if trouble.paused else 0)
+
+    def _poll(self, stream: Stream, machine: Machine, *, wait_s: float = 0) -> LiveReport | None:
         """A live run as Dagster makes it: the sensor's request, fetch, deliver, materialisation, the sensor's fold. Gives
         what it reports, None where it failed."""
         stream.polls += 1
@@ -170,19 +180,20 @@ class World:
         with machine.at_work():
             try:
                 if stream.cursor is None:
-                    with machine.work(stream.source) as work:
+                    with machine.work(stream.source, wait_s=wait_s) as work:
                         stream.cursor = LiveCursor(starting_position(work))
                 stream.cursor = asked = stream.cursor.asking(request)
                 failed = None
                 try:
-                    with machine.work(stream.source) as work:
+                    with machine.work(stream.source, wait_s=wait_s) as work:
                         fetch_live(work, asked.position)
                 except FlickerError as error:
                     failed = error
                     if not self._something_waits(stream, machine):
                         raise
-                with machine.work(stream.source) as work:
+                with machine.work(stream.source, wait_s=wait_s) as work:
                     report = deliver_live(work)
+                self._ledger_knows(machine)
                 if failed is not None:
                     raise failed
             except FlickerError as error:
@@ -211,13 +222,25 @@ class World:
                         read_window(work, window, fresh=True)
                     with machine.work(stream.source) as work:
                         deliver_window(work, window)
+                    self._ledger_knows(machine)
             except FlickerError as error:
                 self._told(error, machine)
 
     def _told(self, error: FlickerError, machine: Machine) -> None:
         self.say(f"      failed: {type(error).__name__}: {error}")
-        if isinstance(error, StateError):  # an answer that came and could not be written down
-            self._all_open(machine)
+        if isinstance(error, DeliverError):
+            self._ledger_knows(machine)
+        elif isinstance(error, StateError) and not isinstance(error, SourceBusy):
+            self._all_open(machine)  # an answer that came and could not be written down
+            self._left_by(machine)
+
+    def _ledger_knows(self, machine: Machine) -> None:
+        for siem in self.siems.values():
+            siem.ledger_knows(machine.name)
+
+    def _left_by(self, machine: Machine) -> None:
+        for siem in self.siems.values():
+            siem.left_by(machine.name)
 
     def _all_open(self, machine: Machine) -> None:
         for siem in self.siems.values():
