@@ -87,16 +87,16 @@ def forget_lane(layout: StateLayout, source: str, lane: str) -> None:
 
     Raises SourceBusy while a run of its source is at work, StateError.
     """
-    book = layout.lane_book(source)
-    place = book.read().get(lane)
+    place = layout.lane_book(source).read().get(lane)
     if place is None:
         return
-    spool = layout.spool(source)
-    with spool.lock():
+    spool, fence = layout.spool(source), Fence()
+    with exclusive_run(layout, spool, fence=fence):
         spool.forget_lane(lane)
         LaneHealthFile(spool.directory, lane).forget()
-        _forget_lane(layout, source, place.storage)
-        book.forget(lane)
+        state = layout.fenced(fence)
+        _forget_lane(state, source, place.storage)
+        state.lane_book(source).forget(lane)
 
 
 def kept_of(layout: StateLayout, source: str) -> Leftover:
