@@ -66,5 +66,5 @@ def test_a_retry_waits_as_long_as_told_within_reason(status: int, told: str | No
 
 def test_words_hold_the_status_and_what_was_said() -> None:
     assert outcome(400, said="bad index") == Rejected("HTTP 400 Bad Request: bad index", "HTTP 400 Bad Request")
-    assert outcome(599) == Retry("HTTP 599")
+    assert outcome(599) == Retry("HTTP 599", status="HTTP 599")
     assert outcome(200) == Delivered("HTTP 200 OK")
