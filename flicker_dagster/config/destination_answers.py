@@ -10,8 +10,7 @@ NOT_ACKNOWLEDGED = "taken, and not yet acknowledged"
 
 #: What HTTP answers stand for where a destination has no rule of its own.
 HTTP_ANSWERS = (
-    ("2xx that the destination calls success", "taken"),
-    ("400, 422", "halved and sent again, down to the guilty event, which becomes a dead letter"),
+    ("400, 422, not named above", "halved and sent again, down to the guilty event, which becomes a dead letter"),
     ("413", "halved and sent again; what was taken of it is remembered as its limit"),
     (
         "401, 403, 404 and other 4xx, redirects",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 import signal
 import threading
@@ -16,8 +15,10 @@ from flicker_dagster.simulator.emitter import Habits
 from flicker_dagster.simulator.faults import Fault
 from flicker_dagster.simulator.number_types import ANY_PORT, HISTORY_HOURS, RATE, SHARE
 from flicker_dagster.simulator.receiver import Receiver
+from flicker_dagster.simulator.siems import SIEMS
+from flicker_dagster.simulator.typed import Typed, text_of
 from flicker_dagster.simulator.vendor import Vendor
-from flicker_dagster.simulator.world import DIALECTS, World
+from flicker_dagster.simulator.world import DIALECTS, World, vendors_of
 
 #: What a source of a vendor says: path, Authorization header, key of the event's time.
 SNIPPETS = {
@@ -43,6 +44,12 @@ class FaultType(click.ParamType):
 
 @click.command()
 @click.argument("what", type=click.Choice([*DIALECTS, "siem", "all"]), default="all")
+@click.option(
+    "--siem",
+    "siem_type",
+    type=click.Choice(list(SIEMS)),
+    help="Deliver into a simulated destination of this type, instead of a plain SIEM with its live page.",
+)
 @click.option("--port", default=0, type=ANY_PORT, help="Port of the vendor (or SIEM) named; a free one by default.")
 @click.option("--siem-port", default=0, type=ANY_PORT, help="Port of the SIEM beside it; a free one by default.")
 @click.option("--page-port", default=0, type=ANY_PORT, help="Port of the live page; a free one by default.")
@@ -56,6 +63,7 @@ class FaultType(click.ParamType):
 @click.option("--journal", type=click.Path(path_type=Path), help="Where the SIEM remembers what it accepted.")
 def simulate(
     what: str,
+    siem_type: str | None,
     port: int,
     siem_port: int,
     page_port: int,
@@ -73,13 +81,36 @@ def simulate(
     for signum in (signal.SIGINT, signal.SIGTERM):
         signal.signal(signum, lambda *_: stop.set())
     vendors = tuple(DIALECTS) if what == "all" else () if what == "siem" else (what,)
+    habits = Habits(late_share=late, duplicate_share=duplicate)
+    if siem_type is not None:
+        if journal is not None or page_port:
+            raise click.UsageError("--journal and --page-port are of the plain SIEM, expected them without --siem")
+        with Typed(
+            siem_type,
+            token,
+            port=siem_port if vendors else port,
+            vendors=vendors_of(
+                vendors,
+                tokens=dict.fromkeys(vendors, token),
+                rate=rate,
+                history_s=history * 3600,
+                habits=habits,
+                seed=seed,
+                port=port,
+            ),
+        ) as typed:
+            typed.plan(fault)
+            sources = [_source(vendor, token, history, ["destination: siem"]) for vendor in typed.vendors.values()]
+            click.echo(typed.printed([line for source in sources for line in source]))
+            stop.wait()
+        return
     try:
         siem = Receiver(token=token, journal=journal, port=siem_port if vendors else port)
         world = World(
             vendors=vendors,
             rate=rate,
             history_s=history * 3600,
-            habits=Habits(late_share=late, duplicate_share=duplicate),
+            habits=habits,
             seed=seed,
             tokens=dict.fromkeys(vendors, token),
             siem=siem,
@@ -107,12 +138,20 @@ def printed(world: World, token: str, *, history_hours: float) -> str:
         *(f"#   {vendor.url}/_sim/emitted" for vendor in world.vendors.values()),
         f"#   {world.siem.url}/_siem/stats",
         "api_sources:",
-        *(line for vendor in world.vendors.values() for line in _source(vendor, world.siem, token, history_hours)),
+        *(
+            line
+            for vendor in world.vendors.values()
+            for line in _source(vendor, token, history_hours, _into(world.siem, token, vendor.name))
+        ),
     ]
     return "\n".join(lines)
 
 
-def _source(vendor: Vendor, siem: Receiver, token: str, history_hours: float) -> list[str]:
+def _into(siem: Receiver, token: str, name: str) -> list[str]:
+    return ["destination:", *(f"  {line}" for line in _destination(siem, token, f"/{name}"))]
+
+
+def _source(vendor: Vendor, token: str, history_hours: float, destination: list[str]) -> list[str]:
     path, scheme, time_field = SNIPPETS[vendor.name]
     return [
         f"  - name: {_source_name(vendor.name)}",
@@ -121,15 +160,14 @@ def _source(vendor: Vendor, siem: Receiver, token: str, history_hours: float) ->
         "    polling_frequency_ms: 5000",
         f"    start_from: {math.ceil(history_hours) + 1}h",
         "    headers:",
-        f"      Authorization: {_text(f'{scheme} {token}')}",
-        f"    timestamp_field: {_text(time_field)}",
-        "    destination:",
-        *(f"      {line}" for line in _destination(siem, token, f"/{vendor.name}")),
+        f"      Authorization: {text_of(f'{scheme} {token}')}",
+        f"    timestamp_field: {text_of(time_field)}",
+        *(f"    {line}" for line in destination),
     ]
 
 
 def _destination(siem: Receiver, token: str, path: str) -> list[str]:
-    return ["type: http", f"endpoint: {siem.url}{path}", f"auth: {{type: bearer, token: {_text(token)}}}"]
+    return ["type: http", f"endpoint: {siem.url}{path}", f"auth: {{type: bearer, token: {text_of(token)}}}"]
 
 
 def _siem_alone(siem: Receiver, token: str) -> str:
@@ -144,8 +182,3 @@ def _siem_alone(siem: Receiver, token: str) -> str:
 
 def _source_name(vendor: str) -> str:
     return f"{vendor}-simulated"
-
-
-def _text(value: str) -> str:
-    """A text for YAML, and for Flicker's templates, in which a dollar begins a reference."""
-    return json.dumps(value.replace("$", "$$"))

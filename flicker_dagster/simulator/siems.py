@@ -53,7 +53,7 @@ class Siem:
 def _http(token: str, port: int) -> Siem:
     receiver = Receiver(token=token, port=port)
     keys = {"endpoint": f"{receiver.url}/events", "auth": {"type": "bearer", "token": token}}
-    return Siem(receiver, keys, lambda: receiver.ids("/events"), "auth.token")
+    return Siem(receiver, keys, lambda: Counter(receiver.ids("/events")), "auth.token")
 
 
 def _splunk_hec(token: str, port: int) -> Siem:

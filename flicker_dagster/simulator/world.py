@@ -90,20 +90,18 @@ class World:
         self.names = {name: (names or {}).get(name, name) for name in vendors}
         self.assets = dict(assets or {})
         self.ui_port = ui_port
-        self.vendors: dict[str, Vendor] = {
-            name: DIALECTS[name](
-                token=(tokens or {}).get(name),
-                rate=rate,
-                history_s=history_s,
-                history_rate=history_rate,
-                habits=habits,
-                seed=seed + number,
-                clock=clock,
-                host=host,
-                port=port if len(vendors) == 1 else 0,
-            )
-            for number, name in enumerate(vendors)
-        }
+        self.vendors = vendors_of(
+            vendors,
+            tokens=tokens,
+            rate=rate,
+            history_s=history_s,
+            history_rate=history_rate,
+            habits=habits,
+            seed=seed,
+            clock=clock,
+            host=host,
+            port=port,
+        )
         self.siem = siem or Receiver(clock=clock, host=host)
         self.page = Server(self._serve_page, host=host, port=page_port, clock=clock)
 
@@ -179,6 +177,18 @@ class World:
             return Response.json({"error": "no such page"}, 404)
         html = (resources.files("flicker_dagster.simulator") / "page.html").read_bytes()
         return Response(200, html, PAGE_HEADERS)
+
+
+def vendors_of(
+    names: tuple[str, ...], *, tokens: Mapping[str, str] | None = None, seed: int = 0, port: int = 0, **options: Any
+) -> dict[str, Vendor]:
+    """Vendors that serve, by name. The port is for one that is alone."""
+    return {
+        name: DIALECTS[name](
+            token=(tokens or {}).get(name), seed=seed + number, port=port if len(names) == 1 else 0, **options
+        )
+        for number, name in enumerate(names)
+    }
 
 
 def is_listed(vendor: str, body: bytes) -> bool:
