@@ -10,10 +10,10 @@ from __future__ import annotations
 import logging
 import os
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from itertools import count
 
-from flicker_dagster.errors import StateError, WriteConflict
+from flicker_dagster.errors import StateError, TokenUnreadable, WriteConflict
 from flicker_dagster.pipeline.plan import time_of
 from flicker_dagster.pipeline.work import SourceWork
 from flicker_dagster.state.files import make_directory, sync_directory
@@ -47,6 +47,7 @@ def carry_over(work: SourceWork) -> bool:
         moved += _move_ledger(work, old)
         for storage in work.layout.storages(old):
             moved += work.layout.dead_letters(old, storage).move_to(new, storage)
+        moved += _move_tokens(work, old)
         moved += _move_begin(work, old)
         for key_of in (rewind_key, history_key, notes_key, book_key):
             moved += _move_object(work, key_of(old), key_of(new))
@@ -107,6 +108,17 @@ def _move_ledger(work: SourceWork, old: str) -> int:
             target.add({shard: ledger.known(shard).blob()})
             ledger.drop(shard)
             moved += 1
+    return moved
+
+
+def _move_tokens(work: SourceWork, old: str) -> int:
+    """A token that cannot be read here is minted anew."""
+    tokens, moved = work.layout.tokens(), 0
+    for name in tokens.of_stream(old):
+        with suppress(TokenUnreadable):
+            tokens.carry_over(name, f"{work.source.name}@{name.rpartition('@')[2]}")
+        tokens.forget(name)
+        moved += 1
     return moved
 
 

@@ -96,6 +96,7 @@ def forget_lane(layout: StateLayout, source: str, lane: str) -> None:
         LaneHealthFile(spool.directory, lane).forget()
         state = layout.fenced(fence)
         _forget_lane(state, source, place.storage)
+        state.tokens().forget(f"{source}@{lane}")
         state.lane_book(source).forget(lane)
 
 
@@ -137,6 +138,8 @@ def forget(layout: StateLayout, source: str) -> None:
         state = layout.fenced(fence)
         for storage in state.storages(source):
             _forget_lane(state, source, storage)
+        for name in state.tokens().of_stream(source):
+            state.tokens().forget(name)
         for key in state.objects_of(source):
             state.store.delete(key)
         state.registry().remove(source)  # the last that names it

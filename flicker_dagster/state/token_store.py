@@ -99,6 +99,10 @@ class TokenStore:
                 found += [name] if name is not None and _object(name) == at else []
         return sorted(found)
 
+    def of_stream(self, stream: str) -> list[str]:
+        """Names of the tokens of a stream and its lanes. Raises StateError."""
+        return [name for name in self.names() if name.rpartition("@")[0] == stream]
+
     def forget(self, key: str) -> None:
         """Raises StateError."""
         self._store.delete(_object(key))

@@ -20,6 +20,7 @@ from flicker_dagster.pipeline.carry_over import carry_over
 from flicker_dagster.pipeline.deliver import waiting_events
 from flicker_dagster.state.leftovers import find_leftovers
 from flicker_dagster.state.stores import LocalStore
+from flicker_dagster.transport.tokens import Token
 from flicker_dagster.types import DeadLetter
 from flicker_dagster_tests.conformance.harness import Scene, plain_scene
 
@@ -112,6 +113,19 @@ def test_everything_goes_on_under_the_new_name(tmp_path: Path) -> None:
             assert not carry_over(work), "once"
         go_on(scene)
         assert_all_is_there(scene)
+
+
+def test_tokens_go_on_under_the_new_name(tmp_path: Path) -> None:
+    with plain_scene(tmp_path) as scene:
+        collected(scene)
+        token = Token("a-minted-value", refresh="kept")
+        scene.layout.tokens().put("plain@lake", token, replacing=None)
+        renamed(scene)
+        with scene.work() as work:
+            carry_over(work)
+        tokens = scene.layout.tokens()
+        assert tokens.get("renamed@lake") == token
+        assert tokens.get("plain@lake") is None
 
 
 def test_a_name_that_has_collected_already_is_joined(tmp_path: Path) -> None:
