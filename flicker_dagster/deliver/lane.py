@@ -28,6 +28,9 @@ log = logging.getLogger("flicker.deliver")
 LOOK_S = 0.01
 BUSY_SHARE = 0.5
 
+#: A run that is told to end notices it after so long at most.
+HEED_S = 0.5
+
 #: What was taken and not confirmed is asked of once more at the end of a run, where that is due within so many seconds.
 ASKED_WITHIN_S = 2.0
 
@@ -182,7 +185,7 @@ class _Workers:
         self._changed = threading.Condition()
         self._again: deque[tuple[Lot, float]] = deque()  # parts to be sent (again), with the wait before it
         self._under_way = 0
-        self._threads: list[Thread] = []
+        self._begun = self._ended = 0  # threads, by their own word
         self.failed: BaseException | None = None
 
     def run(self, at_most: int) -> None:
@@ -196,18 +199,21 @@ class _Workers:
             self._work()
             return
         try:
+            started = 1
             self._start()
-            while len(self._threads) < at_most and self._threads[-1].is_alive():
+            while started < at_most and not self._ended:
                 began_s, cpu_s = time.monotonic(), time.process_time()
-                self._threads[-1].join(LOOK_S)
+                with self._changed:
+                    self._changed.wait_for(lambda: self._ended > 0, LOOK_S)
                 if time.process_time() - cpu_s < BUSY_SHARE * (time.monotonic() - began_s):
                     self._start()
-            self._join()
+                    started += 1
+            self._wait_until(lambda: self._ended == started)
         except (
             BaseException
         ) as error:  # the run is told to end: what is under way is waited for, so that its answer counts
             self._stop(error)
-            self._join()
+            self._wait_until(lambda: self._ended == self._begun)  # who begins later finds that there is nothing to do
             raise
 
     def attempt(self, last: Callable[[], None]) -> None:
@@ -218,13 +224,22 @@ class _Workers:
             self._stop(error)
 
     def _start(self) -> None:
-        thread = Thread(target=self._work, name=f"deliver_{len(self._threads)}", daemon=True)
-        thread.start()
-        self._threads.append(thread)
+        Thread(target=self._run, name="deliver", daemon=True).start()
 
-    def _join(self) -> None:
-        for thread in self._threads:
-            thread.join()
+    def _wait_until(self, happened: Callable[[], bool]) -> None:
+        """Not by `Thread.join`: one that a signal interrupts takes its thread for ended (Python 3.10 to 3.12). A signal that
+        comes just before a wait is heeded after it, so none is long."""
+        with self._changed:
+            while not self._changed.wait_for(happened, HEED_S):
+                pass
+
+    def _run(self) -> None:
+        with self._changed:
+            self._begun += 1
+        self._work()
+        with self._changed:
+            self._ended += 1
+            self._changed.notify_all()
 
     def _work(self) -> None:
         try:

@@ -72,10 +72,14 @@ class Http(HttpDestinationBase):
                 raise DestinationBlocked(
                     f"{self.context.stream}: destination.require_auth is on and no auth is configured"
                 )
-            headers = {"Content-Type": self._encoder.content_type}
+            headers = {name: self.resolve(value) for name, value in config.headers.items()}
+            for name in _of_the_body(headers, config.key_header):
+                del headers[name]  # a header that stands there twice is refused, or read by whoever reads last
+            if not any(name.lower() == "content-type" for name in headers):
+                headers["Content-Type"] = self._encoder.content_type
             if self._gzip:
                 headers["Content-Encoding"] = "gzip"
-            self._headers = headers | {name: self.resolve(value) for name, value in config.headers.items()}
+            self._headers = headers
         return self._headers
 
     def _not_accepted(self, answer: Answer) -> Outcome:
@@ -108,6 +112,12 @@ class _Both:
 
     def secrets(self) -> tuple[str, ...]:
         return self._first.secrets()
+
+
+def _of_the_body(headers: Mapping[str, str], key_header: str) -> list[str]:
+    """Configured headers that only whoever makes the body can fill in."""
+    ours = {"content-encoding", "x-event-count", key_header.lower()}
+    return [name for name in headers if name.lower() in ours]
 
 
 def _authorized(headers: Mapping[str, str]) -> bool:
