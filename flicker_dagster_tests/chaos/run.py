@@ -6,6 +6,8 @@ import logging
 import os
 import tempfile
 import time
+from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 
 import boto3
@@ -14,6 +16,7 @@ from rich.console import Console
 
 from flicker_dagster.simulator.emitter import Habits
 from flicker_dagster.simulator.world import World
+from flicker_dagster_tests.chaos.beside import Beside
 from flicker_dagster_tests.chaos.drain import drain
 from flicker_dagster_tests.chaos.plan import Plan
 from flicker_dagster_tests.chaos.saboteur import Saboteur
@@ -53,22 +56,33 @@ def run_chaos(plan: Plan, *, rate: float = 4.0) -> bool:
         with (
             tempfile.TemporaryDirectory(prefix="flicker-chaos-") as home,
             World(rate=rate, history_s=HISTORY_S, habits=HABITS, seed=plan.seed, clock=clock) as world,
-            a_stack(Path(home), world, registry_file=f"s3://{BUCKET}/flicker-registry.json", **SOURCE) as stack,
+            closing(Beside(Path(home) / "lake", clock=clock)) as beside,
+            a_stack(
+                Path(home),
+                world,
+                registry_file=f"s3://{BUCKET}/flicker-registry.json",
+                beside=beside.destinations,
+                **SOURCE,
+            ) as stack,
         ):
             began_ms = int((clock() - HISTORY_S) * 1000)
-            saboteur = Saboteur(plan, stack, gate)
+            saboteur = Saboteur(plan, stack, gate, beside.index.faults)
+
+            def counted() -> list[Line]:
+                return lines(world, saboteur.kills_s) + beside.lines(world)
+
             console.print(
                 f"seed {plan.seed}: {len(plan.acts)} acts in {plan.duration_s:g} s, vendors' clocks {plan.skew_s:+g} s"
             )
             saboteur.start()
-            _watch(stack, plan.duration_s, saboteur.kills_s)
+            _watch(stack, plan.duration_s, counted)
             saboteur.end()
             console.print("Everything is mended, and no more events are emitted; windows are read again …")
             world.stop_emitting()
             green = drain(
-                stack, since_ms=began_ms, vendor_now_ms=int(clock() * 1000), report=Reports(), kills_s=saboteur.kills_s
+                stack, since_ms=began_ms, vendor_now_ms=int(clock() * 1000), report=Reports(counted), count=counted
             )
-            found = lines(world, saboteur.kills_s)
+            found = counted()
             show(found, saboteur.kills, saboteur.outages, title=f"Chaos, seed {plan.seed}, {plan.duration_s:g} s")
             surprised = surprises(stack.supervisor.home)
             console.print(f"windows read again: {'all green' if green else 'NOT ALL GREEN'}", highlight=False)
@@ -83,23 +97,27 @@ def run_chaos(plan: Plan, *, rate: float = 4.0) -> bool:
 class Reports:
     """How far it is, every so often."""
 
-    def __init__(self) -> None:
+    def __init__(self, count: Callable[[], list[Line]]) -> None:
+        self._count = count
         self._reported_s = 0.0
 
-    def __call__(self, at_s: float, found: list[Line]) -> None:
+    def __call__(self, at_s: float) -> None:
         if time.monotonic() - self._reported_s < REPORT_EVERY_S:
             return
         self._reported_s = time.monotonic()
-        said = "   ".join(f"{each.source} {each.accepted}/{each.emitted}, {each.otherwise} twice" for each in found)
+        said = "   ".join(
+            f"{each.source} {each.accepted}/{each.emitted}" + (f", {each.otherwise} twice" if each.otherwise else "")
+            for each in self._count()
+        )
         console.print(f"  {at_s:4.0f} s  {said}", highlight=False)
 
 
-def _watch(stack: Stack, duration_s: float, kills_s: list[float]) -> None:
-    report, began_s = Reports(), time.monotonic()
+def _watch(stack: Stack, duration_s: float, count: Callable[[], list[Line]]) -> None:
+    report, began_s = Reports(count), time.monotonic()
 
     def over() -> bool:
         at_s = time.monotonic() - began_s
-        report(at_s, lines(stack.world, kills_s))
+        report(at_s)
         return at_s >= duration_s
 
     stack.supervisor.watch(until=over)

@@ -24,15 +24,25 @@ PATIENCE_S = 180
 
 
 class Stack:
-    """Supervised processes over a world of simulated vendors."""
+    """Supervised processes over a world of simulated vendors. `beside` gives further destinations of a source."""
 
-    def __init__(self, home: Path, world: World, *, registry_file: str | None = None, **source_changes: Any) -> None:
+    def __init__(
+        self,
+        home: Path,
+        world: World,
+        *,
+        registry_file: str | None = None,
+        beside: Callable[[str], list[dict[str, Any]]] | None = None,
+        **source_changes: Any,
+    ) -> None:
         self.home = home
         self.world = world
         self.port = free_port()
         config = yaml.safe_load(demo_config(world))
         for source in config["api_sources"]:
             source.update(source_changes)
+            if beside is not None:
+                source["destination"] = [source["destination"] | {"name": "siem"}, *beside(source["name"])]
         self.config_path = home / "config.yaml"
         self.config_path.write_text(yaml.safe_dump(config, sort_keys=False))
         self.settings = Settings(
