@@ -63,8 +63,9 @@ class LaneHealth(msgspec.Struct, frozen=True, omit_defaults=True):
         return at_ms is not None and self.answered_as == configured_as and 0 <= now_ms - at_ms <= ANSWERS_FOR_MS
 
     def rests(self, now_ms: int) -> bool:
-        """A clock that was set back does not make a rest longer."""
-        return self.rests_until_ms is not None and now_ms < self.rests_until_ms <= now_ms + LONGEST_REST_MS
+        """A clock that was set back ends a rest rather than making it longer."""
+        began_ms, until_ms = self.failed_at_ms, self.rests_until_ms
+        return began_ms is not None and until_ms is not None and began_ms <= now_ms < until_ms
 
 
 class LaneHealthFile:
