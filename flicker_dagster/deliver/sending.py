@@ -91,6 +91,7 @@ class Sender:
         self._queue = queue
         self._destination = destination
         self.who = f"{stream}@{lane}" if lane else stream
+        self._shipped_to = f"SIEM @{lane}" if lane else "SIEM"
         self._dead_letters = dead_letters
         self._known = known
         self._learned = learned
@@ -161,7 +162,7 @@ class Sender:
     def tell(self) -> None:
         """The log lines of a delivery."""
         for status, events in sorted(self._shipped.items()):
-            log.info("Shipped %d events to SIEM (%s)", events, status)
+            log.info("Shipped %d events to %s (%s)", events, self._shipped_to, status)
         if self._report.dead:
             log.warning("%s: %d events were refused for good and kept as dead letters", self.who, self._report.dead)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import time
 from collections.abc import Iterator
 from contextlib import closing
@@ -85,8 +86,13 @@ def received(receiver: Receiver) -> list[int]:
 # -- --once
 
 
-def test_once_has_a_row_for_each_lane(place: Place) -> None:
+def test_once_has_a_row_and_a_line_for_each_lane(
+    place: Place, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(logging.getLogger("flicker.deliver"), "handlers", [caplog.handler])
     done = place.once()
+    for lane in ("siem", "lake"):
+        assert f"Shipped 5 events to SIEM @{lane} (HTTP 200 OK)" in caplog.messages
     assert done.exit_code == 0, done.output
     assert row_of(done.stdout, NAME)[1:] == ["5", "5", "", "", "ok"]
     assert row_of(done.stdout, f"{NAME}@siem")[1:] == ["", "", "5", "0", "ok"]
