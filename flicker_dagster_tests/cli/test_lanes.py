@@ -15,6 +15,7 @@ import yaml
 from click.testing import CliRunner, Result
 
 from flicker_dagster.cli.main import cli
+from flicker_dagster.deliver.lane import ASKED_WITHIN_S
 from flicker_dagster.simulator.plain import Plain
 from flicker_dagster.simulator.receiver import Receiver
 from flicker_dagster.simulator.receivers.splunk_hec import HecToken, SplunkHecReceiver
@@ -208,6 +209,16 @@ def test_what_was_taken_and_what_was_only_received_is_seen(place: Place, ack: bo
         assert shown[4].startswith(f"{answer}, ")
         lane = place.lanes()[None]  # type: ignore[index]
         assert (lane["unconfirmed_events"], lane["last_answer"]) == (5 if ack else 0, answer)
+
+
+def test_once_waits_for_a_confirmation_longer_than_a_run_does(place: Place) -> None:
+    with closing(SplunkHecReceiver(tokens={"t": HecToken(ack=True)})) as splunk:
+        place.destination = {"type": "splunk_hec", "url": splunk.url, "token": "t"}
+        place.destination |= {"ack_ask_after_ms": int(ASKED_WITHIN_S * 1000) + 500, "ack_expires_ms": 600_000}
+        done = place.once()
+        assert done.exit_code == 0, done.output
+        assert row_of(done.stdout, NAME)[3:] == ["5", "0", "ok"]
+        assert place.lanes()[None]["last_answer"] == "HTTP 200 OK, indexed"  # type: ignore[index]
 
 
 # -- dead letters
