@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import os
-from contextlib import suppress
+import time
+from contextlib import closing, suppress
 from itertools import pairwise
+from pathlib import Path
 
 import pytest
 import requests
 from dagster_shared.error import SerializableErrorInfo
 
 from flicker_dagster.simulator.receiver import Inbox, Receiver, Repeat
-from flicker_dagster.simulator.world import Row
+from flicker_dagster.simulator.world import Row, World
+from flicker_dagster_tests.chaos.beside import Beside
 from flicker_dagster_tests.chaos.plan import draw
 from flicker_dagster_tests.chaos.run import run_chaos
 from flicker_dagster_tests.chaos.surprises import unexpected
@@ -109,3 +112,20 @@ def test_a_short_night_of_chaos(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("AWS_ENDPOINT_URL", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_REGION", "AWS_DEFAULT_REGION"):
         monkeypatch.setenv(name, "")  # what the night sets goes with the test
     assert run_chaos(draw(seed=11, duration_s=30))
+
+
+def test_the_lanes_beside_the_siem_are_judged_without_mercy(tmp_path: Path) -> None:
+    with (
+        World(vendors=("okta", "github", "salesforce")) as world,
+        closing(Beside(tmp_path / "lake", clock=time.time)) as beside,
+    ):
+        first, second = world.vendor("okta").emitter.emit(2)
+        (beside.directory / "okta-audit-logs.ndjson").write_bytes(first.body + b"\n" + second.body[:5])
+        by_name = {each.source: each for each in beside.lines(world)}
+        file, index = by_name["okta file"], by_name["okta index"]
+        assert (file.accepted, file.lost, file.twice) == (1, 1, 0)
+        assert (index.accepted, index.lost) == (0, 2)
+        lines = [first.body, second.body, second.body, b""]
+        (beside.directory / "okta-audit-logs.ndjson").write_bytes(b"\n".join(lines))
+        (file,) = [each for each in beside.lines(world) if each.source == "okta file"]
+        assert (file.lost, file.otherwise, file.good) == (0, 1, False)
