@@ -19,7 +19,7 @@ from collections.abc import Callable
 
 import msgspec
 
-from flicker_dagster.errors import LeaseLost, SourceBusy, StateError, WriteConflict
+from flicker_dagster.errors import LeaseLost, SourceBusy, StateError, StoreAway, WriteConflict
 from flicker_dagster.state.names import file_safe
 from flicker_dagster.state.run_lock import utc
 from flicker_dagster.state.stores import Store
@@ -141,10 +141,19 @@ class Lease:
         if self.lost is None and self._elapsed() < self._trusted_until_s:
             return
         with self._mutex:
-            if self.lost is None and self._elapsed() >= self._trusted_until_s:
+            for _ in range(_TRIES):  # an answer may take longer than what it says is worth
+                if self.lost is not None:
+                    raise LeaseLost(self.lost)
+                if self._elapsed() < self._trusted_until_s:
+                    return
                 self._renew()
             if self.lost is not None:
                 raise LeaseLost(self.lost)
+            if self._elapsed() >= self._trusted_until_s:
+                raise StoreAway(
+                    f"{self._store.describe(self._key)}: the store takes longer than {TRUSTED_S:.0f} s to answer; nothing is "
+                    "written that long after this run was sure to be the only one"
+                )
 
     def renew(self) -> None:
         """Hold it for longer. Raises LeaseLost, StateError."""

@@ -40,13 +40,13 @@ class SimStore:
 
     def write(self, key: str, data: bytes, *, expected: str | Literal[Marker.ANYTHING] | None) -> str:
         fault = self._request("write", key)
-        self._put(key, data, expected)
+        version = self._put(key, data, expected)
         self._io(f"answered write {key}")
         if fault == "again":  # the SDK repeats what it got no answer to
             return self._put(key, data, expected)
         if fault == "lost":
             raise StateError(f"cannot write {self.describe(key)}: no answer")
-        return self._bucket.objects[self._prefix + key].version
+        return version
 
     def delete(self, key: str) -> None:
         self._request("delete", key)
