@@ -81,6 +81,7 @@ types: setup ## static types
 reference: setup ## renew the README's configuration reference and docs/destinations
 	$(BIN)/python -m flicker_dagster.config.reference README.md
 	$(BIN)/python -m flicker_dagster.config.destination_pages docs/destinations
+	$(BIN)/python -m flicker_dagster_tests.deliver.normalise.page docs/destinations/normalise.md
 
 conformance: setup ## renew docs/conformance.md
 	$(BIN)/python -m flicker_dagster_tests.conformance.page docs/conformance.md

@@ -81,7 +81,7 @@ def index() -> str:
         "top-level `destinations`, or a list of either. Each page says what to create there, with which rights, and has a "
         "block to paste; `flicker destinations show TYPE` says the same, and `flicker test-destination NAME` sends one "
         "marked event and says what was answered. What of an event goes there, and in which schema: "
-        "[fields, ECS and OCSF](../fields.md).",
+        "[fields](../fields.md), [examples of ECS and OCSF](normalise.md).",
         _table(["type", "destination", "guarantee", "extra"], rows),
         "*Exactly once* holds however answers get lost, and whoever dies in between; where a page names a bound, it says "
         "what is beyond. *At least once, same ids*: an event comes twice only where an answer was lost, and then under the "

@@ -67,3 +67,15 @@ def test_links_and_tables_are_whole(kind: str) -> None:
 
 def test_limits_are_told_in_words() -> None:
     assert limits_of(records()["datadog"]) == "1,000 events; 5,000,000 bytes; 1,000,000 bytes an event"
+
+
+def test_the_readme_names_every_destination_and_its_example_loads() -> None:
+    readme = (ROOT / "README.md").read_text()
+    section = readme[readme.index("## Destinations\n") : readme.index("## The guarantee")]
+    assert {Path(target).stem for target in re.findall(r"\]\((docs/destinations/[a-z_0-9]+\.md)\)", section)} == {
+        *records()
+    }
+    [block] = re.findall(r"```yaml\n(.*?)```", section, re.DOTALL)
+    config = parse_config(block, path="config.yaml", env={})
+    assert [list(source.lanes) for source in config.sources] == [["splunk", "lake"], [""], [""]]
+    assert not config.sources[0].lanes["lake"].required

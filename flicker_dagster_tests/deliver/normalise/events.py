@@ -103,9 +103,13 @@ UNKNOWN = "somewhat.newer"
 
 def types_of(vendor: str) -> list[str]:
     """Every type of event that a vendor's mapping names; a pattern stands for one of its types."""
+    return [name.replace("*", "x") for name in patterns_of(vendor)]
+
+
+def patterns_of(vendor: str) -> list[str]:
+    """Types of event, and patterns of them, as a vendor's mapping names them."""
     entries = table(vendor, Document)[0].events
-    names = [name for entry in entries for name in ([entry.match] if isinstance(entry.match, str) else entry.match)]
-    return [name.replace("*", "x") for name in names]
+    return [name for entry in entries for name in ([entry.match] if isinstance(entry.match, str) else entry.match)]
 
 
 def event_of(vendor: str, event_type: str) -> bytes:
