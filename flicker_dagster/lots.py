@@ -134,7 +134,7 @@ class Lot:
             text[at] = 0x0A  # the comma behind an event, or the array's end
         return bytes(memoryview(text)[1:])
 
-    @property
+    @cached_property
     def size_bytes(self) -> int:
         """Bytes of the events as a JSON array."""
         return sum(self._lengths) + len(self._lengths) + 1

@@ -71,6 +71,8 @@ class HttpDestinationBase(DestinationBase):
         self._transport: Transport | None = None
         self._authenticator: Authenticator = NoAuth()
         self._url = ""
+        self._timeout_s = config.timeout_ms / 1000
+        self._limit = f"destination.timeout_ms ({self._timeout_s:g} s)"
 
     # -- for subclasses
 
@@ -99,8 +101,7 @@ class HttpDestinationBase(DestinationBase):
         """
         transport = self._opened()
         request = Request(method, url, {"User-Agent": USER_AGENT, "Accept": "*/*", **headers}, body)
-        timeout_s = self.config.timeout_ms / 1000
-        deadline = Deadline.after(timeout_s, f"destination.timeout_ms ({timeout_s:g} s)").or_earlier(self.deadline)
+        deadline = Deadline.after(self._timeout_s, self._limit).or_earlier(self.deadline)
         try:
             answer = transport.exchange(
                 self._authenticator.sign(request), deadline=deadline, at_most_bytes=at_most_bytes
@@ -203,6 +204,9 @@ class HttpDestinationBase(DestinationBase):
     # -- opening, once
 
     def _opened(self) -> Transport:
+        opened = self._transport
+        if opened is not None:
+            return opened
         with self._lock:
             if self._transport is None:
                 self._transport = self._open()
@@ -219,7 +223,7 @@ class HttpDestinationBase(DestinationBase):
                 self._url,
                 tls=self._tls,
                 env=context.env,
-                read_s=self.config.timeout_ms / 1000,
+                read_s=self._timeout_s,
                 at_most=self.config.max_in_flight,
             )
         except ValueError as error:

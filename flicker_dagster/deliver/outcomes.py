@@ -9,6 +9,7 @@ can mend (credentials, address) never costs an event, and only an event that can
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
+from functools import lru_cache
 from http import HTTPStatus
 
 import msgspec
@@ -127,6 +128,7 @@ def classify_http(
     return Ambiguous(words, name)  # another 2xx, such as 207: some of it was taken, and we do not know which
 
 
+@lru_cache(1_000)
 def status_name(status: int) -> str:
     """`HTTP 200 OK`, as the documented log line has it."""
     try:

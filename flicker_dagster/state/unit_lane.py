@@ -85,7 +85,7 @@ class UnitLane:
         self.waiting_events = sum(frames.counts)
         self.waiting_bytes = frames.end
         for entry in self._journal.load():
-            self._apply(entry)
+            self._apply(entry, self._index_of(entry))
 
     # -- reading
 
@@ -219,12 +219,11 @@ class UnitLane:
     def _write_down(self, together: list[_Told]) -> None:
         try:
             self._before_writing()
-            for told in together:
-                self._index_of(told.entry)
+            found = [(told.entry, self._index_of(told.entry)) for told in together]
             reach("spool.ack.before_journal")
-            self._journal.append([told.entry for told in together], durable=self._sync)
-            for told in together:
-                self._apply(told.entry)
+            self._journal.append([entry for entry, _ in found], durable=self._sync)
+            for entry, index in found:
+                self._apply(entry, index)
             reach("spool.ack.after_journal")
         except BaseException as error:
             for told in together:
@@ -246,8 +245,7 @@ class UnitLane:
             f"{self._frames.file.path} does not hold. Move their directory away; what waited in it is collected again"
         )
 
-    def _apply(self, entry: Entry) -> None:
-        index = self._index_of(entry)
+    def _apply(self, entry: Entry, index: int) -> None:
         if self._done[index]:
             return
         count = self._frames.counts[index]
@@ -297,7 +295,7 @@ def opened(frozen: FrozenLot) -> Lot:
         source=frozen.source,
         collected_ms=frozen.collected_ms,
         array=lambda: igzip.decompress(frozen.array),
-        lengths=array("I", frozen.lengths).tolist(),
+        lengths=array("I", frozen.lengths),
         digests=split(b"".join(frozen.digests.values())),
         times_ms=[None if ms == NO_TIME else ms for ms in times] if NO_TIME in times else times,
         packed=frozen.array,

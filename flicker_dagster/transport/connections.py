@@ -106,15 +106,15 @@ _not_ours = _NotOurs()
 
 
 #: urllib3 writes whole request lines to its debug log and whole URLs to its warnings.
-_TELLTALES = ("urllib3.connectionpool", "urllib3.connection", "urllib3.response")
+_TELLTALES = tuple(map(logging.getLogger, ("urllib3.connectionpool", "urllib3.connection", "urllib3.response")))
 
 
 @contextmanager
 def unlogged(*loggers: str) -> Iterator[None]:
     """Libraries that log what they send, secrets included, know no masks: urllib3's and the named loggers are silent about
     what this thread does meanwhile. What goes wrong in an exchange of ours is said by our own errors, masked."""
-    for name in (*_TELLTALES, *loggers):
-        logging.getLogger(name).addFilter(_not_ours)
+    for logger in (*_TELLTALES, *map(logging.getLogger, loggers)):
+        logger.addFilter(_not_ours)
     token = _ours.set(True)
     try:
         yield

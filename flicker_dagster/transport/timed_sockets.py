@@ -8,7 +8,9 @@ not bounded by it: the system's resolver has time-outs of its own.
 
 from __future__ import annotations
 
+import email.parser
 import http.client
+import re
 import socket
 import ssl
 import threading
@@ -24,8 +26,15 @@ from urllib3.util.ssl_ import create_urllib3_context, resolve_cert_reqs
 
 from flicker_dagster.transport.deadlines import Deadline
 
-#: A whole header with the interim answers before it. A line of it ends at 64 KB (http.client's limit).
+#: A whole header with the interim answers before it.
 MAX_HEADER_BYTES = 256 * 1024
+
+#: Its lines: bytes of one, and how many (http.client's limits).
+MAX_LINE_BYTES = 65_536
+MAX_HEADERS = 100
+
+#: Lines of a request's header that a connection keeps: those of its first requests, most of which never change.
+MOST_KNOWN_LINES = 32
 
 
 class _Exchange(threading.local):
@@ -134,6 +143,35 @@ class _CountedHeader:
         self.raw.close()
 
 
+#: A header line of the usual form (RFC 9112, 5: no space before the colon, no folding).
+_PLAIN = re.compile(rb"([!#$%&'*+.^_`|~0-9A-Za-z-]+):[ \t]*([^\r\n\x00\x0b\x0c\x1c-\x1e\x85]*)\r?\n")
+
+
+_LENGTH = re.compile("[0-9]{1,18}")
+
+
+def _headers_of(fp: Any) -> http.client.HTTPMessage:
+    """The header up to the empty line. Raises http.client.HTTPException for one of too many or too long lines.
+
+    The parser of e-mails that http.client uses takes as long as all else of an exchange; it is left the unusual ones.
+    """
+    lines: list[bytes] = []
+    while (line := fp.readline(MAX_LINE_BYTES + 1)) not in (b"\r\n", b"\n", b""):
+        if len(line) > MAX_LINE_BYTES:
+            raise http.client.LineTooLong("header line")
+        lines.append(line)
+        if len(lines) > MAX_HEADERS:
+            raise http.client.HTTPException(f"got more than {MAX_HEADERS} headers")
+    found = [_PLAIN.fullmatch(line) for line in lines]
+    if None in found:
+        text = b"".join([*lines, b"\r\n"]).decode("iso-8859-1")
+        return email.parser.Parser(_class=http.client.HTTPMessage).parsestr(text)
+    message = http.client.HTTPMessage()
+    for name, value in (each.groups() for each in found if each is not None):
+        message.set_raw(name.decode(), value.decode("iso-8859-1"))
+    return message
+
+
 class _Answer(http.client.HTTPResponse):
     """An answer whose interim ones (1xx) are passed over, all of them: http.client does so with 100 only, takes 103 for the
     answer itself, and would take the answer for that of the next request."""
@@ -144,10 +182,30 @@ class _Answer(http.client.HTTPResponse):
         counted = _CountedHeader(self.fp)
         self.fp = counted  # type: ignore[assignment]
         try:
-            super().begin()
+            version, status, reason = self._read_status()
+            self.headers = self.msg = _headers_of(counted)
         finally:
             if self.fp is counted:
                 self.fp = counted.raw
+        if not version.startswith("HTTP/1.") and version != "HTTP/0.9":
+            raise http.client.UnknownProtocol(version)
+        self.code = self.status = status
+        self.reason = reason.strip()
+        self.version = 10 if version in ("HTTP/1.0", "HTTP/0.9") else 11
+        self._find_end()
+
+    def _find_end(self) -> None:
+        """Where the body ends (RFC 9112, 6.3), and whether the connection does as well."""
+        headers = self.headers
+        self.chunked = headers.get("transfer-encoding", "").lower() == "chunked"
+        self.chunk_left = None
+        self.will_close = self._check_close()  # type: ignore[attr-defined]
+        length = "" if self.chunked else headers.get("content-length", "")
+        self.length = int(length) if _LENGTH.fullmatch(length) else None  # any other is refused in reading
+        if self.status in (http.client.NO_CONTENT, http.client.NOT_MODIFIED) or self._method == "HEAD":  # type: ignore[attr-defined]
+            self.length = 0
+        if not self.chunked and self.length is None:
+            self.will_close = True
 
     def _read_status(self) -> tuple[str, int, str]:
         while True:
@@ -211,6 +269,18 @@ class _Connecting:
             self.connect()
         self.timeout = _exchange.gap_s or self.timeout  # urllib3 would send for as long as connecting may take
         super().request(*arguments, **options)  # type: ignore[misc]
+
+    def putheader(self: Any, header: str, *values: str) -> None:
+        """Most headers are the same in every request: a connection checks and writes their lines once."""
+        known: dict[tuple, bytes] = self.__dict__.setdefault("_known_lines", {})
+        line = known.get((header, values))
+        if line is not None:
+            self._output(line)
+            return
+        before = len(self._buffer)
+        super().putheader(header, *values)  # type: ignore[misc]
+        if len(known) < MOST_KNOWN_LINES and len(self._buffer) == before + 1:
+            known[header, values] = self._buffer[-1]
 
 
 @lru_cache

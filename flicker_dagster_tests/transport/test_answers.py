@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import gzip
+import http.client
+import io
 import zlib
 from contextlib import closing
 from typing import Any
@@ -15,6 +17,7 @@ from flicker_dagster.collect.client import VendorClient
 from flicker_dagster.config.models import Limits
 from flicker_dagster.errors import CollectError
 from flicker_dagster.transport.answers import CHUNK_BYTES, _Inflate
+from flicker_dagster.transport.timed_sockets import _headers_of
 from flicker_dagster_tests.builders import a_source
 from flicker_dagster_tests.collect.raw_server import RawServer
 
@@ -124,3 +127,19 @@ def test_what_comes_instead_of_an_answer_is_not_shown() -> None:
         get(b'{"id": "e1", "actor": "alice.smith"}\r\n\r\n')
     assert "does not begin as one of HTTP does" in str(caught.value)
     assert "alice" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("lines", "found"),
+    [
+        ("X-A: b", "b"),
+        ("X-A:b", "b"),
+        ("x-a:  b  ", "b  "),
+        ("X-A: b\r\n c", "b\r\n c"),  # folded, as it was allowed once (RFC 7230, 3.2.4)
+        ("X-A: f\xfcr", "f\xfcr"),
+        ("X-A: b\r\nX-Other: \x0bc", "b"),
+    ],
+)
+def test_headers_are_read_as_python_reads_them(lines: str, found: str) -> None:
+    text = f"{lines}\r\nContent-Length: 2\r\n\r\n".encode("iso-8859-1")
+    assert _headers_of(io.BytesIO(text))["X-A"] == http.client.parse_headers(io.BytesIO(text))["X-A"] == found
