@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from flicker_dagster.errors import StateError
 from flicker_dagster.state.lane_health import ANSWERS_FOR_MS, FIRST_REST_MS, LONGEST_REST_MS, LaneHealth, LaneHealthFile
 
 NOW_MS = 1_800_000_000_000
@@ -64,3 +65,28 @@ def test_it_outlives_the_process_and_what_cannot_be_read_counts_as_not_known(tmp
     assert LaneHealthFile(tmp_path, "lake").read() == LaneHealth()
     LaneHealthFile(tmp_path, "lake").forget()
     assert list(tmp_path.iterdir()) == []
+
+
+def test_what_is_known_already_is_not_written_again(tmp_path: Path) -> None:
+    file = LaneHealthFile(tmp_path, "lake")
+    file.write(failed(1))
+    (path,) = tmp_path.iterdir()
+    path.unlink()
+    file.write(failed(1))
+    assert list(tmp_path.iterdir()) == []
+    file.write(failed(2))
+    assert LaneHealthFile(tmp_path, "lake").read() == failed(2)
+
+
+@pytest.mark.parametrize("data", [b"", b'{"failures": "many"}', b"\x00\xff"])
+def test_damaged_bytes_count_as_not_known(tmp_path: Path, data: bytes) -> None:
+    LaneHealthFile(tmp_path, "lake").write(failed(1))
+    (path,) = tmp_path.iterdir()
+    path.write_bytes(data)
+    assert LaneHealthFile(tmp_path, "lake").read() == LaneHealth()
+
+
+def test_a_disk_that_refuses_is_told(tmp_path: Path) -> None:
+    (tmp_path / "okta").write_text("a file where a folder belongs")
+    with pytest.raises(StateError, match=r"cannot write .*lake"):
+        LaneHealthFile(tmp_path / "okta", "lake").write(failed(1))
