@@ -60,8 +60,8 @@ def show_labelled(title: str, rows: list[tuple[str, str]], *, good: bool, whole:
         wide = max(width_of(screen), 40)
         lines = [value] if label in whole else _lines(value, wide, first="", indent="", room=indent)
         for number, line in enumerate(lines):
-            text = Text(f"{label if number == 0 else '':<{indent}}", style="dim")
-            screen.print(text + _coloured(line, screen), soft_wrap=True)
+            text = Text().append(f"{label if number == 0 else '':<{indent}}", style="dim")
+            screen.print(text.append_text(_coloured(line, screen)), soft_wrap=True)
     click.echo()
 
 

@@ -12,7 +12,7 @@ import click
 from rich.console import Console
 
 from flicker_dagster.cli.destination_choice import UNUSED, Choice, chosen
-from flicker_dagster.cli.guide_text import show_labelled
+from flicker_dagster.cli.guide_text import console, prose, show_labelled
 from flicker_dagster.cli.selection import show_json
 from flicker_dagster.config.destination_answers import UNSET as UNSET_FIX
 from flicker_dagster.config.destination_answers import fix_for
@@ -93,12 +93,12 @@ def _verdict(choice: Choice, destination: Destination, lot: Any, *, wait_s: floa
 @contextmanager
 def _progress(doing: str) -> Iterator[Tell]:
     """Says on standard error what is waited for, with a sign of life where that is a terminal."""
-    console = Console(stderr=True, highlight=False)
-    if not console.is_terminal:
+    screen = Console(stderr=True, highlight=False)
+    if not screen.is_terminal:
         click.echo(f"{doing} …", err=True)
         yield lambda words: click.echo(f"{visible(words)} …", err=True)
         return
-    with console.status(f"{doing} …", spinner="dots") as status:
+    with screen.status(f"{doing} …", spinner="dots") as status:
         yield lambda words: status.update(f"{visible(words)} …")
 
 
@@ -122,7 +122,7 @@ def _show(tried: Tried) -> None:
         rows.append(("look for it", tried.find))
     show_labelled("taken" if verdict.taken else "not taken", rows, good=verdict.taken, whole=("find it", "look for it"))
     if not verdict.taken:
-        click.echo(f"`flicker destinations show {record.type}` says what it needs.")
+        prose(console(), f"`flicker destinations show {record.type}` says what it needs.", first="", indent="")
 
 
 def _document(tried: Tried) -> dict[str, Any]:

@@ -131,7 +131,7 @@ def page(kind: str, record: type[DestinationRecord]) -> str:
         f"**{guide.guarantee[0].upper()}{guide.guarantee[1:]}**: {guide.bound.rstrip('.')}.",
         "## Where things are",
         _table(
-            ["", ""],
+            ["what", "where, or how much"],
             [
                 ["a request holds", guide.body],
                 ["the event's id", guide.identity],

@@ -10,7 +10,7 @@ import yaml
 
 import flicker_dagster
 from flicker_dagster.config.destination_keys import key_groups
-from flicker_dagster.config.destination_pages import DIRECTORY, limits_of, pages
+from flicker_dagster.config.destination_pages import DIRECTORY, index, limits_of, page, pages
 from flicker_dagster.config.destinations import records
 from flicker_dagster.config.load import parse_config
 
@@ -27,7 +27,7 @@ def test_the_pages_are_as_the_records_give_them() -> None:
 
 @every_type
 def test_its_block_loads_in_a_whole_configuration(kind: str) -> None:
-    [block] = re.findall(r"```yaml\n(.*?)```", pages()[f"{kind}.md"], re.DOTALL)
+    [block] = re.findall(r"```yaml\n(.*?)```", page(kind, records()[kind]), re.DOTALL)
     [name] = yaml.safe_load(block)["destinations"]
     source = {
         "name": "okta",
@@ -44,19 +44,18 @@ def test_its_block_loads_in_a_whole_configuration(kind: str) -> None:
 @every_type
 def test_it_names_every_key_once_with_a_meaning(kind: str) -> None:
     record = records()[kind]
-    groups = key_groups(record)
+    groups, text = key_groups(record), page(kind, record)
     assert {key.path for group in groups[:2] for key in group.keys} >= set(record.model_fields)
     for group in groups:
         paths = [key.path for key in group.keys]
         assert len(paths) == len(set(paths))
         assert all(key.meaning for key in group.keys)
-        assert all(f"| `{path}` |" in pages()[f"{kind}.md"] for path in paths)
+        assert all(f"| `{path}` |" in text for path in paths)
 
 
 @every_type
 def test_links_and_tables_are_whole(kind: str) -> None:
-    for name in ("README.md", f"{kind}.md"):
-        text = pages()[name]
+    for text in (index(), page(kind, records()[kind])):
         for target in re.findall(r"\]\(([^)#]+)\)", text):
             assert (ROOT / DIRECTORY / target).exists(), target
         for block in re.split(r"\n\n", text):
