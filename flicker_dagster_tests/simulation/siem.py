@@ -55,6 +55,9 @@ class Siem:
         self.manners = manners
         self.step = 0  # the script's, for traces
         self.machine = ""  # whose request it is
+        self.under_way = (
+            ""  # the machine that was paused after it had made sure of its lease, with its request on the way
+        )
         self.arrivals: list[Arrival] = []
         self.answers: list[int] = []  # statuses of the next requests, 0 for none of its own
         self.unheard: list[Arrival] = []  # taken, and not yet written down by the machine that sent it
@@ -76,6 +79,9 @@ class Siem:
         digest = hashlib.blake2b(body, digest_size=8).hexdigest()
         arrival = Arrival(self.step, key, digest, tuple(marks), self.machine)
         elsewhere = [a for a in self.arrivals if a.machine != self.machine and (a.left or not a.confirmed)]
+        if self.under_way == self.machine:
+            elsewhere = [a for a in self.arrivals if a.machine != self.machine]
+            self.under_way = ""
         arrival.handed_over = frozenset(mark for a in elsewhere for mark in a.ids).intersection(marks)
         self.arrivals.append(arrival)
         self.unheard.append(arrival)

@@ -63,6 +63,7 @@ class World:
         self.bucket = Bucket()
         self.home = Path(tempfile.mkdtemp(prefix="simulation-", dir="/dev/shm" if Path("/dev/shm").is_dir() else None))
         self._trace = trace
+        self._last_io = ""
         self._between: tuple[int, Callable[[], object]] | None = None
         self.streams = [
             new_stream(number, shape, seed=script.seed, clock=self.clock) for number, shape in enumerate(script.streams)
@@ -163,6 +164,8 @@ class World:
         machine.power.arm(None)
         machine.disk.full = False
         self._between = None
+        for siem in self.siems.values():
+            siem.under_way = ""
         for faults in (stream.faults, self.siem_faults, self.store_faults):
             faults.clear()
 
@@ -170,6 +173,8 @@ class World:
         """A run on another machine while one is at work: it waits until that one is not heard of any more, or gives up."""
         if trouble.paused:
             self._left_by(machine)
+            for siem in self.siems.values():
+                siem.under_way = machine.name if self._last_io.startswith("POST ") else ""
         self._poll(stream, other, wait_s=LOCK_WAIT_S if trouble.paused else 0)
 
     def _poll(self, stream: Stream, machine: Machine, *, wait_s: float = 0) -> LiveReport | None:
@@ -299,6 +304,7 @@ class World:
         return machine[0]
 
     def _on_io(self, what: str) -> None:
+        self._last_io = what
         self.say(f"        {what}")
         if self._between is not None:
             left, run = self._between
