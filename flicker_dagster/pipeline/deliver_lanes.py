@@ -25,6 +25,9 @@ from flicker_dagster.types import Settled
 
 log = logging.getLogger("flicker.deliver")
 
+#: How often whoever waits for lanes looks up, to heed signals.
+WAKES_EVERY_S = 0.5
+
 #: A lane that nobody waits for may keep so much of the spool's cap; beyond it, what waits for that lane is dropped.
 OPTIONAL_SHARE = 0.5
 
@@ -41,8 +44,9 @@ def deliver_lanes(
     for unit in units:
         for lane in lanes:
             unit.lane(lane.name)  # opened here: threads share it from now on
-    tasks = [_Task(work, lane, units, wait_for_receipts_s, alone=len(lanes) == 1) for lane in lanes]
-    run_all([task.run for task in tasks])
+    stop = threading.Event()
+    tasks = [_Task(work, lane, units, wait_for_receipts_s, stop, alone=len(lanes) == 1) for lane in lanes]
+    run_all([task.run for task in tasks], stop)
     for task in tasks:
         if task.error is not None:
             raise task.error
@@ -51,22 +55,52 @@ def deliver_lanes(
     return [task.report for task in tasks]
 
 
-def run_all(tasks: list[Callable[[], None]]) -> None:
-    """Run them at the same time, and wait for all."""
-    threads = [threading.Thread(target=task, name=f"lane_{n}", daemon=True) for n, task in enumerate(tasks[1:], 1)]
-    for thread in threads:
-        thread.start()
-    for task in tasks[:1]:
+class LaneStopped(FlickerError):
+    """The run was told to end while this lane was sending: what is left waits for the next one."""
+
+
+def run_all(tasks: list[Callable[[], None]], stop: threading.Event) -> None:
+    """Run them at the same time, and wait for all. An interrupt sets `stop`, and goes out once every one has ended: nobody
+    writes after the lock is given back."""
+    if len(tasks) == 1:
+        tasks[0]()
+        return
+    ended = [threading.Event() for _ in tasks]
+    for number, (task, done) in enumerate(zip(tasks, ended)):
+        threading.Thread(target=_until_done, args=(task, done), name=f"lane_{number}", daemon=True).start()
+    try:
+        _wait_for(ended)
+    except BaseException:
+        stop.set()
+        _wait_for(ended)
+        raise
+
+
+def _until_done(task: Callable[[], None], done: threading.Event) -> None:
+    try:
         task()
-    for thread in threads:
-        thread.join()
+    finally:
+        done.set()
+
+
+def _wait_for(ended: list[threading.Event]) -> None:
+    for done in ended:
+        while not done.wait(WAKES_EVERY_S):  # a signal is heeded between two waits
+            continue
 
 
 class _Task:
     """One lane's delivery."""
 
     def __init__(
-        self, work: SourceWork, lane: LaneWork, units: Sequence[SpoolUnit], wait_for_receipts_s: float, *, alone: bool
+        self,
+        work: SourceWork,
+        lane: LaneWork,
+        units: Sequence[SpoolUnit],
+        wait_for_receipts_s: float,
+        stop: threading.Event,
+        *,
+        alone: bool,
     ) -> None:
         self.lane = lane
         self.report = LaneReport(lane=lane.name)
@@ -74,6 +108,7 @@ class _Task:
         self._work = work
         self._units = units
         self._wait_for_receipts_s = wait_for_receipts_s
+        self._stop = stop
         self._alone = alone
 
     def run(self) -> None:
@@ -114,7 +149,7 @@ class _Task:
                 lane=lane.name,
                 dead_letters=lane.dead_letters,
                 known=_known_to(lane, unit, ledger),
-                may_send=work.fence.assure,
+                may_send=self._may_send,
                 settled=ledger.settled,
                 learned=learned,
                 took_before=took_before or self.report.delivered + self.report.duplicate > 0,
@@ -127,6 +162,11 @@ class _Task:
             reach("commit.before_ledger")
             ledger.tell(queue.settled_digests())
             reach("commit.after_ledger")
+
+    def _may_send(self) -> None:
+        if self._stop.is_set():
+            raise LaneStopped(f"{self._work.source.name}: the run is told to end; what waits is sent by the next one")
+        self._work.fence.assure()
 
     def _remember(self, health: LaneHealth, learned: LearnedLimits) -> None:
         """What the next run wants to know of this lane."""

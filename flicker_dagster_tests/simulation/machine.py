@@ -44,7 +44,7 @@ class NoRenewal:
         return
 
 
-def _one_after_the_other(tasks: list[Callable[[], None]]) -> None:
+def _one_after_the_other(tasks: list[Callable[[], None]], _: object) -> None:
     """Lanes in place of threads, so that a seed decides all."""
     for task in tasks:
         task()

@@ -6,6 +6,7 @@ from __future__ import annotations
 import gzip
 import hashlib
 import json
+import random
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -40,7 +41,7 @@ class Manners:
     most_events: int = 1_000
     heeds_keys: bool = False
     poison: bool = False  # events marked as poison are refused: by `http` with all that comes in the same request
-    throttles: int = 0  # `elasticsearch` throttles every so many-th event of its life, 0 for none
+    throttles: int = 0  # `elasticsearch` throttles one event in so many, 0 for none
     acks_after: int = 0  # `splunk_hec` confirms at so many-th question
     forgets: int = 0  # and loses every so many-th request before it is indexed, 0 for none
 
@@ -136,7 +137,7 @@ class BulkSiem(Siem):
     def __init__(self, manners: Manners) -> None:
         super().__init__(manners)
         self._ids: set[str] = set()
-        self._seen = 0
+        self._chance = random.Random(manners.throttles)
 
     def take(self, request: Request, body: bytes) -> Response:
         lines = [msgspec.json.decode(line) for line in body.splitlines()]
@@ -156,13 +157,12 @@ class BulkSiem(Siem):
         return Response.json({"took": 1, "errors": errors, "items": items})
 
     def _item(self, event_id: str, event: dict[str, Any]) -> dict[str, Any]:
-        self._seen += 1
         status, error = 201, None
         if event_id in self._ids:
             status, error = 409, "version_conflict_engine_exception"
         elif self.manners.poison and event.get("poison"):
             status, error = 400, "document_parsing_exception"
-        elif self.manners.throttles and self._seen % self.manners.throttles == 0:
+        elif self.manners.throttles and self._chance.random() < 1 / self.manners.throttles:
             status, error = 429, "es_rejected_execution_exception"
         found: dict[str, Any] = {"_id": event_id, "status": status}
         return {"create": found | ({} if error is None else {"error": {"type": error, "reason": "simulated"}})}
