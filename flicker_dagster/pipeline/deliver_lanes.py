@@ -65,10 +65,13 @@ def run_all(tasks: list[Callable[[], None]], stop: threading.Event) -> None:
     if len(tasks) == 1:
         tasks[0]()
         return
-    ended = [threading.Event() for _ in tasks]
-    for number, (task, done) in enumerate(zip(tasks, ended)):
-        threading.Thread(target=_until_done, args=(task, done), name=f"lane_{number}", daemon=True).start()
+    ended: list[threading.Event] = []  # of those that were started
     try:
+        for number, task in enumerate(tasks):
+            done = threading.Event()
+            thread = threading.Thread(target=_until_done, args=(task, done), name=f"lane_{number}", daemon=True)
+            thread.start()
+            ended.append(done)
         _wait_for(ended)
     except BaseException:
         stop.set()
