@@ -16,7 +16,9 @@ import click
 from rich.console import Console
 from rich.table import Table
 
+from bench.destinations import destinations, lanes
 from bench.fleet import fleet, latency
+from bench.hard import hard
 from bench.hot import big, hot, idle, sweep
 from bench.measure import Row
 from bench.rivals import peers
@@ -24,7 +26,7 @@ from bench.runs import runs
 
 CASES = {
     "hot": hot, "sweep": sweep, "idle": idle, "peers": peers, "runs": runs, "latency": latency, "fleet": fleet,
-    "big": big,
+    "destinations": destinations, "lanes": lanes, "hard": hard, "big": big,
 }  # fmt: skip
 RESULTS = Path(__file__).parent / "results.json"
 

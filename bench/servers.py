@@ -21,6 +21,9 @@ from isal import igzip
 DAY_MS = 86_400_000
 PAGE_EVENTS = 1_000
 
+#: Of `/steady`: events a second, and for how long they come.
+STEADY_EVENTS, STEADY_S = 100, 15
+
 #: About the size and shape of an Okta event: 1 KB. `%` fields are of fixed width, so that a page is one template.
 _EVENT = {
     "uuid": "%016x-0000-4000-8000-000000000000",
@@ -86,9 +89,10 @@ class Listing:
 
 def serve_vendor(ready: Any, count: int, start_ms: int, keep: bool, emitted: Any) -> None:
     """`/events` pages by a cursor in the body, `/okta` by the Link header, `/quiet` has nothing, `/busy/<name>` has 100
-    new events at each poll, `/once/<name>` what `emitted` allows."""
+    new events at each poll, `/steady/<name>` what came since the last poll, `/once/<name>` what `emitted` allows."""
     listing = Listing(count, start_ms, keep=keep)
     polls: dict[bytes, int] = {}
+    steady: dict[bytes, tuple[float, int]] = {}
 
     def answer(head: bytes, port: int) -> tuple[bytes, bytes]:
         path = head.split(b" ", 2)[1]
@@ -101,6 +105,12 @@ def serve_vendor(ready: Any, count: int, start_ms: int, keep: bool, emitted: Any
             name = path.split(b"?")[0]
             polls[name] = polls.get(name, 0) + 1
             rows, more = _fresh(name, polls[name], 100), False
+        elif path.startswith(b"/steady"):
+            name = path.split(b"?")[0]
+            began_s, given = steady.setdefault(name, (time.monotonic(), 0))
+            due = int(min(time.monotonic() - began_s, STEADY_S) * STEADY_EVENTS)
+            rows, more = _fresh(b"%s %d" % (name, given), 0, due - given) if due > given else b"", False
+            steady[name] = began_s, due
         elif path.startswith(b"/one"):
             rows, more = _fresh(b"one", emitted.value, 1) if emitted.value else b"", False
         else:

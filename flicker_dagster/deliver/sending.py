@@ -6,10 +6,11 @@ import logging
 import threading
 from collections import Counter
 from collections.abc import Callable
+from itertools import pairwise
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from flicker_dagster.deliver.destination import Destination
-from flicker_dagster.deliver.learned import LearnedLimits
+from flicker_dagster.deliver.learned import LearnedLimits, parts_for
 from flicker_dagster.deliver.outcomes import (
     Ambiguous,
     Blocked,
@@ -115,7 +116,7 @@ class Sender:
         if not len(lot):
             return []
         if len(lot) > 1 and self._is_too_large(lot):
-            return self._in_halves(lot)
+            return self._in_parts(lot, parts_for(lot, self._destination.limits, self._learned))
         if self._may_send is not None:
             self._may_send()
         reach("deliver.before_send")
@@ -192,20 +193,21 @@ class Sender:
 
     def _heed(self, lot: Lot, outcome: Outcome | Receipt, attempt: int) -> Left:
         if isinstance(outcome, Delivered | Duplicate):
-            self._took()
+            self._took(lot)
             self._settle(lot, outcome, attempt)
             return []
         if isinstance(outcome, Receipt):
             self._queue.receive(lot, outcome, at_ms=self._now_ms())
-            self._took()
+            self._took(lot)
             return []
         if isinstance(outcome, PerItem):
             return self._heed_items(lot, outcome, attempt)
         if isinstance(outcome, Split | Rejected):
-            if isinstance(outcome, Split) and outcome.teaches:
+            teaches = isinstance(outcome, Split) and outcome.teaches
+            if teaches:
                 self._learned.learn(lot, now_ms=self._now_ms())
             if len(lot) > 1:
-                return self._in_halves(lot)
+                return self._in_parts(lot, self._learned.parts_for(lot) if teaches else 2)
             self._reject(lot, {0: _reason(outcome)})
             return []
         return self._put_back(lot, outcome, attempt)
@@ -246,13 +248,17 @@ class Sender:
             raise self._error(outcome)
         return [(lot, FIRST_WAIT_S * 2 ** (attempt - 1) if asked_s is None else max(asked_s, FIRST_WAIT_S))]
 
-    def _in_halves(self, lot: Lot) -> Left:
-        middle = len(lot) // 2
-        self._queue.cut(lot, lot.places[middle])
-        return [(lot.part(range(middle)), 0.0), (lot.part(range(middle, len(lot))), 0.0)]
+    def _in_parts(self, lot: Lot, count: int) -> Left:
+        edges = [len(lot) * number // count for number in range(count + 1)]
+        for edge in edges[1:-1]:
+            self._queue.cut(lot, lot.places[edge])
+        return [(lot.part(range(start, stop)), 0.0) for start, stop in pairwise(edges)]
 
-    def _took(self) -> None:
-        """The destination has taken something in this delivery, so what it refuses is not for its configuration."""
+    def _took(self, whole: Lot | None = None) -> None:
+        """The destination has taken something in this delivery (all of `whole`), so what it refuses is not for its
+        configuration."""
+        if whole is not None:
+            self._learned.took(whole)
         with self._lock:
             self._in_a_row = 0
             self._took_something = True

@@ -126,7 +126,9 @@ class _Task:
         if not self._alone and health.rests(work.now_ms()):
             self.report.failed = _resting(work, lane, health)
         else:
-            learned = LearnedLimits(tuple(Refused(*each) for each in health.refused), now_ms=work.now_ms())
+            learned = LearnedLimits(
+                tuple(Refused(*each) for each in health.refused), taken_bytes=health.taken_bytes, now_ms=work.now_ms()
+            )
             answers = health.answers(lane.configured_as, now_ms=work.now_ms())
             for unit in self._units:
                 if self.report.failed is None:
@@ -183,7 +185,7 @@ class _Task:
         if self.report.last_answer:
             health = health.after_answer(self.report.last_answer, now_ms=now_ms)
         refused = [(each.size_bytes, each.events, each.at_ms) for each in learned.refused]
-        self.lane.health.write(msgspec.structs.replace(health, refused=refused))
+        self.lane.health.write(msgspec.structs.replace(health, refused=refused, taken_bytes=learned.taken_bytes))
 
 
 def give_up_what_is_optional(work: SourceWork, units: Sequence[SpoolUnit], reports: Sequence[LaneReport]) -> None:

@@ -21,7 +21,8 @@ ANSWERS_FOR_MS = 600_000
 class LaneHealth(msgspec.Struct, frozen=True, omit_defaults=True):
     """`failures` in a row, the last one at `failed_at_ms` because of `why`; nothing is sent before `rests_until_ms`.
 
-    `refused` are requests that were too large: bytes, events, when (see `deliver.learned`). `answered_at_ms` is when the
+    `refused` are requests that were too large: bytes, events, when; `taken_bytes` is the most that was not (see
+    `deliver.learned`). `answered_at_ms` is when the
     destination last took something, `answered_as` the fingerprint of how it was configured then. `last_answer` is the name of
     what it said last, at `last_answer_at_ms`.
     """
@@ -33,6 +34,7 @@ class LaneHealth(msgspec.Struct, frozen=True, omit_defaults=True):
     answered_at_ms: int | None = None
     answered_as: str | None = None
     refused: list[tuple[int, int, int]] = []
+    taken_bytes: int = 0
     last_answer: str | None = None
     last_answer_at_ms: int | None = None
 
@@ -50,6 +52,7 @@ class LaneHealth(msgspec.Struct, frozen=True, omit_defaults=True):
             answered_at_ms=now_ms,
             answered_as=configured_as,
             refused=self.refused,
+            taken_bytes=self.taken_bytes,
             last_answer=self.last_answer,
             last_answer_at_ms=self.last_answer_at_ms,
         )

@@ -88,15 +88,41 @@ def test_several_requests_are_under_way_at_a_time() -> None:
     assert len(siem.counts) == 2_000
 
 
-def test_what_was_refused_as_too_large_goes_in_halves_and_the_limit_is_remembered() -> None:
+def test_what_was_refused_as_too_large_goes_in_parts_and_the_limit_is_remembered() -> None:
     siem = ASiem(lambda lot: Split("413") if len(lot) > 30 else OK)
     learned = LearnedLimits()
     drained = drain(MemoryQueue(lots_of(300)), lambda: siem, learned=learned)
     assert drained.done
     assert set(siem.counts.values()) == {1}
     refused = [len(lot) for lot in siem.sent if len(lot) > 30]
-    assert refused == [100, 50], "only the first lot was tried whole"
+    assert refused == [100, 50, 33], "only the first lot was tried whole"
     assert learned.refused
+
+
+@pytest.mark.parametrize("limit", [26, 30, 33, 49, 70, 99])
+def test_parts_become_nearly_as_large_as_what_is_taken(limit: int) -> None:
+    siem = ASiem(lambda lot: Split("413") if len(lot) > limit else OK)
+    learned = LearnedLimits()
+    assert drain(MemoryQueue(lots_of(3_000)), lambda: siem, learned=learned).done
+    assert set(siem.counts.values()) == {1}
+    siem.sent.clear()
+    again = LearnedLimits(learned.refused, taken_bytes=learned.taken_bytes)  # as the next run knows it
+    assert drain(MemoryQueue(lots_of(3_000)), lambda: siem, learned=again).done
+    fewest = 30 * -(-100 // limit)
+    assert fewest <= len(siem.sent) <= 1.35 * fewest, "no more requests than equal parts of a lot need, but for a few"
+
+
+def test_a_limit_that_became_smaller_is_found_again() -> None:
+    most = [60]
+    siem = ASiem(lambda lot: Split("413") if len(lot) > most[0] else OK)
+    learned = LearnedLimits()
+    assert drain(MemoryQueue(lots_of(500)), lambda: siem, learned=learned).done
+    most[0] = 20
+    siem.sent.clear()
+    assert drain(MemoryQueue(lots_of(1_000)), lambda: siem, learned=learned).done
+    last = [len(lot) for lot in siem.sent[-20:]]
+    assert max(last) <= 20, "larger ones are tried no more"
+    assert sum(last) / len(last) > 15, "halves alone would have 12 or 13"
 
 
 def test_a_limit_that_is_not_one_of_the_events_bytes_is_not_remembered() -> None:
