@@ -122,10 +122,17 @@ class Lot:
         ]
 
     @cached_property
+    def unbroken(self) -> Sequence[bytes | None]:
+        """Each event without line breaks, see `one_line`; they are looked for in all of them at once."""
+        if b"\n" in self.array or b"\r" in self.array:
+            return [one_line(event) for event in self.events]
+        return self.events
+
+    @cached_property
     def lines(self) -> bytes | None:
         """The events as NDJSON, each line ended, white space with line breaks left out; None where one is in a string."""
         if b"\n" in self.array or b"\r" in self.array:
-            lines = [one_line(event) for event in self.events]
+            lines = self.unbroken
             return None if None in lines else b"\n".join((*lines, b""))  # type: ignore[arg-type]
         text = bytearray(self.array)
         at = 0

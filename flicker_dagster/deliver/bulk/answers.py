@@ -128,11 +128,11 @@ def outcome_of_items(body: bytes, uids: Sequence[str], shown: Shown) -> Outcome 
     results = [item.create for item in answered.items]
     if any(result.id is not None and result.id != uid for result, uid in zip(results, uids)):
         return Ambiguous("the answer is about other documents than those that were sent")
+    if all(result.status in (200, 201) and result.failure_store != "used" for result in results):
+        return Delivered("HTTP 200 OK")
     outcomes = tuple(
         outcome_of_item(result, lambda words, place=place: shown(place, words)) for place, result in enumerate(results)
     )
-    if all(outcome is _CREATED for outcome in outcomes):
-        return Delivered("HTTP 200 OK")
     return PerItem(outcomes, "HTTP 200 OK")
 
 

@@ -37,7 +37,10 @@ def to_protobuf(lot: Lot, *, resource: Mapping[str, str]) -> bytes:
         _field(1, _attribute(name.encode("utf-8", "replace"), text.encode("utf-8", "replace")))
         for name, text in resource.items()
     )
-    return _field(1, _field(1, attributes) + _field(2, scope + b"".join(_records(lot))))
+    records = _records(lot)
+    logs_bytes = len(scope) + sum(map(len, records))
+    before = _field(1, attributes) + _begin(2, logs_bytes)
+    return b"".join((_begin(1, len(before) + logs_bytes), before, scope, *records))  # megabytes, put together once
 
 
 def to_json(lot: Lot, *, resource: Mapping[str, str]) -> bytes:
@@ -70,29 +73,24 @@ def _records(lot: Lot) -> list[bytes]:
     observed = _OBSERVED + _fixed64(_nanoseconds(lot.collected_ms) or 0)
     is_text = _is_utf8(lot.array)
     attribute = _field(_ATTRIBUTE, _attribute(UID_ATTRIBUTE.encode(), bytes(2 * ID_BYTES)))[: -2 * ID_BYTES]
-    always_bytes = len(attribute) + 2 * ID_BYTES + len(observed)
+    around_bytes = 1 + len(attribute) + 2 * ID_BYTES + len(observed)
     pieces: list[bytes] = []
     for event, uid, time_ms in zip(lot.events, lot.uids, lot.times_ms):
         at = _nanoseconds(time_ms)
         time = b"" if at is None else _TIME + _fixed64(at)
-        length = _varint(len(event))
-        content_bytes = 1 + len(length) + len(event)
-        body_length = _varint(content_bytes)
-        record_bytes = len(time) + 1 + len(body_length) + content_bytes + always_bytes
-        pieces += (
-            _RECORD,
-            _varint(record_bytes),
-            time,
-            _BODY,
-            body_length,
-            _STRING if is_text or _is_utf8(event) else _BYTES,
-            length,
-            event,
-            attribute,
-            uid.encode(),
-            observed,
-        )
+        before, body = _begins(len(event), around_bytes + len(time), is_text or _is_utf8(event))
+        pieces += (before, time, body, event, b"%b%b%b" % (attribute, uid.encode(), observed))
     return pieces
+
+
+@lru_cache(16_384)
+def _begins(event_bytes: int, around_bytes: int, is_text: bool) -> tuple[bytes, bytes]:
+    """What stands before a record's time, and between it and the event."""
+    length = _varint(event_bytes)
+    content_bytes = 1 + len(length) + event_bytes
+    body_length = _varint(content_bytes)
+    record_bytes = around_bytes + len(body_length) + content_bytes
+    return _RECORD + _varint(record_bytes), _BODY + body_length + (_STRING if is_text else _BYTES) + length
 
 
 def _attribute(name: bytes, text: bytes) -> bytes:
@@ -101,7 +99,11 @@ def _attribute(name: bytes, text: bytes) -> bytes:
 
 def _field(number: int, content: bytes) -> bytes:
     """A field of wire type 2, length-delimited; numbers up to 15 fit one byte."""
-    return b"%c%b%b" % (number << 3 | 2, _varint(len(content)), content)
+    return _begin(number, len(content)) + content
+
+
+def _begin(number: int, content_bytes: int) -> bytes:
+    return b"%c%b" % (number << 3 | 2, _varint(content_bytes))
 
 
 @lru_cache(16_384)

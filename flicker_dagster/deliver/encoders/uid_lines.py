@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from flicker_dagster.deliver.encoders.envelope import member
 from flicker_dagster.deliver.encoders.message import MessageField
 from flicker_dagster.deliver.encoders.texts import rfc3339
-from flicker_dagster.lots import Lot, one_line
+from flicker_dagster.lots import Lot
 
 
 class UidLines:
@@ -26,6 +26,8 @@ class UidLines:
         self.encoding = "uid lines" + ("" if message_field is None else f" {json.dumps(message_field)}")
 
     def encode(self, lot: Lot) -> bytes:
+        if None in lot.unbroken:
+            raise ValueError("it holds an event with a line break in the middle of a value")
         source = json.dumps(lot.source).encode()
         lines = [
             b'{"event_uid":"%b","time":"%b","source":%b%b,"event":%b}\n'
@@ -34,25 +36,15 @@ class UidLines:
                 rfc3339(ms),
                 source,
                 b"" if self._message is None else member(self._message.of(event)),
-                _line(event),
+                line,
             )
-            for uid, ms, event in zip(lot.uids, map(lot.time_ms, range(len(lot))), lot.events)
+            for uid, ms, event, line in zip(lot.uids, map(lot.time_ms, range(len(lot))), lot.events, lot.unbroken)
         ]
         return b"".join(lines)
 
     def unfit(self, lot: Lot) -> Mapping[int, str]:
         """Events with a raw line break in a string, which is no JSON: it would end the line."""
-        if b"\n" not in lot.array and b"\r" not in lot.array:
+        if None not in lot.unbroken:
             return {}
-        return {
-            index: "it is not JSON (a raw line break in a string) and cannot stand on a line"
-            for index, event in enumerate(lot.events)
-            if one_line(event) is None
-        }
-
-
-def _line(event: bytes) -> bytes:
-    line = one_line(event)
-    if line is None:
-        raise ValueError("it holds an event with a line break in the middle of a value")
-    return line
+        why = "it is not JSON (a raw line break in a string) and cannot stand on a line"
+        return {index: why for index, line in enumerate(lot.unbroken) if line is None}
