@@ -28,6 +28,22 @@ NAMES = (
     "dead_letters.after_write",
     "spool.ack.before_journal",
     "spool.ack.after_journal",
+    # deliver: what only some answers lead to
+    "lane.cut.before",  # it was too large; nobody knows yet that it goes in halves
+    "lane.cut.after",
+    "lane.whole.before",  # nobody answered; nobody knows yet that it goes whole again
+    "lane.whole.after",
+    "lane.between_items",  # some events of a request are settled, what the others were answered is not written down
+    "lane.receipt.before",  # taken under a receipt that nobody knows: the open arrow as well
+    "lane.receipt.after",
+    "lane.confirmed",  # told what became of receipts, and nobody knows: some destinations tell it once
+    "lane.expiry.before",
+    "lane.expiry.after",
+    "lane.health.before_write",
+    "lane.health.after_write",
+    "lane.ended",  # one lane; others may be at work
+    "give_up.before_journal",  # what an optional lane is not to get any more
+    "give_up.after_journal",
     # commit: all acknowledged
     "commit.before_ledger",
     "ledger.before_write",

@@ -19,6 +19,7 @@ from flicker_dagster.deliver.learned import LearnedLimits
 from flicker_dagster.deliver.report import LaneReport
 from flicker_dagster.deliver.sending import DeadLetterStore, Sender
 from flicker_dagster.errors import FlickerError
+from flicker_dagster.failpoints import reach
 from flicker_dagster.lots import Awaiting, Lot, Receipt
 from flicker_dagster.types import Settled
 
@@ -137,6 +138,7 @@ def _ask_for_receipts(queue: LaneQueue, destination: Destination, sender: Sender
     if not due:
         return
     answered = destination.confirm([awaiting[0].receipt for awaiting in due.values()])
+    reach("lane.confirmed")
     for token, parts in due.items():
         outcome = answered.get(token)
         for each in parts:

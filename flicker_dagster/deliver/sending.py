@@ -220,6 +220,7 @@ class Sender:
         for kind in (Delivered, Duplicate):
             if kind in by_kind:
                 self._settle(lot.part(by_kind[kind]), answer.items[by_kind[kind][0]], attempt)
+                reach("lane.between_items")
         rejected = {i: _reason(item) for i, item in enumerate(answer.items) if isinstance(item, Rejected | Split)}
         if rejected:
             self._reject(lot, rejected)

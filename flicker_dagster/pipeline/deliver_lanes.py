@@ -119,12 +119,15 @@ class _Task:
             self._deliver()
         except BaseException as error:
             self.error = error
+        reach("lane.ended")
 
     def _deliver(self) -> None:
         lane, work = self.lane, self._work
         health = lane.health.read()
         if not self._alone and health.rests(work.now_ms()):
             self.report.failed = _resting(work, lane, health)
+            for unit in self._units:
+                self._tell_ledger(unit)
         else:
             learned = LearnedLimits(
                 tuple(Refused(*each) for each in health.refused), taken_bytes=health.taken_bytes, now_ms=work.now_ms()
@@ -133,6 +136,8 @@ class _Task:
             for unit in self._units:
                 if self.report.failed is None:
                     self._deliver_unit(unit, learned, took_before=answers)
+                else:
+                    self._tell_ledger(unit)
             self._remember(health, learned)
         self.report.shaped = getattr(lane.destination, "counts", ShapeCounts())
         self.report.waiting = sum(unit.waiting_of(lane.name).events for unit in self._units) - self.report.awaiting
@@ -141,7 +146,7 @@ class _Task:
         lane, work = self.lane, self._work
         queue = unit.lane(lane.name)
         if not queue.waiting_events:
-            lane.ledger.add(queue.settled_digests())  # a crash may have come between the two
+            self._tell_ledger(unit)
             return
         ledger = LaneLedger(
             lane.ledger, told_every_s=TOLD_EVERY_S if work.layout.is_remote else None, elapsed=work.elapsed
@@ -173,6 +178,11 @@ class _Task:
             raise LaneStopped(f"{self._work.source.name}: the run is told to end; what waits is sent by the next one")
         self._work.fence.assure()
 
+    def _tell_ledger(self, unit: SpoolUnit) -> None:
+        """Nothing of this unit is sent now. An earlier run may have died between journal and ledger, and once the position
+        has passed a lane that nobody waits for, only the ledger knows what it was sent."""
+        self.lane.ledger.add(unit.lane(self.lane.name).settled_digests())
+
     def _remember(self, health: LaneHealth, learned: LearnedLimits) -> None:
         """What the next run wants to know of this lane."""
         now_ms = self._work.now_ms()
@@ -185,7 +195,9 @@ class _Task:
         if self.report.last_answer:
             health = health.after_answer(self.report.last_answer, now_ms=now_ms)
         refused = [(each.size_bytes, each.events, each.at_ms) for each in learned.refused]
+        reach("lane.health.before_write")
         self.lane.health.write(msgspec.structs.replace(health, refused=refused, taken_bytes=learned.taken_bytes))
+        reach("lane.health.after_write")
 
 
 def give_up_what_is_optional(work: SourceWork, units: Sequence[SpoolUnit], reports: Sequence[LaneReport]) -> None:
@@ -202,7 +214,9 @@ def give_up_what_is_optional(work: SourceWork, units: Sequence[SpoolUnit], repor
             queue = unit.lane(lane.name)
             for lot in [*queue.pending(), *(each.lot for each in queue.awaiting())]:
                 settled = Settled(dropped=len(lot), status="dropped")
+                reach("give_up.before_journal")
                 queue.settle(lot, settled)
+                reach("give_up.after_journal")
                 report.note(settled)
             lane.ledger.add(queue.settled_digests())
         if report.dropped == before:

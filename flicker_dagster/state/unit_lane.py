@@ -175,17 +175,25 @@ class UnitLane:
         self._write(self._entry(lot, settled=settled))
 
     def cut(self, lot: Lot, place: int) -> None:
+        reach("lane.cut.before")
         self._write(self._entry(lot, cut=place))
+        reach("lane.cut.after")
 
     def leave_whole(self, lot: Lot) -> None:
+        reach("lane.whole.before")
         self._write(self._entry(lot, whole=True))
+        reach("lane.whole.after")
 
     def receive(self, lot: Lot, receipt: Receipt, *, at_ms: int) -> None:
         kept = KeptReceipt(receipt.token, receipt.ask_after_s, receipt.expires_s, at_ms, receipt.status)
+        reach("lane.receipt.before")
         self._write(self._entry(lot, receipt=kept))
+        reach("lane.receipt.after")
 
     def expire(self, lot: Lot) -> None:
+        reach("lane.expiry.before")
         self._write(self._entry(lot, expired=True))
+        reach("lane.expiry.after")
 
     def grew(self) -> None:
         """Lots were appended to the unit."""

@@ -15,7 +15,8 @@ from flicker_dagster.pipeline.windows import HOUR_MS
 from flicker_dagster.pipeline.work import SourceWork
 from flicker_dagster.times import rfc3339_ms
 from flicker_dagster.types import Position
-from flicker_dagster_tests.chaos.verdict import Line
+from flicker_dagster_tests.chaos.siems import Siems
+from flicker_dagster_tests.chaos.verdict import Line, lines
 from flicker_dagster_tests.e2e.stack import Stack
 
 PATIENCE_S = 420
@@ -52,11 +53,12 @@ class WindowRuns:
 
 def drain(
     stack: Stack,
+    siems: Siems,
     *,
     since_ms: int,
     vendor_now_ms: int,
-    report: Callable[[float], None],
-    count: Callable[[], list[Line]],
+    report: Callable[[float, list[Line]], None],
+    kills_s: list[float],
 ) -> bool:
     """Read the closed windows since `since_ms` again, and the open one by a rewind. True if every window turned green.
 
@@ -83,8 +85,8 @@ def drain(
         for each in window_runs:
             if not each.green:
                 each.look()
-        found = count()
-        report(now_s - began_s)
+        found = lines(stack.world, siems, kills_s)
+        report(now_s - began_s, found)
         if any(each.lost for each in found) or not all(each.green for each in window_runs):
             quiet_since_s = None
         elif quiet_since_s is None:

@@ -8,7 +8,20 @@ from dataclasses import dataclass
 VENDORS = ("okta", "github", "salesforce")
 PROCESSES = ("run", "run", "run", "daemon", "code server", "run server")
 VENDOR_FAULTS = ("429", "500", "503", "cut", "truncated", "html", "slow", "expired")
-SIEM_FAULTS = ("503", "429", "500", "slow", "cut_before_commit", "commit_then_cut")
+SIEM_FAULTS = {
+    "http": ("503", "429", "500", "slow", "cut_before_commit", "commit_then_cut", "too large"),
+    "elasticsearch": ("503", "429", "slow", "cut_before_commit", "commit_then_cut", "too large", "items"),
+    "splunk_hec": (
+        "503",
+        "slow",
+        "cut_before_commit",
+        "commit_then_cut",
+        "late",
+        "unconfirmed",
+        "lost answer",
+        "restart",
+    ),
+}
 S3_FAULTS = ("500", "503", "cut", "refused", "done and cut")
 SKEWS_S = (-3600.0, 3600.0)
 
@@ -44,7 +57,7 @@ def draw(seed: int, duration_s: float) -> Plan:
     chance = random.Random(seed)
     acts: list[Act] = []
     at_s = WARM_UP_S
-    makers = [_kill, _vendor, _siem, _s3, _late]
+    makers = [_kill, _vendor, _siem, _siem, _siem, _s3, _late]
     due = list(makers)
     while at_s < duration_s:
         if not due:
@@ -63,7 +76,8 @@ def _vendor(chance: random.Random, at_s: float) -> Act:
 
 
 def _siem(chance: random.Random, at_s: float) -> Act:
-    return Act(at_s, "siem", "siem", chance.choice(SIEM_FAULTS), round(chance.uniform(2, 15), 1))
+    siem = chance.choice(tuple(SIEM_FAULTS))
+    return Act(at_s, "siem", siem, chance.choice(SIEM_FAULTS[siem]), round(chance.uniform(2, 15), 1))
 
 
 def _s3(chance: random.Random, at_s: float) -> Act:

@@ -6,7 +6,6 @@ import logging
 import os
 import tempfile
 import time
-from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 
@@ -16,10 +15,10 @@ from rich.console import Console
 
 from flicker_dagster.simulator.emitter import Habits
 from flicker_dagster.simulator.world import World
-from flicker_dagster_tests.chaos.beside import Beside
 from flicker_dagster_tests.chaos.drain import drain
 from flicker_dagster_tests.chaos.plan import Plan
 from flicker_dagster_tests.chaos.saboteur import Saboteur
+from flicker_dagster_tests.chaos.siems import Siems
 from flicker_dagster_tests.chaos.surprises import surprises
 from flicker_dagster_tests.chaos.verdict import Line, lines, show
 from flicker_dagster_tests.e2e.stack import Stack, a_stack
@@ -56,33 +55,34 @@ def run_chaos(plan: Plan, *, rate: float = 4.0) -> bool:
         with (
             tempfile.TemporaryDirectory(prefix="flicker-chaos-") as home,
             World(rate=rate, history_s=HISTORY_S, habits=HABITS, seed=plan.seed, clock=clock) as world,
-            closing(Beside(Path(home) / "lake", clock=clock)) as beside,
+            closing(Siems(world.siem, Path(home) / "lake", seed=plan.seed, clock=clock)) as siems,
             a_stack(
                 Path(home),
                 world,
+                destinations=siems.destinations,
                 registry_file=f"s3://{BUCKET}/flicker-registry.json",
-                beside=beside.destinations,
                 **SOURCE,
             ) as stack,
         ):
             began_ms = int((clock() - HISTORY_S) * 1000)
-            saboteur = Saboteur(plan, stack, gate, beside.index.faults)
-
-            def counted() -> list[Line]:
-                return lines(world, saboteur.kills_s) + beside.lines(world)
-
+            saboteur = Saboteur(plan, stack, gate, siems)
             console.print(
                 f"seed {plan.seed}: {len(plan.acts)} acts in {plan.duration_s:g} s, vendors' clocks {plan.skew_s:+g} s"
             )
             saboteur.start()
-            _watch(stack, plan.duration_s, counted)
+            _watch(stack, siems, plan.duration_s, saboteur.kills_s)
             saboteur.end()
             console.print("Everything is mended, and no more events are emitted; windows are read again …")
             world.stop_emitting()
             green = drain(
-                stack, since_ms=began_ms, vendor_now_ms=int(clock() * 1000), report=Reports(counted), count=counted
+                stack,
+                siems,
+                since_ms=began_ms,
+                vendor_now_ms=int(clock() * 1000),
+                report=Reports(),
+                kills_s=saboteur.kills_s,
             )
-            found = counted()
+            found = lines(world, siems, saboteur.kills_s)
             show(found, saboteur.kills, saboteur.outages, title=f"Chaos, seed {plan.seed}, {plan.duration_s:g} s")
             surprised = surprises(stack.supervisor.home)
             console.print(f"windows read again: {'all green' if green else 'NOT ALL GREEN'}", highlight=False)
@@ -97,27 +97,29 @@ def run_chaos(plan: Plan, *, rate: float = 4.0) -> bool:
 class Reports:
     """How far it is, every so often."""
 
-    def __init__(self, count: Callable[[], list[Line]]) -> None:
-        self._count = count
+    def __init__(self) -> None:
         self._reported_s = 0.0
 
-    def __call__(self, at_s: float) -> None:
+    def __call__(self, at_s: float, found: list[Line]) -> None:
         if time.monotonic() - self._reported_s < REPORT_EVERY_S:
             return
         self._reported_s = time.monotonic()
-        said = "   ".join(
-            f"{each.source} {each.accepted}/{each.emitted}" + (f", {each.otherwise} twice" if each.otherwise else "")
-            for each in self._count()
-        )
+        lanes = dict.fromkeys(each.lane for each in found)
+        said = "   ".join(_said(lane, [each for each in found if each.lane == lane]) for lane in lanes)
         console.print(f"  {at_s:4.0f} s  {said}", highlight=False)
 
 
-def _watch(stack: Stack, duration_s: float, count: Callable[[], list[Line]]) -> None:
-    report, began_s = Reports(count), time.monotonic()
+def _said(lane: str, found: list[Line]) -> str:
+    accepted, emitted = sum(each.accepted for each in found), sum(each.emitted for each in found)
+    return f"{lane} {accepted}/{emitted}, {sum(each.otherwise for each in found)} twice"
+
+
+def _watch(stack: Stack, siems: Siems, duration_s: float, kills_s: list[float]) -> None:
+    report, began_s = Reports(), time.monotonic()
 
     def over() -> bool:
         at_s = time.monotonic() - began_s
-        report(at_s)
+        report(at_s, lines(stack.world, siems, kills_s))
         return at_s >= duration_s
 
     stack.supervisor.watch(until=over)

@@ -10,8 +10,8 @@ from collections import Counter
 from pathlib import Path
 
 from flicker_dagster.orchestration.run_socket import run_servers
-from flicker_dagster.simulator.faults import Faults
-from flicker_dagster_tests.chaos.plan import Act, Plan
+from flicker_dagster_tests.chaos.plan import SIEM_FAULTS, Act, Plan
+from flicker_dagster_tests.chaos.siems import Siems
 from flicker_dagster_tests.e2e.stack import Stack
 from flicker_dagster_tests.outages.gate import Gate
 
@@ -25,8 +25,8 @@ HUNT_S = 5.0
 class Saboteur:
     """A thread that carries out a plan. `kills` and `outages` count by process and by kind."""
 
-    def __init__(self, plan: Plan, stack: Stack, gate: Gate, index: Faults) -> None:
-        self.plan, self.stack, self.gate, self.index = plan, stack, gate, index
+    def __init__(self, plan: Plan, stack: Stack, gate: Gate, siems: Siems) -> None:
+        self.plan, self.stack, self.gate, self.siems = plan, stack, gate, siems
         self.kills: Counter[str] = Counter()
         self.kills_s: list[float] = []  # monotonic
         self.outages: Counter[str] = Counter()
@@ -65,12 +65,12 @@ class Saboteur:
         if act.what == "kill":
             self._kill(act.target)
             return
-        self.outages[f"{act.what} {act.kind}".strip()] += 1
+        self.outages[f"{act.target if act.what == 'siem' else act.what} {act.kind}".strip()] += 1
         if act.what == "vendor":
             count = 1 if act.kind in ("slow", "expired") else None
             world.vendor(act.target).faults.plan(act.kind, count=count, share=SHARE, seconds=1.5, retry_after="1")
         elif act.what == "siem":
-            self._siem_of(act).plan(act.kind, count=None, share=0.7, seconds=1.0)
+            self.siems.harm(act.target, act.kind)
         elif act.what == "s3":
             self.gate.open()  # one spell may overtake another
             self.gate.shut(".", how=act.kind)
@@ -82,21 +82,16 @@ class Saboteur:
         if act.what == "vendor":
             self.stack.world.vendor(act.target).faults.clear()
         elif act.what == "siem":
-            self._siem_of(act).clear()
+            self.siems.mend(act.target)
         elif act.what == "s3":
             self.gate.open()
 
     def _mend(self) -> None:
         self.gate.open()
-        self.stack.world.siem.faults.clear()
-        self.index.clear()
+        for siem in SIEM_FAULTS:
+            self.siems.mend(siem)
         for vendor in self.stack.world.vendors.values():
             vendor.faults.clear()
-
-    def _siem_of(self, act: Act) -> Faults:
-        """Whom an outage of the SIEM hits: it, or the index beside it, in turns. The other lanes are not to notice."""
-        number = [each for each in self.plan.acts if each.what == "siem"].index(act)
-        return self.index if number % 2 else self.stack.world.siem.faults
 
     def _kill(self, target: str) -> None:
         deadline_s = time.monotonic() + HUNT_S

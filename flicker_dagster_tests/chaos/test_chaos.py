@@ -14,12 +14,13 @@ from dagster_shared.error import SerializableErrorInfo
 
 from flicker_dagster.simulator.receiver import Inbox, Receiver, Repeat
 from flicker_dagster.simulator.world import Row, World
-from flicker_dagster_tests.chaos.beside import Beside
 from flicker_dagster_tests.chaos.plan import draw
 from flicker_dagster_tests.chaos.run import run_chaos
+from flicker_dagster_tests.chaos.siems import Siems
 from flicker_dagster_tests.chaos.surprises import unexpected
-from flicker_dagster_tests.chaos.verdict import line
+from flicker_dagster_tests.chaos.verdict import Line, line, lines
 from flicker_dagster_tests.outages.gate import Gate
+from flicker_dagster_tests.siems import Deaths, Sent, unexcused
 
 
 def test_the_same_seed_makes_the_same_plan_and_another_one_another() -> None:
@@ -30,6 +31,7 @@ def test_the_same_seed_makes_the_same_plan_and_another_one_another() -> None:
 def test_a_plan_has_everything_in_it() -> None:
     acts = draw(3, 600).acts
     assert {act.what for act in acts} == {"kill", "vendor", "siem", "s3", "late"}
+    assert {act.target for act in acts if act.what == "siem"} == {"http", "elasticsearch", "splunk_hec"}
     assert {act.target for act in acts if act.what == "kill"} == {"run", "daemon", "code server", "run server"}
     assert all(earlier.at_s < later.at_s for earlier, later in pairwise(acts))
 
@@ -117,15 +119,41 @@ def test_a_short_night_of_chaos(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_the_lanes_beside_the_siem_are_judged_without_mercy(tmp_path: Path) -> None:
     with (
         World(vendors=("okta", "github", "salesforce")) as world,
-        closing(Beside(tmp_path / "lake", clock=time.time)) as beside,
+        closing(Siems(world.siem, tmp_path / "lake", seed=1, clock=time.time)) as siems,
     ):
+
+        def judged() -> dict[str, Line]:
+            return {each.lane: each for each in lines(world, siems) if each.source == "okta"}
+
+        path = siems.directory / "okta-audit-logs.ndjson"
         first, second = world.vendor("okta").emitter.emit(2)
-        (beside.directory / "okta-audit-logs.ndjson").write_bytes(first.body + b"\n" + second.body[:5])
-        by_name = {each.source: each for each in beside.lines(world)}
-        file, index = by_name["okta file"], by_name["okta index"]
-        assert (file.accepted, file.lost, file.twice) == (1, 1, 0)
-        assert (index.accepted, index.lost) == (0, 2)
-        lines = [first.body, second.body, second.body, b""]
-        (beside.directory / "okta-audit-logs.ndjson").write_bytes(b"\n".join(lines))
-        (file,) = [each for each in beside.lines(world) if each.source == "okta file"]
+        path.write_bytes(first.body + b"\n" + second.body[:5])
+        found = judged()
+        assert (found["file"].accepted, found["file"].lost, found["file"].twice) == (1, 1, 0)
+        assert [found[lane].lost for lane in ("http", "elasticsearch", "splunk_hec")] == [2, 2, 2]
+        path.write_bytes(b"\n".join([first.body, second.body, second.body, b""]))
+        file = judged()["file"]
         assert (file.lost, file.otherwise, file.good) == (0, 1, False)
+
+
+SENT = {"events": [("okta", "a")], "ack": ("channel", 0)}
+
+
+@pytest.mark.parametrize(
+    ("before", "again_s", "deaths_s", "excused"),
+    [
+        (Sent(100.0, 1, answered=False), 101.0, [], True),
+        (Sent(100.0, 1, **SENT), 101.0, [], False),  # why should it expire so soon?
+        (Sent(100.0, 1, **SENT), 116.0, [], True),
+        (Sent(100.0, 1, **SENT), 101.0, [100.5], True),
+        (Sent(100.0, 1, **SENT), 110.0, [106.0], False),
+        (Sent(100.0, 1, **SENT, confirmed_at_s=102.0, confirmed_turn=2), 120.0, [], False),
+        (Sent(100.0, 1, **SENT, confirmed_at_s=108.0, confirmed_turn=2), 120.0, [109.0], True),
+    ],
+)
+def test_what_was_acknowledged_must_not_come_again(
+    before: Sent, again_s: float, deaths_s: list[float], excused: bool
+) -> None:
+    again = Sent(again_s, 9)
+    left = unexcused([(before, again)], deaths=Deaths(at_s=deaths_s, grace_s=4.0), expires_s=15.0, spoilt=set())
+    assert (left == []) is excused

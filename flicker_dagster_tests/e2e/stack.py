@@ -24,7 +24,8 @@ PATIENCE_S = 180
 
 
 class Stack:
-    """Supervised processes over a world of simulated vendors. `beside` gives further destinations of a source."""
+    """Supervised processes over a world of simulated vendors. `destinations` says where a source delivers, where that is
+    not the world's SIEM alone."""
 
     def __init__(
         self,
@@ -32,7 +33,7 @@ class Stack:
         world: World,
         *,
         registry_file: str | None = None,
-        beside: Callable[[str], list[dict[str, Any]]] | None = None,
+        destinations: Callable[[dict[str, Any]], list[dict[str, Any]]] | None = None,
         **source_changes: Any,
     ) -> None:
         self.home = home
@@ -41,8 +42,8 @@ class Stack:
         config = yaml.safe_load(demo_config(world))
         for source in config["api_sources"]:
             source.update(source_changes)
-            if beside is not None:
-                source["destination"] = [source["destination"] | {"name": "siem"}, *beside(source["name"])]
+            if destinations is not None:
+                source["destination"] = destinations(source)
         self.config_path = home / "config.yaml"
         self.config_path.write_text(yaml.safe_dump(config, sort_keys=False))
         self.settings = Settings(
