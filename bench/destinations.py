@@ -25,7 +25,6 @@ WHY = {
     "sentinel": "two requests for a lot (1 MB uncompressed), every event a JSON string",
     "google_secops": "base64 of every event, and two requests for a lot (1 MB uncompressed)",
     "s3": "SHA-256 of the object, twice, for signature and checksum",
-    "otlp": "an id, a frame and compression of every event",
     "security_lake": "every event is read, mapped to OCSF and written as Parquet columns",
 }
 

@@ -94,6 +94,8 @@ class Otlp(HttpDestinationBase):
             if not self.config.check_answer:
                 return Delivered(name)
             return Blocked(f"{name}, and {shape_of(answer.body)} that no OTLP server answers: {error}; check endpoint")
+        if not partial.rejected and not partial.message:
+            return Delivered(name)
         words = cut(self.mask(without_echo(partial.message, lot.array)), SHOWN_MESSAGE_CHARS)
         if partial.rejected == 0:
             return Delivered(f"{name}, with a warning: {words}" if words else name)
