@@ -60,7 +60,14 @@ class LaneQueue(Protocol):
 
     def is_left_whole(self, lot: Lot) -> bool: ...
 
-    def awaiting(self) -> list[Awaiting]: ...
+    @property
+    def awaiting_events(self) -> int:
+        """How many events were taken and are not confirmed yet."""
+        ...
+
+    def awaiting(self) -> list[Awaiting]:
+        """Their parts, with the receipts."""
+        ...
 
     def receive(self, lot: Lot, receipt: Receipt, *, at_ms: int) -> None:
         """These events were taken and are asked about later."""
@@ -122,13 +129,15 @@ def deliver_lane(
         if report.failed is None:
             _wait_for_receipts(queue, destination, sender, clock, sleep, wait_for_receipts_s)
     finally:
-        report.awaiting = sum(len(each.lot) for each in queue.awaiting())
+        report.awaiting = queue.awaiting_events
         sender.tell()
     return report
 
 
 def _ask_for_receipts(queue: LaneQueue, destination: Destination, sender: Sender, clock: Callable[[], float]) -> None:
     """Ask about every receipt that is due; what expired waits again."""
+    if not queue.awaiting_events:
+        return
     now_ms = int(clock() * 1000)
     due: dict[str, list[Awaiting]] = {}
     for each in queue.awaiting():
@@ -162,7 +171,8 @@ def _wait_for_receipts(
 ) -> None:
     """Ask once more about what becomes due soon. What is not confirmed by then is for the next run."""
     until_s = clock() + at_most_s
-    while waiting := queue.awaiting():
+    while queue.awaiting_events:
+        waiting = queue.awaiting()
         next_s = min(each.at_ms / 1000 + each.receipt.ask_after_s for each in waiting)
         if next_s > until_s:
             return

@@ -153,6 +153,10 @@ class _Letters:
     def is_left_whole(self, lot: Lot) -> bool:
         return False
 
+    @property
+    def awaiting_events(self) -> int:
+        return sum(len(each.lot) for each in self._awaiting)
+
     def awaiting(self) -> list[Awaiting]:
         return list(self._awaiting)
 

@@ -141,6 +141,11 @@ class MemoryQueue:
             found = [each for kept in self._kept.values() for each in kept.awaiting.values()]
             return list({id(each): each for each in found}.values())
 
+    @property
+    def awaiting_events(self) -> int:
+        with self._lock:
+            return sum(len(kept.awaiting) for kept in self._kept.values())
+
     def receive(self, lot: Lot, receipt: Receipt, *, at_ms: int) -> None:
         with self._lock:
             awaiting = Awaiting(lot, receipt, at_ms)

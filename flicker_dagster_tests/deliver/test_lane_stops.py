@@ -31,19 +31,21 @@ def refusing(guilty: set[str], outcome: Outcome) -> ASiem:
 
 
 @given(st.integers(2, 40), st.sets(st.integers(0, 39), max_size=7), st.integers(1, 12), st.sampled_from([1, 4]))
-def test_bisection_convicts_the_guilty_and_nobody_else(count: int, guilty: set[int], size: int, in_flight: int) -> None:
-    condemned = set(ids(*guilty)) & set(ids(*range(count)))
-    siem = refusing(condemned, Rejected("HTTP 400 Bad Request: no"))
+def test_halving_sets_aside_what_is_refused_and_nothing_else(
+    count: int, guilty: set[int], size: int, in_flight: int
+) -> None:
+    refused_ids = set(ids(*guilty)) & set(ids(*range(count)))
+    siem = refusing(refused_ids, Rejected("HTTP 400 Bad Request: no", "HTTP 400 Bad Request"))
     siem.limits = LotLimits(in_flight=in_flight)
     lots = lots_of(count, size=size)
     drained = drain(MemoryQueue(lots), lambda: siem)
-    if len(condemned) == count and count >= REFUSES_EVERYTHING:
+    if len(refused_ids) == count and count >= REFUSES_EVERYTHING:
         assert drained.dead == 0, "that is the configuration"
         return
     assert drained.done
     letters = drained.letters.kept
-    assert {json.loads(letter.event)["id"] for letter in letters} == condemned
-    assert sorted(siem.counts.elements()) == sorted(set(ids(*range(count))) - condemned)
+    assert {json.loads(letter.event)["id"] for letter in letters} == refused_ids
+    assert sorted(siem.counts.elements()) == sorted(set(ids(*range(count))) - refused_ids)
     digests = {event: digest.hex() for lot in lots for event, digest in zip(lot.events, lot.digests, strict=True)}
     times = {event: ms for lot in lots for event, ms in zip(lot.events, lot.times_ms, strict=True)}
     for letter in letters:
