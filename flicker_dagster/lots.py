@@ -7,9 +7,9 @@ request wherever and whenever it is sent.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from functools import cached_property
 from hashlib import blake2b
 from itertools import accumulate
+from typing import Any, Generic, TypeVar, overload
 
 import msgspec
 
@@ -19,6 +19,30 @@ from flicker_dagster.json_scan import Damaged, compact
 ID_BYTES = 16
 
 Spans = list[tuple[int, int]]
+
+
+T = TypeVar("T")
+
+
+class lazy(Generic[T]):
+    """A property that is computed when it is first asked for, and kept in the object. Two threads that ask at once may both
+    compute it: unlike `functools.cached_property`, which until Python 3.12 has one lock for all objects of a class, it makes
+    nobody wait for another one's object, and so no two for each other."""
+
+    def __init__(self, compute: Callable[[Any], T]) -> None:
+        self._compute = compute
+        self._name = compute.__name__
+        self.__doc__ = compute.__doc__
+
+    @overload
+    def __get__(self, instance: None, owner: type) -> lazy[T]: ...
+    @overload
+    def __get__(self, instance: object, owner: type) -> T: ...
+    def __get__(self, instance: object | None, owner: type) -> lazy[T] | T:
+        if instance is None:
+            return self
+        found = instance.__dict__[self._name] = self._compute(instance)
+        return found
 
 
 class Lot:
@@ -107,12 +131,12 @@ class Lot:
     def __len__(self) -> int:
         return len(self.digests)
 
-    @cached_property
+    @lazy
     def array(self) -> bytes:
         """The events as a JSON array."""
         return self._array()
 
-    @cached_property
+    @lazy
     def events(self) -> list[bytes]:
         """Each event's bytes."""
         text, ends = self.array, list(accumulate(self._lengths))
@@ -121,14 +145,14 @@ class Lot:
             for place, (end, length) in enumerate(zip(ends, self._lengths))
         ]
 
-    @cached_property
+    @lazy
     def unbroken(self) -> Sequence[bytes | None]:
         """Each event without line breaks, see `one_line`; they are looked for in all of them at once."""
         if b"\n" in self.array or b"\r" in self.array:
             return [one_line(event) for event in self.events]
         return self.events
 
-    @cached_property
+    @lazy
     def lines(self) -> bytes | None:
         """The events as NDJSON, each line ended, white space with line breaks left out; None where one is in a string."""
         if b"\n" in self.array or b"\r" in self.array:
@@ -141,12 +165,12 @@ class Lot:
             text[at] = 0x0A  # the comma behind an event, or the array's end
         return bytes(memoryview(text)[1:])
 
-    @cached_property
+    @lazy
     def size_bytes(self) -> int:
         """Bytes of the events as a JSON array."""
         return sum(self._lengths) + len(self._lengths) + 1
 
-    @cached_property
+    @lazy
     def uids(self) -> list[str]:
         """An id of each event that no event of any other stream has: 32 hex digits, the same in every destination."""
         key = self.source.encode()[:64]

@@ -6,13 +6,13 @@ What an event holds is put in as it is and never read again: it is data, not a t
 from __future__ import annotations
 
 import json
-from functools import cached_property
 from typing import Any
 
 from flicker_dagster.config.event_templates import PLACEHOLDER, paths_of, template_fault
 from flicker_dagster.json_paths import Parts, lookup, readings
 from flicker_dagster.json_scan import value_at
 from flicker_dagster.json_text import read_json
+from flicker_dagster.lots import lazy
 
 
 class EventView:
@@ -21,7 +21,7 @@ class EventView:
     def __init__(self, event: bytes) -> None:
         self.event = event
 
-    @cached_property
+    @lazy
     def _read(self) -> Any:
         """None where nobody can read it as a whole."""
         try:
