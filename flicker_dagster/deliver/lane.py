@@ -122,7 +122,7 @@ def deliver_lane(
         workers = _Workers(queue.pending(), sender, sleep)
         workers.run(destination.limits.in_flight)
         if workers.failed is None:
-            workers.attempt(sender.reject_what_is_left)
+            workers.attempt(sender.finish)
         report.failed = workers.failed if isinstance(workers.failed, FlickerError) else None
         if workers.failed is not None and report.failed is None:
             raise workers.failed

@@ -29,6 +29,7 @@ __all__ = [
     "Retry",
     "Split",
     "classify_http",
+    "name_of",
     "status_name",
 ]
 
@@ -129,6 +130,24 @@ def classify_http(
 
 
 @lru_cache(1_000)
+def name_of(outcome: Outcome | Receipt) -> str:
+    """How an answer is counted and kept: as the server named it, else by its kind."""
+    return outcome.status or _WORDS[type(outcome)]
+
+
+_WORDS: dict[type, str] = {
+    Delivered: "taken",
+    Duplicate: "known there",
+    Receipt: "taken, to be confirmed",
+    PerItem: "an answer for each",
+    Retry: "not now",
+    Split: "too large",
+    Rejected: "refused",
+    Blocked: "blocked",
+    Ambiguous: "no answer",
+}
+
+
 def status_name(status: int) -> str:
     """`HTTP 200 OK`, as the documented log line has it."""
     try:

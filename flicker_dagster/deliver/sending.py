@@ -7,7 +7,7 @@ import threading
 from collections import Counter
 from collections.abc import Callable
 from itertools import pairwise
-from typing import TYPE_CHECKING, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from flicker_dagster.deliver.destination import Destination
 from flicker_dagster.deliver.learned import LearnedLimits, parts_for
@@ -22,7 +22,9 @@ from flicker_dagster.deliver.outcomes import (
     Rejected,
     Retry,
     Split,
+    name_of,
 )
+from flicker_dagster.deliver.refused import NEVER_SENT, Reason, Reasons, Refusals, RefusesEverything, letters_of
 from flicker_dagster.deliver.report import LaneReport
 from flicker_dagster.errors import DestinationBlocked, DestinationUnavailable
 from flicker_dagster.failpoints import reach
@@ -34,11 +36,6 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("flicker.deliver")
 
-#: So many events refused one by one in the same words, and none taken of all that waits: that is the configuration, not
-#: the events. After the second number nothing further is tried.
-REFUSES_EVERYTHING = 8
-MOST_REFUSED_ALIKE = 200
-
 #: Attempts at one part within a run, failures in a row that stop the lane, and the longest wait within a run. A destination
 #: that has taken nothing yet is left to the run's own retries at once.
 MOST_ATTEMPTS = 6
@@ -46,19 +43,9 @@ MOST_IN_A_ROW = 4
 LONGEST_WAIT_S = 5.0
 FIRST_WAIT_S = 0.1
 
-#: What stands in a dead letter in place of a destination's answer.
-NEVER_SENT = "never sent"
-
 ADVICE = (
     "everything waits in the spool; fix the destination's credentials, permission or address, then it goes on by itself"
 )
-
-
-class Reason(NamedTuple):
-    """Why an event is set aside: in words, and as the answer's name."""
-
-    why: str
-    status: str
 
 
 #: A part that is still to be sent, and the seconds to wait before that.
@@ -103,9 +90,8 @@ class Sender:
         self._lock = threading.Lock()
         self._attempts: dict[tuple[int, int], int] = {}  # at a part, by its lot's number and first place
         self._in_a_row = 0
-        self._took_something = took_before
         self._shipped: Counter[str] = Counter()
-        self._rejected: list[tuple[Lot, dict[int, Reason]]] = []  # until it is known that not everything is refused
+        self._refusals = Refusals(self._keep_as_dead, took_before=took_before)
 
     def send(self, lot: Lot) -> Left:
         """One attempt at a part. Gives what of it is still to be sent. Raises DeliverError where nothing further is to be
@@ -125,13 +111,13 @@ class Sender:
         with self._lock:
             self._report.requests += 1
             self._report.bytes += lot.size_bytes
-            self._report.statuses[_name(outcome)] += 1
-            self._report.last_answer = _name(outcome)
+            self._report.statuses[name_of(outcome)] += 1
+            self._report.last_answer = name_of(outcome)
         return self._heed(lot, outcome, attempt + 1)
 
     def confirmed(self, lot: Lot, outcome: Outcome) -> None:
         """An answer that came later. What was not taken waits again."""
-        self._report.last_answer = _name(outcome)
+        self._report.last_answer = name_of(outcome)
         if isinstance(outcome, Delivered | Duplicate):
             self._settle(lot, outcome, 1)
         elif isinstance(outcome, Rejected) and len(lot) == 1:
@@ -151,14 +137,12 @@ class Sender:
             self._keep_as_dead(lot, rejected)
         self._queue.expire(lot)  # as it was received: what was not settled just now waits again
 
-    def reject_what_is_left(self) -> None:
-        """Everything that could be sent was sent: what was refused by itself was refused for itself, where there is not too
-        much of it. Raises DestinationBlocked."""
-        with self._lock:
-            self._refuse_if_alike(REFUSES_EVERYTHING)
-            rejected, self._rejected = self._rejected, []
-        for lot, reasons in rejected:
-            self._keep_as_dead(lot, reasons)
+    def finish(self) -> None:
+        """Everything that could be sent was sent. Raises DestinationBlocked where all of it was refused."""
+        try:
+            self._refusals.finish()
+        except RefusesEverything as refuses:
+            raise self._refused_everything(refuses) from None
 
     def tell(self) -> None:
         """The log lines of a delivery."""
@@ -244,7 +228,7 @@ class Sender:
         with self._lock:
             self._in_a_row += 1
             self._attempts[_part(lot)] = attempt
-            hopeless = not self._took_something or self._in_a_row >= MOST_IN_A_ROW or attempt >= MOST_ATTEMPTS
+            hopeless = not self._refusals.took_something or self._in_a_row >= MOST_IN_A_ROW or attempt >= MOST_ATTEMPTS
         if hopeless or (asked_s or 0) > LONGEST_WAIT_S:
             raise self._error(outcome)
         return [(lot, FIRST_WAIT_S * 2 ** (attempt - 1) if asked_s is None else max(asked_s, FIRST_WAIT_S))]
@@ -262,42 +246,21 @@ class Sender:
             self._learned.took(whole)
         with self._lock:
             self._in_a_row = 0
-            self._took_something = True
-            rejected, self._rejected = self._rejected, []
-        for lot, reasons in rejected:
-            self._keep_as_dead(lot, reasons)
+        self._refusals.took()
 
-    def _reject(self, lot: Lot, reasons: dict[int, Reason]) -> None:
-        """Events refused by themselves. Raises DestinationBlocked where that is all the destination does, however the events
-        are cut: a backlog must not become dead letters one lot after the other."""
-        with self._lock:
-            if not self._took_something:
-                self._rejected.append((lot, reasons))
-                self._refuse_if_alike(MOST_REFUSED_ALIKE)
-                return
-        self._keep_as_dead(lot, reasons)
+    def _reject(self, lot: Lot, reasons: Reasons) -> None:
+        """Events refused by themselves. Raises DestinationBlocked where that is all the destination does."""
+        try:
+            self._refusals.add(lot, reasons)
+        except RefusesEverything as refuses:
+            raise self._refused_everything(refuses) from None
 
-    def _refuse_if_alike(self, at_least: int) -> None:
-        told = Counter(reason.why for _, each in self._rejected for reason in each.values())
-        if len(told) == 1 and told.total() >= at_least:
-            raise self._error(Blocked(f"every event, in the same words: {next(iter(told))}"))
+    def _refused_everything(self, refuses: RefusesEverything) -> DestinationUnavailable | DestinationBlocked:
+        return self._error(Blocked(f"every event, in the same words: {refuses}"))
 
-    def _keep_as_dead(self, lot: Lot, reasons: dict[int, Reason]) -> None:
+    def _keep_as_dead(self, lot: Lot, reasons: Reasons) -> None:
         """In this order: killed in between, the same events make the same letters again."""
-        where, now_ms = self._destination.describe(), self._now_ms()
-        letters = [
-            DeadLetter(
-                event=bytes(lot.events[index]),
-                reason=reason.why,
-                status=reason.status,
-                batch_id=lot.lot_id,
-                digest=lot.digests[index].hex(),
-                destination=where,
-                at_ms=now_ms,
-                event_time_ms=lot.times_ms[index],
-            )
-            for index, reason in sorted(reasons.items())
-        ]
+        letters = letters_of(lot, reasons, destination=self._destination.describe(), at_ms=self._now_ms())
         reach("dead_letters.before_write")
         self._dead_letters.add(letters)
         reach("dead_letters.after_write")
@@ -348,7 +311,7 @@ def _is_at_once(outcome: Outcome) -> bool:
 
 
 def _reason(outcome: Rejected | Split) -> Reason:
-    return Reason(outcome.why, outcome.status or _WORDS[type(outcome)])
+    return Reason(outcome.why, name_of(outcome))
 
 
 def _part(lot: Lot) -> tuple[int, int]:
@@ -358,22 +321,3 @@ def _part(lot: Lot) -> tuple[int, int]:
 def _but(lot: Lot, left_out: object) -> Lot:
     out = set(left_out)  # type: ignore[call-overload]
     return lot.part([index for index in range(len(lot)) if index not in out])
-
-
-def _name(outcome: Outcome | Receipt) -> str:
-    """How an answer is counted: as the server named it, else by its kind."""
-    return outcome.status or _WORDS[type(outcome)]
-
-
-#: How an answer without a name is counted.
-_WORDS: dict[type, str] = {
-    Delivered: "taken",
-    Duplicate: "known there",
-    Receipt: "taken, to be confirmed",
-    PerItem: "an answer for each",
-    Retry: "not now",
-    Split: "too large",
-    Rejected: "refused",
-    Blocked: "blocked",
-    Ambiguous: "no answer",
-}

@@ -13,7 +13,7 @@ import msgspec
 
 from flicker_dagster.collect.event_fields import EventFields
 from flicker_dagster.deliver.lane import deliver_lane
-from flicker_dagster.deliver.sending import NEVER_SENT
+from flicker_dagster.deliver.refused import NEVER_SENT
 from flicker_dagster.failpoints import reach
 from flicker_dagster.json_items import MOST_LEVELS
 from flicker_dagster.json_scan import is_one_value, levels

@@ -6,7 +6,7 @@ import logging
 from collections import Counter
 from typing import NamedTuple
 
-from flicker_dagster.deliver.sending import NEVER_SENT
+from flicker_dagster.deliver.refused import NEVER_SENT
 from flicker_dagster.lots import lot_id_of
 from flicker_dagster.pipeline.work import SourceWork
 from flicker_dagster.types import DeadLetter

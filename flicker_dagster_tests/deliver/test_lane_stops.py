@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from flicker_dagster.deliver.destination import LotLimits
 from flicker_dagster.deliver.lane import deliver_lane
 from flicker_dagster.deliver.outcomes import Ambiguous, Blocked, Delivered, Duplicate, Outcome, Rejected, Retry, Split
-from flicker_dagster.deliver.sending import REFUSES_EVERYTHING
+from flicker_dagster.deliver.refused import REFUSES_EVERYTHING
 from flicker_dagster.errors import DestinationBlocked, DestinationUnavailable
 from flicker_dagster.lots import Lot
 from flicker_dagster_tests.deliver.contract import FakeClock, Letters, MemoryQueue, drain, event_of, lots_of

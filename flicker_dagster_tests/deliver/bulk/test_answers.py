@@ -70,6 +70,9 @@ ITEMS: list[tuple[int, str | None, str, type]] = [
 ]
 
 
+BAD = "HTTP 400 Bad Request"
+
+
 def item(status: int, kind: str | None = None, reason: str = "", **more: Any) -> dict[str, Any]:
     return {"status": status, **more} | ({} if kind is None else {"error": {"type": kind, "reason": reason}})
 
@@ -93,7 +96,7 @@ def test_an_item_is_judged_by_status_and_type(status: int, kind: str | None, rea
 def test_a_refusal_says_status_type_and_reason() -> None:
     found = judged(item(400, "document_parsing_exception", "failed to parse field [a]"))
     assert found == PerItem(
-        (Rejected("HTTP 400 Bad Request document_parsing_exception: failed to parse field [a]"),), "HTTP 200 OK"
+        (Rejected("HTTP 400 Bad Request document_parsing_exception: failed to parse field [a]", BAD),), "HTTP 200 OK"
     )
 
 
@@ -116,7 +119,7 @@ def test_a_full_disk_says_what_to_do() -> None:
 
 def test_an_error_may_be_a_mere_text() -> None:
     found = outcome_of_item(Result(400, error="no such thing"), lambda words: words)
-    assert found == Rejected("HTTP 400 Bad Request: no such thing")
+    assert found == Rejected("HTTP 400 Bad Request: no such thing", BAD)
 
 
 def test_a_document_in_the_failure_store_is_not_in_the_stream() -> None:
