@@ -82,20 +82,20 @@ class SplunkHecDestination(DestinationRecord):
         http_answers=False,
         fixes=(
             Fix(
-                "ncorrect index",
+                "Incorrect index",
                 "Create the index, allow it in the token's settings (`Select Allowed Indexes`), or change `index`.",
             ),
             Fix(
-                "nvalid token",
+                "Invalid token",
                 "Compare the token with Settings > Data inputs > HTTP Event Collector; it is a GUID, without `Splunk` "
                 "before it.",
             ),
             Fix(
-                "oken disabled",
+                "Token disabled",
                 "Enable the token; Global Settings of the HTTP Event Collector disable all of them at once.",
             ),
-            Fix("oken is required", "The token is empty: set its variable."),
-            Fix("nvalid authorization", "The token has blanks or a scheme in it: give the GUID alone."),
+            Fix("Token is required", "The token is empty: set its variable."),
+            Fix("Invalid authorization", "The token has blanks or a scheme in it: give the GUID alone."),
             Fix("ACK is disabled", "Tick `Enable indexer acknowledgement` for the token, or set `ack: auto`."),
             Fix("without an ackId", "Tick `Enable indexer acknowledgement` for the token, or set `ack: auto`."),
             Fix("come twice", "Make the load balancer sticky by cookie, or set `ack: auto`."),
