@@ -149,6 +149,9 @@ _PLAIN = re.compile(rb"([!#$%&'*+.^_`|~0-9A-Za-z-]+):[ \t]*([^\r\n\x00\x0b\x0c\x
 
 _LENGTH = re.compile("[0-9]{1,18}")
 
+#: The line before a chunk (RFC 9112, 7.1), with the blanks that some servers pad it with.
+_CHUNK_SIZE = re.compile(rb"([0-9A-Fa-f]{1,15})[ \t]*(?:;[^\r\n]*)?\r?\n")
+
 
 def _headers_of(fp: Any) -> http.client.HTTPMessage:
     """The header up to the empty line. Raises http.client.HTTPException for one of too many or too long lines.
@@ -206,6 +209,15 @@ class _Answer(http.client.HTTPResponse):
             self.length = 0
         if not self.chunked and self.length is None:
             self.will_close = True
+
+    def _read_next_chunk_size(self) -> int:
+        """http.client takes whatever Python's `int` does: with -1 it reads until the connection ends, all at once."""
+        line = self.fp.readline(MAX_LINE_BYTES + 1)
+        found = _CHUNK_SIZE.fullmatch(line)
+        if found is None:
+            self._close_conn()  # type: ignore[attr-defined]
+            raise ValueError("the line before a chunk is no size")  # http.client takes it for a body that is cut off
+        return int(found[1], 16)
 
     def _read_status(self) -> tuple[str, int, str]:
         while True:

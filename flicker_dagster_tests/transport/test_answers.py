@@ -45,6 +45,7 @@ CHUNKED = b"d\r\n" + BODY + b"\r\n0\r\n\r\n"
         answer(f"Content-Length: {len(BODY)}"),
         answer("Transfer-Encoding: chunked", body=CHUNKED),
         answer("Transfer-Encoding: Chunked", body=CHUNKED),
+        answer("Transfer-Encoding: chunked", body=b"00D  ;name=value" + CHUNKED[1:]),
         answer(),
         answer("Content-Encoding: gzip", body=gzip.compress(BODY)),
         answer("Content-Encoding: x-gzip, identity", body=gzip.compress(BODY[:4]) + gzip.compress(BODY[4:])),
@@ -53,7 +54,7 @@ CHUNKED = b"d\r\n" + BODY + b"\r\n0\r\n\r\n"
         answer("Content-Encoding: deflate", body=zlib.compress(BODY)[2:-4]),
         answer("Content-Encoding: UTF-8"),  # some servers name a character set here
     ],
-    ids=range(10),
+    ids=range(11),
 )
 def test_a_body_is_read_however_it_is_framed_and_packed(sent: bytes) -> None:
     assert get(sent) == BODY
@@ -82,6 +83,13 @@ def test_an_answer_that_two_readers_would_read_differently_is_refused(headers: l
         get(answer(*headers))
     assert why in str(caught.value)
     assert len(str(caught.value)) < 400
+
+
+@pytest.mark.parametrize("size", [b"-1", b"-5", b"+d", b"0xd", b"d_0", b" d", b"", b"zz", b"f" * 16])
+def test_a_chunk_of_no_size_ends_the_answer(size: bytes) -> None:
+    """With -1 Python's own reader reads until the connection ends, however much comes."""
+    with pytest.raises(CollectError, match=r"IncompleteRead|cut"):
+        get(answer("Transfer-Encoding: chunked", body=size + CHUNKED[1:]))
 
 
 @pytest.mark.parametrize(
