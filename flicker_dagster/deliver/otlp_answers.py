@@ -63,7 +63,7 @@ def _of_json(body: bytes) -> PartialSuccess:
     rejected = partial.get("rejectedLogRecords", partial.get("rejected_log_records")) or 0
     try:
         return PartialSuccess(_count(int(rejected)), str(partial.get("errorMessage") or ""))
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         raise NotOtlp("its rejectedLogRecords is no number of records") from None
 
 

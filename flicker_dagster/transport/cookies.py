@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import TypeAlias
 
 #: Names and values, sorted by name.
@@ -22,11 +22,13 @@ class CookieJar:
     """The cookies of one server. Thread-safe.
 
     Domain, path and expiry are not looked at: the jar lives no longer than its connections, and all of its requests go to
-    one server. A cookie with `Max-Age=0` is forgotten.
+    one server. A cookie with `Max-Age=0` is forgotten, and one that `holds_secret` is never kept: cookies are written down
+    with what waits for its confirmation, and a server may echo what it was sent.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, holds_secret: Callable[[str], bool] = lambda text: False) -> None:
         self._lock = threading.Lock()
+        self._holds_secret = holds_secret
         self._cookies: Cookies = ()
 
     @property
@@ -36,7 +38,7 @@ class CookieJar:
     def heed(self, answer_headers: Mapping[str, str], *, sent: Cookies) -> Cookies:
         """Take over what an answer sets (headers as `Answer` has them), and give the cookies that lead to whoever gave this
         answer: those that were `sent`, with what it set."""
-        lines = answer_headers.get("set-cookie", "").splitlines()
+        lines = [line for line in answer_headers.get("set-cookie", "").splitlines() if not self._holds_secret(line)]
         if not lines:
             return sent
         with self._lock:

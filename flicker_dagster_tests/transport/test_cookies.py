@@ -32,6 +32,12 @@ def test_what_is_set_is_sent_back(set_cookie: list[str], cookies: Cookies) -> No
     assert jar_after(*set_cookie).cookies == cookies
 
 
+def test_a_secret_that_a_server_echoes_becomes_no_cookie() -> None:
+    jar = CookieJar(holds_secret=lambda text: "s3cret" in text)
+    heeded = {"set-cookie": "node=a\necho=s3cret\ns3cret=echo"}
+    assert jar.heed(heeded, sent=()) == jar.cookies == (("node", "a"),)
+
+
 def test_so_many_cookies_are_kept() -> None:
     assert len(jar_after(*(f"c{number}=x" for number in range(100))).cookies) == MOST_COOKIES
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
+from typing import Annotated
 
 import msgspec
 
@@ -82,7 +83,7 @@ class Error(msgspec.Struct, frozen=True):
 class Result(msgspec.Struct, frozen=True):
     """What became of one item."""
 
-    status: int
+    status: Annotated[int, msgspec.Meta(ge=100, le=599)]
     id: str | None = msgspec.field(name="_id", default=None)
     error: Error | str | None = None
     failure_store: str | None = None
@@ -152,7 +153,7 @@ def outcome_of_item(result: Result, shown: Callable[[str], str]) -> Outcome:
         return Retry(f"{name}: the cluster blocks writes, as it does when a disk is full; free disk space")
     is_fault = status == 500 and error.type in _FAULT_TYPES
     if status in (408, 425, 429) or (status >= 500 and not is_fault) or error.type in _RETRY_TYPES:
-        return Retry(name)
+        return Retry(shown(name))
     words = shown(f"{name}: {_OF_ONE_DOCUMENT.sub('', error.reason)}" if error.reason else name)
     if (is_fault or status in (400, 413, 422)) and not _is_blocked(error):
         return Rejected(words, status_name(status))

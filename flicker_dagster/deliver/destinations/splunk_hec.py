@@ -68,7 +68,7 @@ class SplunkHec(HttpDestinationBase):
         )
         self._hec = config
         self._parameters, self._bodies = bodies_of(config, context.stream, str)  # to measure with, until it is opened
-        self._jar = CookieJar()
+        self._jar = CookieJar(holds_secret=lambda text: context.masker.mask(text) != text)
         self._channels = Channels()
         self._pace = Pace(config.max_in_flight)
         room = config.max_batch_bytes - config.max_batch_events * self._bodies.overhead_bytes

@@ -46,6 +46,9 @@ FIXES = {
 #: Those of them that are about credentials.
 CREDENTIALS = frozenset({1, 2, 3, 4, 16, 21, 22})
 
+#: No counter of Splunk's gets there; what is larger was made up, and nothing could be asked about it.
+LARGEST_COUNT = 10**18 - 1
+
 _TOO_LARGE = re.compile(r"too (large|long|big)|larger than|exceed", re.IGNORECASE)
 
 
@@ -128,4 +131,5 @@ def judge(
 
 
 def _count(value: Any) -> int | None:
-    return value if isinstance(value, int) and not isinstance(value, bool) and value >= 0 else None
+    is_count = isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= LARGEST_COUNT
+    return value if is_count else None

@@ -7,7 +7,13 @@ from typing import Any
 
 import pytest
 
-from flicker_dagster.deliver.bulk.answers import Result, outcome_of_bad_request, outcome_of_item, outcome_of_items
+from flicker_dagster.deliver.bulk.answers import (
+    Error,
+    Result,
+    outcome_of_bad_request,
+    outcome_of_item,
+    outcome_of_items,
+)
 from flicker_dagster.deliver.outcomes import (
     Ambiguous,
     Blocked,
@@ -117,6 +123,16 @@ def test_a_full_disk_says_what_to_do() -> None:
     assert "free disk space" in found.items[0].why
 
 
+@pytest.mark.parametrize("status", [400, 403, 429, 503])
+def test_a_type_is_the_servers_text_and_shown_as_such(status: int) -> None:
+    outcome = outcome_of_item(
+        Result(status, error=Error("s3cret", "because")), lambda words: words.replace("s3cret", "***")
+    )
+    assert isinstance(outcome, Rejected | Blocked | Retry)
+    assert "s3cret" not in outcome.why
+    assert "***" in outcome.why
+
+
 def test_an_error_may_be_a_mere_text() -> None:
     found = outcome_of_item(Result(400, error="no such thing"), lambda words: words)
     assert found == Rejected("HTTP 400 Bad Request: no such thing", BAD)
@@ -150,6 +166,8 @@ def test_an_answer_about_other_documents_tells_nothing() -> None:
         b'{"errors":"no","items":[]}',
         b'{"errors":false,"items":[{"index":{"status":201}}]}',
         b'{"errors":false,"items":[{"create":{"status":"201"}}]}',
+        b'{"errors":true,"items":[{"create":{"status":-1}}]}',
+        b'{"errors":true,"items":[{"create":{"status":%d}}]}' % 2**70,
         b"[]",
         b"\xff",
         b"[" * 100_000,

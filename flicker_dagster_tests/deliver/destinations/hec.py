@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from flicker_dagster.config.destinations.splunk_hec import SplunkHecDestination
+from flicker_dagster.config.masking import Masker
 from flicker_dagster.deliver.destination import LaneContext
 from flicker_dagster.deliver.destinations.splunk_hec import SplunkHec
 from flicker_dagster.simulator.server import Request, Response, Server
@@ -15,12 +16,21 @@ TOKEN = "hec-token"
 
 
 def opened(
-    url: str, clock: Callable[[], float] | None = None, *, env: dict[str, str] | None = None, **keys: Any
+    url: str,
+    clock: Callable[[], float] | None = None,
+    *,
+    env: dict[str, str] | None = None,
+    masker: Masker | None = None,
+    **keys: Any,
 ) -> SplunkHec:
     """A destination towards a collector at `url`; `keys` are keys of its record."""
     config = SplunkHecDestination(type="splunk_hec", url=url, **({"token": "${HEC}", "max_in_flight": 1} | keys))
     context = LaneContext(
-        stream="okta", credentials="siem.yaml:7: token", clock=clock or FakeClock(), env={"HEC": TOKEN} | (env or {})
+        stream="okta",
+        credentials="siem.yaml:7: token",
+        clock=clock or FakeClock(),
+        env={"HEC": TOKEN} | (env or {}),
+        masker=masker or Masker([]),
     )
     return SplunkHec(config, context)
 

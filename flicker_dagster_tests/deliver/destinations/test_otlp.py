@@ -199,6 +199,7 @@ ANSWERS = [
     (200, JSON, _json_answer(1, "bad"), PerItem, "1 of 2 records were refused"),
     (200, JSON, _json_answer("2"), Rejected, "refused without a word"),
     (200, JSON, _json_answer("some"), Blocked, "no number of records"),
+    (200, JSON, b'{"partialSuccess":{"rejectedLogRecords":1e999}}', Blocked, "no number of records"),
     (200, JSON, b'{"partialSuccess":[1]}', Blocked, "no object"),
     (200, JSON, b"[]", Blocked, "no JSON object"),
     (200, JSON, b'{"partialSuccess":', Blocked, "no JSON"),

@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from flicker_dagster.config.masking import Masker
 from flicker_dagster.deliver.destinations.splunk_hec import INDEXED, NOT_STICKY, RECEIVED
 from flicker_dagster.deliver.outcomes import Ambiguous, Blocked, Delivered, PerItem, Receipt, Rejected, Retry
 from flicker_dagster.simulator.receivers.splunk_hec import HecToken, SplunkHecReceiver
@@ -74,6 +75,21 @@ def test_a_receipt_says_when_to_ask_and_until_when_and_holds_no_secret(collector
     assert (receipt.ask_after_s, receipt.expires_s) == (2.5, 60.0)
     assert TOKEN not in receipt.token
     assert json.loads(receipt.token)["ack_id"] == 0
+
+
+def test_a_receipt_holds_no_secret_though_the_server_sets_it_as_a_cookie() -> None:
+    answer = Response.json({"text": "Success", "code": 0, "ackId": 1})
+    answer.headers += [("Set-Cookie", "node=a"), ("Set-Cookie", f"echo=x{TOKEN}-and-more")]
+    siem = Scripted(answer)
+    destination = opened(siem.url, masker=Masker([], others=(TOKEN,)))
+    try:
+        receipt = destination.send(lot_of([event_of(1)]))
+    finally:
+        destination.close()
+        siem.close()
+    assert isinstance(receipt, Receipt)
+    assert TOKEN not in receipt.token
+    assert "node" in receipt.token
 
 
 def test_another_run_confirms_what_was_indexed_meanwhile(collector: Collector, clock: FakeClock) -> None:

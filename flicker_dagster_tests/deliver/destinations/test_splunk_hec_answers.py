@@ -166,6 +166,13 @@ def test_retry_after_is_heeded_and_bounded(sent: Sent) -> None:
     assert outcome.after_s == 900.0
 
 
+@pytest.mark.parametrize("ack_id", ["5", -5, 1.0, True, None, [1], 10**18, 2**63, 2**64, 10**400])
+def test_an_id_that_no_counter_gives_is_none(sent: Sent, ack_id: object) -> None:
+    """Nothing could be asked about it, and the events would be sent again whenever its receipt expires."""
+    assert sent(says(0, ackId=ack_id)) == Delivered("HTTP 200 OK, received, not indexed")
+    assert isinstance(sent(says(0, ackId=ack_id), ack="required"), Blocked)
+
+
 # -- a request of which one event is refused
 
 
