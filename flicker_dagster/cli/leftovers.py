@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import logging
+from functools import partial
 
 from flicker_dagster.config.models import FlickerConfig
 from flicker_dagster.errors import FlickerError
 from flicker_dagster.orchestration.settings import Settings
+from flicker_dagster.pipeline.lane_places import storages_in_use
 from flicker_dagster.state.leftovers import Leftover, find_left_lanes, find_leftovers
 from flicker_dagster.state.owners import Owner, others, write_down
 
@@ -18,8 +20,9 @@ def leftover_lines(settings: Settings, config: FlickerConfig) -> list[str]:
     where that cannot be read."""
     try:
         found, elsewhere = _found(settings, config)
+        layout = settings.layout()
         lanes = find_left_lanes(
-            settings.layout(), configured={source.name: list(source.lanes) for source in config.sources}
+            layout, in_use={each.name: partial(storages_in_use, each, layout) for each in config.sources}
         )
     except FlickerError as error:
         return [f"whether state of other sources is kept cannot be told: {error}"]

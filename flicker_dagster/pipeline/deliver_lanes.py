@@ -16,6 +16,7 @@ from flicker_dagster.errors import DeliverError, DestinationUnavailable, Flicker
 from flicker_dagster.failpoints import reach
 from flicker_dagster.lots import Lot
 from flicker_dagster.pipeline.lane_ledger import TOLD_EVERY_S, LaneLedger
+from flicker_dagster.pipeline.lane_places import former_storages
 from flicker_dagster.pipeline.lanes import LaneWork
 from flicker_dagster.pipeline.work import SourceWork
 from flicker_dagster.state.lane_health import LaneHealth
@@ -41,6 +42,7 @@ def deliver_lanes(
     ended.
     """
     lanes = work.lanes
+    _tell_of_former_lanes(work, units)
     for unit in units:
         for lane in lanes:
             unit.lane(lane.name)  # opened here: threads share it from now on
@@ -53,6 +55,22 @@ def deliver_lanes(
         if isinstance(task.report.failed, LeaseLost):
             raise task.report.failed
     return [task.report for task in tasks]
+
+
+def _tell_of_former_lanes(work: SourceWork, units: Sequence[SpoolUnit]) -> None:
+    """What lanes of other names had settled before a crash reaches their ledgers: a lane that goes on with one of them under
+    another name knows it from there alone."""
+    names = {lane.name for lane in work.lanes}
+    former = [(unit, name) for unit in units for name in unit.lanes_on_disk() if name not in names]
+    if not former:
+        return
+    storages = former_storages(work.source, work.layout)
+    ledgers = {lane.storage: lane.ledger for lane in work.lanes}
+    for unit, name in former:
+        storage = storages.get(name)
+        settled = {} if storage is None else unit.lane(name).settled_digests()
+        if storage is not None and settled:
+            (ledgers.get(storage) or work.layout.ledger(work.source.name, storage)).add(settled)
 
 
 class LaneStopped(FlickerError):

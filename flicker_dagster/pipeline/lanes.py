@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 from collections.abc import Callable, Mapping
 from functools import cached_property
@@ -13,6 +12,7 @@ from flicker_dagster.config.masking import Masker, names_of_events
 from flicker_dagster.config.models import SourceConfig
 from flicker_dagster.config.written import siem_credentials
 from flicker_dagster.deliver.destination import Destination, LaneContext, open_destination
+from flicker_dagster.pipeline.lane_places import fingerprint
 from flicker_dagster.state.dead_letters import DeadLetters
 from flicker_dagster.state.lane_book import LanePlace
 from flicker_dagster.state.lane_health import LaneHealthFile
@@ -55,7 +55,7 @@ class LaneWork:
     @cached_property
     def configured_as(self) -> str:
         """A fingerprint of the destination's record."""
-        return hashlib.blake2b(self.record.model_dump_json().encode(), digest_size=8).hexdigest()
+        return fingerprint(self.record)
 
     @cached_property
     def ledger(self) -> Ledger:

@@ -13,10 +13,10 @@ from flicker_dagster.collect.event_fields import EventFields
 from flicker_dagster.collect.shape import shape_of
 from flicker_dagster.config.models import SourceConfig
 from flicker_dagster.deliver.cutting import LotCutter
+from flicker_dagster.pipeline.lane_places import places_of
 from flicker_dagster.pipeline.lanes import LaneWork
 from flicker_dagster.state.exclusive import Clocks, exclusive_run
 from flicker_dagster.state.fencing import Fence
-from flicker_dagster.state.lane_book import LanePlace
 from flicker_dagster.state.layout import StateLayout
 from flicker_dagster.state.leases import since_boot_s
 from flicker_dagster.state.position_history import PositionHistory
@@ -122,14 +122,10 @@ class SourceWork:
 
     def _open_lanes(self, *, note: bool) -> list[LaneWork]:
         source = self.source
-        places = {"": LanePlace()}
-        if "" not in source.lanes:
-            stands = self.registry.position(source.name)
-            begun = stands is not None and stands.last_timestamp is not None
-            since = {name: self._lane_start_ms(record.start_from, stands) for name, record in source.lanes.items()}
-            places = self.layout.lane_book(source.name).places(
-                list(source.lanes), begun=begun, since_ms=since, note=note
-            )
+        stands = None if "" in source.lanes else self.registry.position(source.name)
+        begun = stands is not None and stands.last_timestamp is not None
+        since = {name: self._lane_start_ms(record.start_from, stands) for name, record in source.lanes.items()}
+        places = places_of(source, self.layout, begun=begun, since_ms=since, note=note)
         return [
             LaneWork(
                 source,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping, Sequence
 
 import msgspec
@@ -10,6 +11,8 @@ from flicker_dagster.errors import StateError, WriteConflict
 from flicker_dagster.state.conflicts import attempts
 from flicker_dagster.state.names import file_safe
 from flicker_dagster.state.stores import Store
+
+log = logging.getLogger("flicker.state")
 
 
 class LanePlace(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -56,27 +59,37 @@ class LaneBook:
         return self._load()[0].lanes
 
     def places(
-        self, names: Sequence[str], *, begun: bool, since_ms: Mapping[str, int | None], note: bool = True
+        self,
+        names: Sequence[str],
+        *,
+        begun: bool,
+        since_ms: Mapping[str, int | None],
+        heir: str | None = None,
+        note: bool = True,
     ) -> dict[str, LanePlace]:
         """Where the configured lanes lie; lanes that are new are written down, unless `note` is false.
 
         `begun` says that the stream was collected before, so that a lane that is new now begins at `since_ms`. The state
-        that a stream has from before it had several lanes is that of the lane named first. Raises StateError.
+        that a stream has from before it had several lanes is that of the `heir`, by default the lane named first. Raises
+        StateError.
         """
         if list(names) == [""]:
             return {"": LanePlace()}
         for _ in attempts(self._store.describe(self._key)):
             book, version = self._load()
             lanes = dict(book.lanes)
+            goes_on = None if lanes else heir or names[0]
             for name in names:
                 if name not in lanes:
-                    first = not lanes
+                    first = name == goes_on
                     lanes[name] = LanePlace("" if first else name, None if first or not begun else since_ms.get(name))
             if note and lanes != book.lanes:
                 try:
                     self._store.write(self._key, msgspec.json.encode(_Book(lanes=lanes)), expected=version)
                 except WriteConflict:
                     continue
+                if begun and goes_on is not None:
+                    log.info("%s@%s: goes on with what the single destination had", self._stream, goes_on)
             return {name: lanes[name] for name in names}
         raise AssertionError("attempts() raises when they are used up")
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from contextlib import suppress
 
 import msgspec
@@ -66,18 +66,17 @@ class LeftLane(msgspec.Struct, frozen=True):
         )
 
 
-def find_left_lanes(layout: StateLayout, *, configured: Mapping[str, Collection[str]]) -> list[LeftLane]:
-    """The lanes that each of these sources has no longer. `configured` are the names of those it has. Raises StateError."""
+def find_left_lanes(layout: StateLayout, *, in_use: Mapping[str, Callable[[], Collection[str]]]) -> list[LeftLane]:
+    """The lanes that each of these sources has no longer. `in_use` gives where the state of those it has lies. Raises
+    StateError."""
     books = set(books_of(layout.store))
     found: list[LeftLane] = []
-    for source, lanes in configured.items():
+    for source, storages in in_use.items():
         if file_safe(source) not in books:
             continue
+        used = storages()
         for name, place in layout.lane_book(source).read().items():
-            goes_on = name in lanes or (
-                "" in lanes and not place.storage
-            )  # a single destination goes on with the first's
-            if not goes_on:
+            if place.storage not in used:
                 found.append(LeftLane(source, name, layout.dead_letters(source, place.storage).count()))
     return found
 

@@ -9,7 +9,7 @@ import msgspec
 
 from flicker_dagster.errors import StateError
 from flicker_dagster.state.lot_frames import FrameFile
-from flicker_dagster.state.names import file_safe
+from flicker_dagster.state.names import file_safe, from_file_safe
 from flicker_dagster.state.old_spool import read_batches
 from flicker_dagster.state.unit_file import UnitFile
 from flicker_dagster.state.unit_lane import UnitLane
@@ -79,6 +79,12 @@ class OpenedUnit:
         for lane in self._lanes.values():
             lane.grew()
 
+    def lanes_on_disk(self) -> list[str]:
+        """Names of the lanes that have written something down here, in order."""
+        stem = journal_name(self.content.generation, "")
+        found = (path.name.removeprefix(stem) for path in self._directory.glob(f"{stem}*"))
+        return sorted(from_file_safe(name.removeprefix("@")) for name in found if name[:1] in ("", "@"))
+
     def close(self) -> None:
         self.frames.file.close()
         for lane in self._lanes.values():
@@ -100,7 +106,7 @@ class OldUnit(OpenedUnit):
         super().__init__(directory, here, sync=False, before_writing=_refused, before_sending=_refused)
 
     def waiting(self, name: str) -> Waiting:
-        return Waiting() if name else self._waiting
+        return self._waiting  # whatever the destination of then is called today
 
     def awaiting_events(self, name: str) -> int:
         return 0  # the earlier versions knew no receipts

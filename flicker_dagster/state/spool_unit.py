@@ -95,6 +95,11 @@ class SpoolUnit:
         with self._mutex:
             return self._open().lane(name)
 
+    def lanes_on_disk(self) -> list[str]:
+        """Names of the lanes, configured or not, that have written something down here. Raises StateError."""
+        with self._mutex:
+            return self._open().lanes_on_disk()
+
     def digests(self) -> dict[str, bytes]:
         """Concatenated id digests by shard of every lot here, settled or waiting. Raises StateError."""
         frames = self._open().frames

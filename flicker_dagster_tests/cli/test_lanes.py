@@ -31,7 +31,10 @@ class Place:
     def __init__(self, home: Path, vendor: Plain, siem: Receiver, lake: Receiver) -> None:
         self.home, self.vendor, self.siem, self.lake = home, vendor, siem, lake
         self.destination: Any = [self.to("siem", siem), self.to("lake", lake)]
-        for number in range(5):
+        self.new_events(5)
+
+    def new_events(self, count: int) -> None:
+        for number in range(count):
             self.vendor.emitter.emit(1, at_ms=int(time.time() * 1000) - 60_000 + number)
 
     @staticmethod
