@@ -16,9 +16,9 @@ class FlickerError(Exception):
         super().__init__(visible(message))
 
     def one_line(self, source: str) -> str:
-        """The message on one line, with the name of the source it is about in front, once."""
+        """The message on one line, with the name of the source (or of one of its lanes) it is about in front, once."""
         text = "; ".join(line.strip() for line in str(self).splitlines() if line.strip())
-        return text if text.startswith(f"{source}: ") else f"{source}: {text}"
+        return text if text.startswith((f"{source}: ", f"{source}@")) else f"{source}: {text}"
 
 
 # -- configuration -----------------------------------------------------------------------------------------------

@@ -13,7 +13,7 @@ import msgspec
 
 from flicker_dagster.deliver.lane import ASKED_WITHIN_S
 from flicker_dagster.deliver.report import LaneReport
-from flicker_dagster.errors import DestinationUnavailable, FlickerError, StateError
+from flicker_dagster.errors import DestinationUnavailable, StateError
 from flicker_dagster.failpoints import reach
 from flicker_dagster.pipeline.deliver_lanes import deliver_lanes, give_up_what_is_optional
 from flicker_dagster.pipeline.tally import Tally
@@ -196,11 +196,12 @@ def _all_settled(work: SourceWork, units: Sequence[SpoolUnit], lanes: Sequence[L
     """Has every required lane settled everything? Raises the first one's error where all of them failed: a run that fails
     has its next one wait, so as long as one lane takes events (if only to confirm them later) it succeeds."""
     required = [report for lane, report in zip(work.lanes, lanes) if lane.required]
-    failed: list[FlickerError] = [report.failed for report in required if report.failed is not None]
-    for error in failed[1:] if len(failed) == len(required) else failed:
-        log.error("%s", error)
-    if len(failed) == len(required):
-        raise failed[0]
+    failed = [(report, report.failed) for report in required if report.failed is not None]
+    all_failed = len(failed) == len(required)
+    for report, error in failed[1:] if all_failed else failed:
+        log.error("%s", error.one_line(f"{work.source.name}@{report.lane}"))
+    if all_failed:
+        raise failed[0][1]
     return all(report.done for report in required)
 
 

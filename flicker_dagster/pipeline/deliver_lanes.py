@@ -12,7 +12,7 @@ from flicker_dagster.deliver.lane import ASKED_WITHIN_S, deliver_lane
 from flicker_dagster.deliver.learned import LearnedLimits, Refused
 from flicker_dagster.deliver.report import LaneReport
 from flicker_dagster.deliver.shape_counts import ShapeCounts
-from flicker_dagster.errors import DeliverError, DestinationUnavailable, FlickerError, LeaseLost
+from flicker_dagster.errors import DeliverError, DestinationUnavailable, FlickerError, LeaseLost, SecretUnset
 from flicker_dagster.failpoints import reach
 from flicker_dagster.lots import Lot
 from flicker_dagster.pipeline.lane_ledger import TOLD_EVERY_S, LaneLedger
@@ -210,6 +210,8 @@ class _Task:
             health = health.after_success(now_ms=now_ms, configured_as=self.lane.configured_as)
         if isinstance(failed, DeliverError):
             health = health.after_failure(str(failed), now_ms=now_ms, after_s=failed.retry_after_s)
+        elif isinstance(failed, SecretUnset):  # nobody was asked: there is nothing to rest from
+            health = health.after_failure(str(failed), now_ms=now_ms, after_s=0)
         if self.report.last_answer:
             health = health.after_answer(self.report.last_answer, now_ms=now_ms)
         refused = [(each.size_bytes, each.events, each.at_ms) for each in learned.refused]

@@ -122,7 +122,7 @@ class Reading:
         except SpoolFull as full:
             if not self.work.spool.used_bytes():
                 raise  # a full disk, and nothing here whose delivery would make room
-            log.warning("%s: %s; fetching pauses until the SIEM takes events", source.name, full)
+            log.warning("%s; fetching pauses until the SIEM takes events", full.one_line(source.name))
             return self._report(complete=False, stopped=str(full))
         except CollectError as error:
             wait_s = error.retry_after_s if isinstance(error, RateLimited) else None

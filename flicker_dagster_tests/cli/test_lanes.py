@@ -121,6 +121,22 @@ def test_once_fails_by_the_lane_that_fails_and_delivers_the_other(place: Place) 
     assert received(place.siem) == received(place.lake) == [1] * 7
 
 
+def test_a_lane_whose_secret_is_not_set_is_told_by_its_name(
+    place: Place, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place.destination[1]["auth"] = {"type": "bearer", "token": "${TOKEN_OF_THE_LAKE}"}
+    assert place.once().exit_code == 1
+    assert received(place.siem) == [1] * 5
+    [error] = [record.getMessage() for record in caplog.records if record.levelno == logging.ERROR]
+    assert error.startswith(f"{NAME}@lake: ${{TOKEN_OF_THE_LAKE}} is not set")
+    lake = place.lanes()["lake"]
+    assert lake["failures_in_a_row"] == 1
+    assert "TOKEN_OF_THE_LAKE" in lake["failing_because"]
+    monkeypatch.setenv("TOKEN_OF_THE_LAKE", "0123456789abcdef")
+    assert place.once().exit_code == 0, "it waited although nobody had been asked"
+    assert place.lanes()["lake"]["failures_in_a_row"] == 0
+
+
 def test_once_does_not_fail_for_a_lane_that_is_not_required_and_tells_it(place: Place) -> None:
     place.destination[1]["required"] = False
     place.lake.faults.plan("503", count=None)
