@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import re
 import threading
-from collections import Counter
 from collections.abc import Callable
 from typing import NamedTuple
 
@@ -14,6 +14,10 @@ from flicker_dagster.types import DeadLetter
 #: the events. After the second number nothing further is tried.
 REFUSES_EVERYTHING = 8
 MOST_REFUSED_ALIKE = 200
+
+#: A word with a digit. Gateways number what they refuse (`Reference #18.6f6c1002.17`): the one refusal of everything must not
+#: look like one of each event.
+_NUMBERED = re.compile(r"\S*\d\S*")
 
 #: What stands in a dead letter in place of a destination's answer.
 NEVER_SENT = "never sent"
@@ -42,6 +46,8 @@ class Refusals:
         self._keep = keep
         self._lock = threading.Lock()
         self._held: list[tuple[Lot, Reasons]] = []
+        self._events = 0  # held so far
+        self._words: dict[str, str] = {}  # without numbers: as they were said
         self.took_something = took_before
 
     def took(self) -> None:
@@ -58,6 +64,8 @@ class Refusals:
         with self._lock:
             if not self.took_something:
                 self._held.append((lot, reasons))
+                self._events += len(reasons)
+                self._words |= {_NUMBERED.sub("#", reason.why): reason.why for reason in reasons.values()}
                 self._refuse_if_alike(MOST_REFUSED_ALIKE)
                 return
         self._keep(lot, reasons)
@@ -72,9 +80,8 @@ class Refusals:
             self._keep(lot, reasons)
 
     def _refuse_if_alike(self, at_least: int) -> None:
-        told = Counter(reason.why for _, each in self._held for reason in each.values())
-        if len(told) == 1 and told.total() >= at_least:
-            raise RefusesEverything(next(iter(told)))
+        if len(self._words) == 1 and self._events >= at_least:
+            raise RefusesEverything(next(iter(self._words.values())))
 
 
 def letters_of(lot: Lot, reasons: Reasons, *, destination: str, at_ms: int) -> list[DeadLetter]:

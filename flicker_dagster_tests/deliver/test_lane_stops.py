@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import signal
 import threading
@@ -119,8 +120,18 @@ def test_a_siem_that_refuses_everything_in_the_same_words_is_misconfigured(size:
     assert (drained.dead, queue.waiting) == (0, 40)
 
 
+@pytest.mark.parametrize("size", [1, 3, 40])
+def test_a_gateway_that_numbers_its_refusals_refuses_everything_all_the_same(size: int) -> None:
+    numbers = itertools.count(0x6F6C1002)
+    siem = ASiem(lambda lot: Rejected(f"HTTP 400: rejected. Reference #18.{next(numbers):x}.17"))
+    queue = MemoryQueue(lots_of(40, size=size))
+    drained = drain(queue, lambda: siem)
+    assert "every event, in the same words: HTTP 400: rejected. Reference #18.6f6c10" in drained.last_words
+    assert (drained.dead, queue.waiting) == (0, 40)
+
+
 def test_refusals_in_different_words_are_the_events_own() -> None:
-    siem = ASiem(lambda lot: Rejected(f"HTTP 400: {ids_of(lot)[-1]}"))
+    siem = ASiem(lambda lot: Rejected(f"HTTP 400: no such field as {'abcdefghijkl'[int(ids_of(lot)[-1][1:])]}"))
     drained = drain(MemoryQueue(lots_of(12, size=12)), lambda: siem)
     assert (drained.done, drained.dead) == (True, 12)
 
