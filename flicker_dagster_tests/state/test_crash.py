@@ -18,8 +18,8 @@ from flicker_dagster.state.layout import StateLayout
 from flicker_dagster_tests.state.builders import at, state
 from flicker_dagster_tests.state.crash_child import WINDOW, work
 
-#: Places that the pipeline reaches and not this floor.
-ABOVE = ("fetch.", "deliver.", "commit.", "replay.")
+#: Places that the pipeline and lanes reach, and not what this floor does by itself: they are tried in `crash`.
+ABOVE = ("fetch.", "deliver.", "commit.", "replay.", "lane.", "give_up.")
 OURS = [name for name in failpoints.NAMES if not name.startswith(ABOVE)]
 TWICE = ["spool.append.before_state", "spool.append.after_state", "spool.ack.before_journal", "spool.ack.after_journal"]
 
