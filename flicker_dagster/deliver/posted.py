@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
 
 from flicker_dagster.config.auth import Auth
@@ -16,7 +17,7 @@ from flicker_dagster.transport.exchange import TOLD_BYTES, Answer
 MOST_GROWTH = 6
 
 
-class PostedDestination(HttpDestinationBase):
+class PostedDestination(HttpDestinationBase, ABC):
     """A subclass says what stands for an event (`row`), what stands around the rows (`body`), which `headers` a request
     has, and what an `outcome` an answer stands for.
 
@@ -50,25 +51,25 @@ class PostedDestination(HttpDestinationBase):
 
     # -- for subclasses
 
+    @abstractmethod
     def row(self, lot: Lot, uid: str, time_ms: int, event: bytes) -> bytes:
         """What stands for one event of the lot in a body."""
-        raise NotImplementedError
 
     def rows(self, lot: Lot) -> list[bytes]:
         times_ms = map(lot.time_ms, range(len(lot)))
         return [self.row(lot, uid, time_ms, event) for uid, time_ms, event in zip(lot.uids, times_ms, lot.events)]
 
+    @abstractmethod
     def body(self, lot: Lot) -> bytes:
         """The whole body, before it is compressed."""
-        raise NotImplementedError
 
+    @abstractmethod
     def headers(self, lot: Lot) -> Mapping[str, str]:
         """The request's headers, without what the base class and the authenticator add. Raises SecretUnset."""
-        raise NotImplementedError
 
+    @abstractmethod
     def outcome(self, answer: Answer, lot: Lot) -> Outcome:
         """What an answer stands for."""
-        raise NotImplementedError
 
     # -- the protocol
 

@@ -32,6 +32,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 def _started(receiver: AbstractContextManager[R]) -> Iterator[R]:
+    """The receiver while the tests run. Where its program cannot be had (no Java, no Go, no Debian package) its tests are
+    skipped with that word: nothing of it is needed to run Flicker, and `.ci/run` installs them all."""
     try:
         found = receiver.__enter__()
     except Unavailable as why:
@@ -85,7 +87,7 @@ def nginx_before(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[
         def put(upstream: str, **settings: Any) -> nginx_.Front:
             try:
                 return stack.enter_context(nginx_.before(upstream, tmp_path_factory.mktemp("nginx"), **settings))
-            except Unavailable as why:
+            except Unavailable as why:  # as in `_started`
                 pytest.skip(str(why))
 
         yield put

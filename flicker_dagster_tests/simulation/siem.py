@@ -7,6 +7,7 @@ import gzip
 import hashlib
 import json
 import random
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -46,7 +47,7 @@ class Manners:
     forgets: int = 0  # and loses every so many-th request before it is indexed, 0 for none
 
 
-class Siem:
+class Siem(ABC):
     """What destinations have in common. Answers planned in `answers` come first, one a request."""
 
     #: Does it refuse an id that it has, so that nothing is ever twice?
@@ -73,8 +74,8 @@ class Siem:
         except (msgspec.DecodeError, KeyError, ValueError) as error:
             return Response.json({"error": f"cannot be read: {error}"}, 400)
 
-    def take(self, request: Request, body: bytes) -> Response:
-        raise NotImplementedError
+    @abstractmethod
+    def take(self, request: Request, body: bytes) -> Response: ...
 
     def keep(self, key: str, body: bytes, marks: Sequence[str]) -> Arrival:
         digest = hashlib.blake2b(body, digest_size=8).hexdigest()

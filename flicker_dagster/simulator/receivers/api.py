@@ -7,6 +7,7 @@ import json
 import threading
 import time
 import zlib
+from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -39,7 +40,7 @@ class Stored:
     beside: dict[str, Any]
 
 
-class ApiReceiver:
+class ApiReceiver(ABC):
     """A server of one API. A subclass takes a request or raises Refusal, and words its refusals.
 
     `stored` is the journal, in order; `counts()` says how often each event came. `clock` gives seconds since the epoch.
@@ -67,13 +68,13 @@ class ApiReceiver:
 
     # -- for subclasses
 
+    @abstractmethod
     def take(self, request: Request) -> Response:
         """Check and store. Raises Refusal."""
-        raise NotImplementedError
 
+    @abstractmethod
     def refusal(self, status: int, says: str) -> Response:
         """A refusal in the words of this API; `says` is its code or message, empty for the usual one."""
-        raise NotImplementedError
 
     def elsewhere(self, request: Request) -> Response | None:
         """The answer to what is no request for storing events, such as one for a token; faults do not count for it."""
