@@ -71,7 +71,7 @@ def is_ours_alone(path: str) -> bool:
     """Is this a real directory (no symbolic link) of this user that nobody else may enter?"""
     try:
         found = os.lstat(path)
-    except OSError:
+    except (OSError, ValueError):  # a NUL in what was remembered is no path
         return False
     return stat.S_ISDIR(found.st_mode) and found.st_uid == os.geteuid() and not found.st_mode & 0o077
 
@@ -83,7 +83,7 @@ def _made(path: str) -> bool:
         os.mkdir(path, 0o700)
     except FileExistsError:
         return True
-    except OSError:
+    except (OSError, ValueError):
         return False
     return True
 

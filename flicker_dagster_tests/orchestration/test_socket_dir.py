@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from flicker_dagster.orchestration import socket_dir as module
@@ -100,6 +100,7 @@ def test_where_there_is_no_place_at_all_it_says_what_to_do(root: str, monkeypatc
     mode=st.none() | st.integers(0, 0o7777),
     remembered=st.none() | st.text(max_size=200) | st.sampled_from(["/", "/etc", "/tmp", "."]),
 )
+@example(depth=0, mode=None, remembered="\0")
 def test_whatever_stands_there_the_place_is_private_and_short(
     depth: int, mode: int | None, remembered: str | None
 ) -> None:

@@ -8,6 +8,8 @@ from typing import Any
 
 import pytest
 import requests
+from humiolib.HumioClient import HumioIngestClient
+from humiolib.HumioExceptions import HumioHTTPException
 
 from flicker_dagster.simulator.receivers.logscale import PATH, LogScaleReceiver
 from flicker_dagster_tests.deliver.contract import NOW_MS, FakeClock
@@ -90,10 +92,8 @@ def test_times_far_ahead_become_the_servers(siem: LogScaleReceiver) -> None:
 
 
 def test_the_vendors_own_client_gets_along_with_it(siem: LogScaleReceiver) -> None:
-    client_of = pytest.importorskip("humiolib.HumioClient").HumioIngestClient
-    refused = pytest.importorskip("humiolib.HumioExceptions").HumioHTTPException
     sent = events({"timestamp": "2026-11-23T20:00:00.123+00:00", "attributes": {"event_uid": "u1"}, "rawstring": "{}"})
-    assert client_of(base_url=siem.url, ingest_token="ingest-token").ingest_json_data(sent) == {}
+    assert HumioIngestClient(base_url=siem.url, ingest_token="ingest-token").ingest_json_data(sent) == {}
     assert siem.counts() == {"u1": 1}
-    with pytest.raises(refused, match="authentication is invalid"):
-        client_of(base_url=siem.url, ingest_token="other").ingest_json_data(sent)
+    with pytest.raises(HumioHTTPException, match="authentication is invalid"):
+        HumioIngestClient(base_url=siem.url, ingest_token="other").ingest_json_data(sent)
