@@ -21,7 +21,7 @@ NAMES = (
     "spool.append.after_state",
     "spool.sync.before_state",  # frames are on the disk, unit.json does not say so yet
     "fetch.after_page",
-    # deliver: a batch goes to the SIEM
+    # deliver: a part of a lot goes to the destination
     "deliver.before_send",
     "deliver.after_send",  # the SIEM acknowledged, the journal does not know: the one arrow that cannot be closed
     "dead_letters.before_write",

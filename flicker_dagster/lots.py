@@ -176,11 +176,6 @@ class Lot:
         key = self.source.encode()[:64]
         return [blake2b(digest, digest_size=ID_BYTES, key=key).hexdigest() for digest in self.digests]
 
-    @property
-    def is_whole(self) -> bool:
-        """Is this all of the frozen lot, as far as the places tell?"""
-        return isinstance(self.places, range) and self.places.start == 0
-
     def time_ms(self, index: int) -> int:
         """An event's own time, or that of its collection where it has none."""
         found = self.times_ms[index]

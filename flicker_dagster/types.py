@@ -141,7 +141,7 @@ class DeadLetter(msgspec.Struct, frozen=True):
     event: bytes
     reason: str
     status: str
-    batch_id: str
+    lot_id: str
     digest: str
     destination: str
     at_ms: int

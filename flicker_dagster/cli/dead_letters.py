@@ -97,7 +97,7 @@ def show_command(settings: Settings, letter_id: str, raw: bool, as_json: bool) -
         return
     for letter in found:
         if not raw:
-            click.echo(f"# {rfc3339_ms(letter.at_ms)}  {letter.destination}  batch {letter.batch_id}")
+            click.echo(f"# {rfc3339_ms(letter.at_ms)}  {letter.destination}  lot {letter.lot_id}")
             click.echo(f"# {visible(letter.reason)}")
             click.echo(visible(letter.event.decode("utf-8", "backslashreplace")))
             continue
@@ -116,7 +116,7 @@ def _as_json(letter: DeadLetter) -> dict[str, Any]:
     return {
         "at": rfc3339_ms(letter.at_ms),
         "destination": letter.destination,
-        "batch": letter.batch_id,
+        "batch": letter.lot_id,
         "reason": letter.reason,
         "answer": letter.status,
         "event_time": None if event_time is None else rfc3339_ms(event_time),

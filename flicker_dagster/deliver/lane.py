@@ -115,7 +115,6 @@ def deliver_lane(
         settled=settled,
         report=report,
         clock=clock,
-        sleep=sleep,
     )
     try:
         _ask_for_receipts(queue, destination, sender, clock)

@@ -91,7 +91,7 @@ def letters_of(lot: Lot, reasons: Reasons, *, destination: str, at_ms: int) -> l
             event=bytes(lot.events[index]),
             reason=reason.why,
             status=reason.status,
-            batch_id=lot.lot_id,
+            lot_id=lot.lot_id,
             digest=lot.digests[index].hex(),
             destination=destination,
             at_ms=at_ms,

@@ -74,7 +74,6 @@ class Sender:
         settled: Callable[[Lot], None] | None,
         report: LaneReport,
         clock: Callable[[], float],
-        sleep: Callable[[float], None],
     ) -> None:
         self._queue = queue
         self._destination = destination

@@ -1,6 +1,6 @@
 """The two ops of a source's asset: `fetch` into the spool, `deliver` from it.
 
-They share nothing but the spool on disk, so a retry or a re-execution resumes at the page or batch that failed.
+They share nothing but the spool on disk, so a retry or a re-execution resumes at the page or event that failed.
 """
 
 # No `from __future__ import annotations` here: Dagster reads the annotation of `context` itself, not its text.

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping
-from functools import cached_property
 from pathlib import Path
 
 from flicker_dagster.config.destinations.base import DestinationRecord
@@ -12,6 +11,7 @@ from flicker_dagster.config.masking import Masker, names_of_events
 from flicker_dagster.config.models import SourceConfig
 from flicker_dagster.config.written import siem_credentials
 from flicker_dagster.deliver.destination import Destination, LaneContext, open_destination
+from flicker_dagster.lots import lazy
 from flicker_dagster.pipeline.lane_places import fingerprint
 from flicker_dagster.state.dead_letters import DeadLetters
 from flicker_dagster.state.lane_book import LanePlace
@@ -52,20 +52,20 @@ class LaneWork:
         """Does the position wait for it?"""
         return self.record.required
 
-    @cached_property
+    @lazy
     def configured_as(self) -> str:
         """A fingerprint of the destination's record."""
         return fingerprint(self.record)
 
-    @cached_property
+    @lazy
     def ledger(self) -> Ledger:
         return self._layout.ledger(self.source.name, self.storage)
 
-    @cached_property
+    @lazy
     def dead_letters(self) -> DeadLetters:
         return self._layout.dead_letters(self.source.name, self.storage)
 
-    @cached_property
+    @lazy
     def destination(self) -> Destination:
         """Connects to nothing yet and resolves no secret that is not masked."""
         return open_lane(self.source, self.name, env=self._env, clock=self._clock, layout=self._layout)

@@ -34,7 +34,7 @@ def set_aside(work: SourceWork, shard: str, events: list[Unfit]) -> None:
             event=unfit.event,
             reason=f"{NEVER_SENT}: {unfit.why}",
             status=NEVER_SENT,
-            batch_id=lot_id,
+            lot_id=lot_id,
             digest=unfit.digest.hex(),
             destination="",
             at_ms=work.now_ms(),

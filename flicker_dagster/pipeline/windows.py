@@ -41,11 +41,6 @@ def shard_of(time_ms: int | None) -> str:
 _SHARD_KEYS: dict[int, str] = {}
 
 
-def shards_between(start_ms: int, end_ms: int) -> list[str]:
-    """Every shard that events of `[start_ms, end_ms)` can be in."""
-    return [shard_of(ms) for ms in range(start_ms // HOUR_MS * HOUR_MS, end_ms, HOUR_MS)]
-
-
 def grid_start_ms(source: SourceConfig, now_ms: int) -> int:
     """Where the source's partition grid begins: `window.start`, else the first of the month in which retention ends.
 

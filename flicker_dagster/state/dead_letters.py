@@ -26,7 +26,7 @@ class _Line(msgspec.Struct, omit_defaults=True):
 
     reason: str
     status: str
-    batch_id: str
+    lot_id: str = msgspec.field(name="batch_id")  # as earlier versions wrote it
     digest: str
     destination: str
     at_ms: int
@@ -47,15 +47,15 @@ class DeadLetters:
         self._prefix = f"{_ROOT}{stored_as(source, lane)}/"
 
     def add(self, letters: list[DeadLetter]) -> list[str]:
-        """Keep events, one object per batch; gives the objects' ids. Adding the same again changes nothing.
+        """Keep events, one object per lot; gives the objects' ids. Adding the same again changes nothing.
 
-        Raises StateError; some batches may then be written and others not, and adding all again completes it.
+        Raises StateError; some lots may then be written and others not, and adding all again completes it.
         """
 
-        def by_batch(letter: DeadLetter) -> str:
-            return letter.batch_id
+        def by_lot(letter: DeadLetter) -> str:
+            return letter.lot_id
 
-        return [self._add(list(group)) for _, group in groupby(sorted(letters, key=by_batch), key=by_batch)]
+        return [self._add(list(group)) for _, group in groupby(sorted(letters, key=by_lot), key=by_lot)]
 
     def count(self) -> int:
         """How many events are kept; reads names only. Raises StateError."""
@@ -121,7 +121,7 @@ def sources_with_dead_letters(store: Store) -> list[str]:
 
 def _name(letters: list[DeadLetter]) -> str:
     ids = hashlib.blake2b("".join(letter.digest for letter in letters).encode(), digest_size=6).hexdigest()
-    return f"{file_safe(letters[0].batch_id)}-{ids}-{len(letters)}.jsonl"
+    return f"{file_safe(letters[0].lot_id)}-{ids}-{len(letters)}.jsonl"
 
 
 def events_in(letter_id: str) -> int:
@@ -139,7 +139,7 @@ def _encode(letter: DeadLetter) -> bytes:
     line = _Line(
         reason=letter.reason,
         status=letter.status,
-        batch_id=letter.batch_id,
+        lot_id=letter.lot_id,
         digest=letter.digest,
         destination=letter.destination,
         at_ms=letter.at_ms,
@@ -159,7 +159,7 @@ def _letter(data: bytes) -> DeadLetter:
         event=event,
         reason=line.reason,
         status=line.status,
-        batch_id=line.batch_id,
+        lot_id=line.lot_id,
         digest=line.digest,
         destination=line.destination,
         at_ms=line.at_ms,

@@ -1,4 +1,4 @@
-"""Names of sources, windows and batches as names of files and S3 objects, and back."""
+"""Names of sources, windows and lots as names of files and S3 objects, and back."""
 
 from __future__ import annotations
 

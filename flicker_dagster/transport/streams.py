@@ -76,7 +76,6 @@ class Stream:
         self.deadline = deadline
         self._heard = b""
         #: Bytes that were sent on this connection.
-        self.sent_bytes = 0
 
     @classmethod
     def open(
@@ -107,7 +106,6 @@ class Stream:
                     else:
                         self._tls.write(piece)
                         self._sock.sendall(self._tls.to_send())
-                    self.sent_bytes += len(piece)
         except OSError as error:
             raise self._failed(error, "while sending") from error
 

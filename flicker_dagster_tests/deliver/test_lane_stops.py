@@ -53,7 +53,7 @@ def test_halving_sets_aside_what_is_refused_and_nothing_else(
         assert (letter.reason, letter.status) == ("HTTP 400 Bad Request: no", "HTTP 400 Bad Request")
         assert (letter.destination, letter.digest) == ("a SIEM", digests[letter.event])
         assert letter.event_time_ms == times[letter.event]
-        assert letter.batch_id in {lot.lot_id for lot in lots}
+        assert letter.lot_id in {lot.lot_id for lot in lots}
 
 
 def test_halves_have_the_same_names_and_bytes_in_every_attempt() -> None:

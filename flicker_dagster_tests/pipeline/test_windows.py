@@ -14,7 +14,6 @@ from flicker_dagster.pipeline.windows import (
     closed_windows,
     grid_start_ms,
     shard_of,
-    shards_between,
     window_at,
     window_of_key,
 )
@@ -57,5 +56,4 @@ def test_the_grid_starts_where_told_or_at_the_month_in_which_retention_ends() ->
 
 def test_shards_are_hours_whatever_the_grid() -> None:
     assert shard_of(NOON_MS + 1) == "2026-01-01T12"
-    assert shards_between(NOON_MS, NOON_MS + 2 * HOUR_MS) == ["2026-01-01T12", "2026-01-01T13"]
     assert shard_of(None) == "untimed"

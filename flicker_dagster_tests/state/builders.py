@@ -58,12 +58,12 @@ def state(base: int = 0, frontier: int | None = None, *, complete: bool = False)
     )
 
 
-def letter(name: str = "e1", *, batch_id: str = "b0", at_ms: int = T0_MS, event: bytes = b'{"id": 1}') -> DeadLetter:
+def letter(name: str = "e1", *, lot_id: str = "b0", at_ms: int = T0_MS, event: bytes = b'{"id": 1}') -> DeadLetter:
     return DeadLetter(
         event=event,
         reason="field `actor` is not mapped",
         status="HTTP 400 Bad Request",
-        batch_id=batch_id,
+        lot_id=lot_id,
         digest=digest(name).hex(),
         destination="https://siem.example.com/okta",
         at_ms=at_ms,

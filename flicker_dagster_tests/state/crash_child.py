@@ -33,7 +33,7 @@ def work(directory: Path) -> None:
             with open(directory / "siem", "a") as siem:
                 siem.write(f"{each.lot_id}\n")
             if each.lot_id == "b":
-                layout.dead_letters("okta").add([letter(batch_id="b")])
+                layout.dead_letters("okta").add([letter(lot_id="b")])
             lane.settle(each, settled(each))
         ledger.add(unit.digests())
         registry.commit("okta", at(9), seen=seen)

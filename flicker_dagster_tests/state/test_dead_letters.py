@@ -41,8 +41,8 @@ def test_a_batchs_letters_make_one_object_that_a_person_can_read(tmp_path: Path)
 
 def test_adding_the_same_again_changes_nothing_even_after_midnight(store: Store) -> None:
     letters = DeadLetters(store, "okta")
-    first = letters.add([letter("e1"), letter("e2"), letter("e3", batch_id="b1")])
-    assert letters.add([letter("e1"), letter("e2"), letter("e3", batch_id="b1")]) == first
+    first = letters.add([letter("e1"), letter("e2"), letter("e3", lot_id="b1")])
+    assert letters.add([letter("e1"), letter("e2"), letter("e3", lot_id="b1")]) == first
     assert letters.add([letter("e1", at_ms=T0_MS + DAY_MS), letter("e2", at_ms=T0_MS + DAY_MS)]) == first[:1]
     assert letters.list() == sorted(first)
     assert letters.count() == 3
@@ -57,7 +57,7 @@ def test_several_refusals_of_one_batch_do_not_overwrite_each_other(store: Store)
 
 def test_replayed_letters_are_dropped(store: Store) -> None:
     letters = DeadLetters(store, "okta")
-    kept, replayed = letters.add([letter("e1"), letter("e2", batch_id="b1")])
+    kept, replayed = letters.add([letter("e1"), letter("e2", lot_id="b1")])
     letters.drop(replayed)
     letters.drop(replayed)
     assert letters.list() == [kept]
