@@ -18,7 +18,7 @@ from flicker_dagster.simulator.receiver import Receiver
 from flicker_dagster.simulator.siems import SIEMS
 from flicker_dagster.simulator.typed import Typed, text_of
 from flicker_dagster.simulator.vendor import Vendor
-from flicker_dagster.simulator.world import DIALECTS, World, vendors_of
+from flicker_dagster.simulator.world import USUAL, World, vendors_of
 
 #: What a source of a vendor says: path, Authorization header, key of the event's time.
 SNIPPETS = {
@@ -43,7 +43,7 @@ class FaultType(click.ParamType):
 
 
 @click.command()
-@click.argument("what", type=click.Choice([*DIALECTS, "siem", "all"]), default="all")
+@click.argument("what", type=click.Choice([*USUAL, "siem", "all"]), default="all")
 @click.option(
     "--siem",
     "siem_type",
@@ -80,7 +80,7 @@ def simulate(
     stop = threading.Event()
     for signum in (signal.SIGINT, signal.SIGTERM):
         signal.signal(signum, lambda *_: stop.set())
-    vendors = tuple(DIALECTS) if what == "all" else () if what == "siem" else (what,)
+    vendors = USUAL if what == "all" else () if what == "siem" else (what,)
     habits = Habits(late_share=late, duplicate_share=duplicate)
     if siem_type is not None:
         if journal is not None or page_port:

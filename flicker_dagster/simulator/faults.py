@@ -24,6 +24,7 @@ KINDS = (
     "html",  # a login page with status 200
     "slow",  # seconds: answers after a pause
     "expired",  # a kept cursor is refused
+    "empty",  # a page without events that names a next one, where the API has such
     "wrong_host",  # the next link leads elsewhere
     "commit_then_cut",  # SIEM: stores the batch and hangs up without an answer
     "cut_before_commit",  # SIEM: hangs up without storing

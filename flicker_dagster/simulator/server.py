@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import re
 import socket
@@ -27,6 +28,49 @@ class Request:
     headers: dict[str, str]  # names in lower case
     body: bytes = b""
     target: str = ""  # path and query as they came
+    fault: str = ""  # kind of the fault that was planned for this request
+
+    @property
+    def host(self) -> str:
+        """The server that was asked for, without its port, in lower case."""
+        return self.headers.get("host", "").rsplit(":", 1)[0].lower()
+
+    @property
+    def base(self) -> str:
+        """Scheme and server as the client knows them: what absolute links begin with."""
+        host = self.headers.get("host", "")
+        return f"{'http' if host.startswith(('127.', 'localhost')) else 'https'}://{host}"
+
+    @property
+    def pairs(self) -> list[tuple[str, str]]:
+        """The query as it came: names may come several times."""
+        return parse_qsl(urlsplit(self.target).query, keep_blank_values=True)
+
+    @property
+    def form(self) -> dict[str, str]:
+        """The body as a form."""
+        return dict(parse_qsl(self.body.decode("utf-8", "replace"), keep_blank_values=True))
+
+    def json(self) -> Any:
+        """The body as JSON; None for what is none."""
+        try:
+            return json.loads(self.body)
+        except ValueError:
+            return None
+
+    def basic(self) -> tuple[str, str] | None:
+        """User name and password of the Authorization header; None where it holds none."""
+        scheme, _, coded = self.headers.get("authorization", "").partition(" ")
+        try:
+            text = base64.b64decode(coded, validate=True).decode() if scheme.lower() == "basic" else ""
+        except ValueError:
+            return None
+        name, colon, password = text.partition(":")
+        return (name, password) if colon else None
+
+    def unknown(self, *known: str) -> list[str]:
+        """Names in the query that the API does not know."""
+        return [name for name, _ in self.pairs if name not in known]
 
     def bearer(self) -> str:
         """The last word of the Authorization header: the token, whatever the scheme is called."""

@@ -7,11 +7,13 @@ import threading
 import time
 from collections.abc import Callable
 from email.utils import formatdate
-from typing import Any
+from functools import partial
+from typing import Any, ClassVar
 
 from flicker_dagster.errors import FlickerError
 from flicker_dagster.simulator.emitter import Emitter, Habits
 from flicker_dagster.simulator.faults import Fault, Faults
+from flicker_dagster.simulator.minting import Minting
 from flicker_dagster.simulator.server import Request, Response, Server
 
 ELSEWHERE = "http://evil.invalid"
@@ -19,9 +21,22 @@ HTML = b"<!doctype html><html><title>Sign in</title><body>Please sign in.</body>
 
 
 class Vendor:
-    """A vendor's API over an emitter. A dialect says `make_event`, `answer`, and how it refuses."""
+    """A vendor's API over its event logs, one per stream. A dialect says `make_event` (or `make`), `answer`, and how it
+    refuses."""
 
-    name = "vendor"
+    name: ClassVar[str] = "vendor"
+    #: The streams of the preset that it lists, the first of them the most usual; "" where the vendor is its only stream.
+    streams: ClassVar[tuple[str, ...]] = ("",)
+    #: Dotted path of the id in what is delivered, for all streams or by stream; None where the vendor gives none.
+    id_path: ClassVar[str | dict[str, str | None] | None] = "id"
+    #: Parameters of the preset, secrets included, with which a source reads this account.
+    params: ClassVar[dict[str, str]] = {}
+    #: Kinds of misfortune that this API can have, beside those that every API has: `expired` (a kept cursor is refused),
+    #: `empty` (an empty page with a next one), `copies` (a row listed twice), `late` (an event listed after younger ones),
+    #: `minted` (its tokens end and are revoked).
+    traits: ClassVar[frozenset[str]] = frozenset({"copies", "late"})
+    #: Requests that one account may make per minute.
+    quota_per_minute: ClassVar[int] = 6_000
 
     def __init__(
         self,
@@ -32,25 +47,29 @@ class Vendor:
         history_rate: float = 0.05,
         habits: Habits | None = None,
         seed: int = 0,
-        per_minute: int = 6_000,
+        per_minute: int | None = None,
         clock: Callable[[], float] = time.time,
         host: str = "127.0.0.1",
         port: int = 0,
     ) -> None:
         self.token = token
         self.clock = clock
-        self.per_minute = per_minute
+        self.per_minute = self.quota_per_minute if per_minute is None else per_minute
         self.requests = 0
         self.faults = Faults(seed=seed)
-        self.emitter = Emitter(
-            self.make_event,
-            rate=rate,
-            history_s=history_s,
-            history_rate=history_rate,
-            habits=habits,
-            seed=seed,
-            clock=clock,
-        )
+        self.minting = Minting(clock, seed=seed)
+        self.emitters = {
+            stream: Emitter(
+                partial(self.make, stream),
+                rate=rate,
+                history_s=history_s,
+                history_rate=history_rate,
+                habits=habits,
+                seed=seed + 1_000_003 * number,
+                clock=clock,
+            )
+            for number, stream in enumerate(self.streams)
+        }
         self._lock = threading.Lock()
         self._minute = 0
         self._used = 0
@@ -60,10 +79,41 @@ class Vendor:
     def url(self) -> str:
         return self.server.url
 
+    @property
+    def emitter(self) -> Emitter:
+        """The log of the first stream."""
+        return self.emitters[self.streams[0]]
+
     def close(self) -> None:
         self.server.close()
 
     # -- what a dialect says
+
+    def make(self, stream: str, number: int, published_ms: int, chance: Any) -> tuple[str, bytes]:
+        """An event of a stream: what `id_of` will find in it once it is delivered, and its bytes as a row of the log."""
+        return self.make_event(number, published_ms, chance)
+
+    @classmethod
+    def id_of(cls, stream: str, event: dict[str, Any]) -> str:
+        """Which event it is that was delivered: the vendor's id, or all of its content where there is none."""
+        path = cls.id_path.get(stream) if isinstance(cls.id_path, dict) else cls.id_path
+        return content_of(event) if path is None else str(value_at(event, path))
+
+    def is_listed(self, stream: str, body: bytes) -> bool:
+        """Does a source that asks as the preset does get this event at all?"""
+        return True
+
+    def authorize(self, request: Request) -> Response | None:
+        """None for a request with the right credentials, else how the vendor refuses it."""
+        return None if self.token is None or request.bearer() == self.token else self.unauthorized()
+
+    def is_token_request(self, request: Request) -> bool:
+        """Is it for the part of the API that gives out tokens? It needs no other credentials, and costs no quota."""
+        return False
+
+    def limited(self, wait_s: float) -> Response:
+        """The refusal of one request too many, in this vendor's own way of saying how long to wait."""
+        return self.too_many([("Retry-After", f"{wait_s:g}")])
 
     def make_event(self, number: int, published_ms: int, chance: Any) -> tuple[str, bytes]:
         raise FlickerError(f"the dialect {self.name} does not say")
@@ -102,8 +152,12 @@ class Vendor:
             return self._refuse(fault)
         if fault is not None and fault.kind == "html":
             return Response(200, HTML, [("Content-Type", "text/html")])
-        if self.token is not None and request.bearer() != self.token:
-            return self.unauthorized()
+        request.fault = "" if fault is None else fault.kind
+        if self.is_token_request(request):
+            return self.answer(request, expired=False)
+        refused = self.authorize(request)
+        if refused is not None:
+            return refused
         quota = self._quota()
         if quota is None:
             return self.too_many(self.quota_headers(0, self.reset_s()))
@@ -144,8 +198,10 @@ class Vendor:
         elif fault.retry_after != "none" and status in (429, 503):
             headers.append(("Retry-After", fault.retry_after or f"{fault.seconds:g}"))
         if status == 429:
-            return self.too_many(headers)
+            own = not fault.retry_after and type(self).limited is not Vendor.limited
+            return self.limited(fault.seconds) if own else self.too_many(headers)
         if status == 401:
+            self.minting.revoke_all()
             return self.unauthorized()
         return Response.json({"message": f"simulated {status}"}, status, headers)
 
@@ -189,6 +245,21 @@ _OWN_PAGES: dict[str, Callable[[Vendor, Request], Response]] = {
     "/_sim/emit": Vendor._page_emit,
     "/_sim/rate": Vendor._page_rate,
 }
+
+
+def value_at(event: dict[str, Any], path: str) -> Any:
+    """What stands at a dotted path; a key that holds the dots itself is found first. None where nothing stands there."""
+    if path in event:
+        return event[path]
+    value: Any = event
+    for name in path.split("."):
+        value = value.get(name) if isinstance(value, dict) else None
+    return value
+
+
+def content_of(event: dict[str, Any]) -> str:
+    """An event without an id, as one text whatever the order of its keys."""
+    return json.dumps(event, sort_keys=True, separators=(",", ":"))
 
 
 def _list(value: Any) -> list[Any]:

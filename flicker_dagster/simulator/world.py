@@ -11,15 +11,14 @@ from types import TracebackType
 from typing import Any
 
 from flicker_dagster.errors import FlickerError
+from flicker_dagster.simulator.dialects import dialect
 from flicker_dagster.simulator.emitter import Habits
-from flicker_dagster.simulator.github import GitHub
-from flicker_dagster.simulator.okta import Okta
 from flicker_dagster.simulator.receiver import Receiver
-from flicker_dagster.simulator.salesforce import Salesforce
 from flicker_dagster.simulator.server import Request, Response, Server
 from flicker_dagster.simulator.vendor import Vendor
 
-DIALECTS: dict[str, type[Vendor]] = {"okta": Okta, "github": GitHub, "salesforce": Salesforce}
+#: Those of the demo, where nobody chooses.
+USUAL = ("okta", "github", "salesforce")
 
 #: Events younger than this are on their way and not yet missing.
 IN_FLIGHT_S = 30.0
@@ -69,7 +68,7 @@ class World:
     def __init__(
         self,
         *,
-        vendors: tuple[str, ...] = ("okta", "github", "salesforce"),
+        vendors: tuple[str, ...] = USUAL,
         rate: float = 0.0,
         history_s: float = 0.0,
         history_rate: float = 0.05,
@@ -154,10 +153,10 @@ class World:
         received = self.siem.ids(f"/{name}")  # first: what arrives meanwhile was emitted before
         emitted = vendor.emitter.emitted()
         now_ms = int(self._clock() * 1000)
-        outstanding = [event for event in emitted if event.id not in received and is_listed(name, event.body)]
+        outstanding = [event for event in emitted if event.id not in received and vendor.is_listed("", event.body)]
         old = [event for event in outstanding if now_ms - event.visible_ms >= IN_FLIGHT_S * 1000]
         catching_up = now_ms - self._began_ms < CATCH_UP_S * 1000
-        listed = {event.id for event in emitted if is_listed(name, event.body)}
+        listed = {event.id for event in emitted if vendor.is_listed("", event.body)}
         return Row(
             source=name,
             emitted=len(listed),
@@ -184,13 +183,8 @@ def vendors_of(
 ) -> dict[str, Vendor]:
     """Vendors that serve, by name. The port is for one that is alone."""
     return {
-        name: DIALECTS[name](
+        name: dialect(name)(
             token=(tokens or {}).get(name), seed=seed + number, port=port if len(names) == 1 else 0, **options
         )
         for number, name in enumerate(names)
     }
-
-
-def is_listed(vendor: str, body: bytes) -> bool:
-    """GitHub lists git events only when asked for them (`include=all`)."""
-    return vendor != "github" or b'"action":"git.' not in body

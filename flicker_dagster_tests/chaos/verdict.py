@@ -11,7 +11,7 @@ from rich.table import Table
 
 from flicker_dagster.cli.demo import NAMES
 from flicker_dagster.simulator.receiver import Inbox, Repeat
-from flicker_dagster.simulator.world import Row, World, is_listed
+from flicker_dagster.simulator.world import Row, World
 from flicker_dagster_tests.chaos.siems import EXPIRES_MS, Siems, dataset
 from flicker_dagster_tests.siems import Deaths, Splunk, doubles, unexcused
 
@@ -81,7 +81,7 @@ def lines(world: World, siems: Siems, kills_s: Sequence[float] = ()) -> list[Lin
         source = NAMES[name]
         documents, indexed = siems.elastic.events(dataset(source)), siems.splunk.events(source)
         written = siems.written(source)
-        listed = {event.id for event in vendor.emitter.emitted() if is_listed(name, event.body)}
+        listed = {event.id for event in vendor.emitter.emitted() if vendor.is_listed("", event.body)}
         found.append(counted("elasticsearch", name, listed, documents))
         found.append(counted("file", name, listed, written))
         found.append(

@@ -16,10 +16,10 @@ from flicker_dagster.pipeline.deliver import LiveReport, WindowReport, deliver_l
 from flicker_dagster.pipeline.fetch import FetchReport, fetch_live, fetch_window
 from flicker_dagster.pipeline.windows import window_at, window_of_key
 from flicker_dagster.pipeline.work import SourceWork
-from flicker_dagster.simulator.okta import PATH, Okta
 from flicker_dagster.simulator.plain import Plain, Shape
 from flicker_dagster.simulator.receiver import Receiver
 from flicker_dagster.simulator.vendor import Vendor
+from flicker_dagster.simulator.vendors.okta import PATH, Okta
 from flicker_dagster.state.layout import StateLayout
 from flicker_dagster.types import DeadLetter, Position
 

@@ -11,9 +11,9 @@ from flicker_dagster.config.destinations.http import HttpDestination
 from flicker_dagster.config.models import SourceConfig
 from flicker_dagster.config.vendors import lay_beneath, presets
 from flicker_dagster.errors import BadAnswer, RateLimited, VendorUnavailable
-from flicker_dagster.simulator.okta import PATH, Okta
 from flicker_dagster.simulator.plain import Shape
 from flicker_dagster.simulator.receiver import Receiver
+from flicker_dagster.simulator.vendors.okta import PATH, Okta
 from flicker_dagster_tests.conformance.harness import Clock, Scene, plain_scene
 from flicker_dagster_tests.conformance.rows import row, rows
 

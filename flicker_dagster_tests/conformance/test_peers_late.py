@@ -8,9 +8,9 @@ import pytest
 
 from flicker_dagster.config.destinations.http import HttpDestination
 from flicker_dagster.pipeline.windows import window_at
-from flicker_dagster.simulator.okta import Okta
 from flicker_dagster.simulator.plain import Shape
 from flicker_dagster.simulator.receiver import Receiver
+from flicker_dagster.simulator.vendors.okta import Okta
 from flicker_dagster.times import parse_time_ms
 from flicker_dagster_tests.conformance.harness import Clock, Scene, plain_scene
 from flicker_dagster_tests.conformance.rows import row, rows

@@ -14,9 +14,9 @@ import pytest
 from flicker_dagster.collect.walk import STALE_PAGES
 from flicker_dagster.config.destinations.http import HttpDestination
 from flicker_dagster.errors import BadAnswer, FlickerError, RateLimited, VendorUnavailable
-from flicker_dagster.simulator.okta import Okta
 from flicker_dagster.simulator.plain import Shape
 from flicker_dagster.simulator.receiver import Receiver
+from flicker_dagster.simulator.vendors.okta import Okta
 from flicker_dagster_tests.conformance.harness import Clock, Scene, plain_scene
 from flicker_dagster_tests.conformance.rows import row, rows
 from flicker_dagster_tests.conformance.test_grove_faults import okta_source

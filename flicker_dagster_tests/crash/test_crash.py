@@ -20,11 +20,11 @@ from flicker_dagster.config.destinations.http import HttpDestination
 from flicker_dagster.config.models import Pagination, SourceConfig
 from flicker_dagster.config.vendors import presets
 from flicker_dagster.pipeline.windows import HOUR_MS, window_at
-from flicker_dagster.simulator.github import GitHub
-from flicker_dagster.simulator.okta import Okta
 from flicker_dagster.simulator.plain import Plain, Shape
 from flicker_dagster.simulator.receiver import Receiver
 from flicker_dagster.simulator.vendor import Vendor
+from flicker_dagster.simulator.vendors.github import GitHub
+from flicker_dagster.simulator.vendors.okta import Okta
 from flicker_dagster.state.dead_letters import DeadLetters
 from flicker_dagster.state.stores import open_store
 from flicker_dagster.types import Position

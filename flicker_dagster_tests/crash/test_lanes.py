@@ -24,8 +24,8 @@ from flicker_dagster.config.models import Limits, SourceConfig
 from flicker_dagster.config.vendors import presets
 from flicker_dagster.pipeline.windows import HOUR_MS, window_at
 from flicker_dagster.simulator.bulk_store import ItemRefusal
-from flicker_dagster.simulator.github import GitHub
 from flicker_dagster.simulator.receiver import Receiver
+from flicker_dagster.simulator.vendors.github import GitHub
 from flicker_dagster.state.layout import StateLayout
 from flicker_dagster.types import Position
 from flicker_dagster_tests.crash.worker import Task, Workers

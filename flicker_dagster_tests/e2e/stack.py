@@ -17,7 +17,7 @@ import yaml
 from flicker_dagster.cli.demo import TOKENS, demo_config
 from flicker_dagster.cli.supervise import Supervisor, free_port
 from flicker_dagster.orchestration.settings import Settings
-from flicker_dagster.simulator.world import World, is_listed
+from flicker_dagster.simulator.world import World
 
 #: Generous: the machine may be busy, and waiting ends as soon as the condition holds.
 PATIENCE_S = 180
@@ -95,7 +95,7 @@ class Stack:
     def wait_delivered(self, what: str = "everything emitted so far is in the SIEM") -> None:
         """Await that the SIEM holds all that the vendors have emitted until now, while they go on emitting."""
         emitted = {
-            name: {event.id for event in vendor.emitter.emitted() if is_listed(name, event.body)}
+            name: {event.id for event in vendor.emitter.emitted() if vendor.is_listed("", event.body)}
             for name, vendor in self.world.vendors.items()
         }
         self.wait(lambda: all(ids <= set(self.world.siem.ids(f"/{name}")) for name, ids in emitted.items()), what)

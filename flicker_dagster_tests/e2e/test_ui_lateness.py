@@ -9,7 +9,7 @@ from playwright.sync_api import Locator, Page, TimeoutError
 
 from flicker_dagster.cli.backfill import launch_backfill
 from flicker_dagster.pipeline.windows import HOUR_MS, window_at
-from flicker_dagster.simulator.world import World, is_listed
+from flicker_dagster.simulator.world import World
 from flicker_dagster_tests.builders import a_source
 from flicker_dagster_tests.e2e import test_ui
 from flicker_dagster_tests.e2e.stack import Stack, a_stack
@@ -33,9 +33,10 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
 
 
 def test_the_asset_page_shows_how_late_events_were_found_and_which_lookback_would_do(stack: Stack, page: Page) -> None:
-    emitter = stack.world.vendor("github").emitter
+    github = stack.world.vendor("github")
+    emitter = github.emitter
     window = window_at(GITHUB, emitter.now_ms() - 2 * HOUR_MS)
-    late = [e.id for e in emitter.emit(20, at_ms=window.start_ms + 60_000) if is_listed("github", e.body)]
+    late = [e.id for e in emitter.emit(20, at_ms=window.start_ms + 60_000) if github.is_listed("", e.body)]
     newer = emitter.now_ms()
     stack.wait(lambda: _delivered_since(stack, newer), "live collection has looked again")
     assert not set(late) & set(stack.world.siem.ids("/github"))  # live collection has passed that hour

@@ -18,7 +18,7 @@ from flicker_dagster.simulator.cli import printed
 from flicker_dagster.simulator.receiver import Receiver
 from flicker_dagster.simulator.siems import SIEMS
 from flicker_dagster.simulator.typed import Typed
-from flicker_dagster.simulator.world import DIALECTS, World
+from flicker_dagster.simulator.world import USUAL, World
 from flicker_dagster_tests.cli.scene import PROGRAM
 
 
@@ -31,7 +31,7 @@ def once(folder: Path, text: str) -> Result:
 
 @pytest.mark.parametrize("token", ["test-token", "p${HOME}\"'\\#:{w}"])
 def test_the_configuration_of_all_vendors_delivers_everything_as_it_is_printed(tmp_path: Path, token: str) -> None:
-    with World(history_s=1_800, tokens=dict.fromkeys(DIALECTS, token), siem=Receiver(token=token)) as world:
+    with World(history_s=1_800, tokens=dict.fromkeys(USUAL, token), siem=Receiver(token=token)) as world:
         done = once(tmp_path, printed(world, token, history_hours=0.5))
         assert done.exit_code == 0, done.output
         assert all(row.emitted and row.missing == row.twice == row.unknown == 0 for row in world.compare())

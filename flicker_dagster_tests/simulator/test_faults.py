@@ -11,10 +11,10 @@ import requests
 
 from flicker_dagster.errors import FlickerError
 from flicker_dagster.simulator.faults import KINDS, Fault, Faults
-from flicker_dagster.simulator.github import GitHub
-from flicker_dagster.simulator.okta import Okta
-from flicker_dagster.simulator.salesforce import Salesforce
 from flicker_dagster.simulator.server import Response, Server
+from flicker_dagster.simulator.vendors.github import GitHub
+from flicker_dagster.simulator.vendors.okta import Okta
+from flicker_dagster.simulator.vendors.salesforce import Salesforce
 from flicker_dagster.times import parse_http_date_ms
 from flicker_dagster_tests.simulator.worlds import Clock, serving
 

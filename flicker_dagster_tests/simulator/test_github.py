@@ -11,7 +11,7 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 import requests
 
-from flicker_dagster.simulator.github import GitHub
+from flicker_dagster.simulator.vendors.github import GitHub
 from flicker_dagster.times import datetime_of
 from flicker_dagster_tests.simulator.worlds import DAY_S, Clock, ids, serving
 

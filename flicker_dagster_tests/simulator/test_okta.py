@@ -9,7 +9,7 @@ import pytest
 import requests
 import urllib3
 
-from flicker_dagster.simulator.okta import Okta
+from flicker_dagster.simulator.vendors.okta import Okta
 from flicker_dagster.times import rfc3339_ms
 from flicker_dagster_tests.simulator.worlds import DAY_S, Clock, ids, serving
 

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import requests
 
-from flicker_dagster.simulator.salesforce import Salesforce
+from flicker_dagster.simulator.vendors.salesforce import Salesforce
 from flicker_dagster.times import rfc3339_ms
 from flicker_dagster_tests.simulator.worlds import DAY_S, Clock, ids, serving
 

@@ -21,9 +21,9 @@ from flicker_dagster.deliver.normalise.event_paths import EventPath
 from flicker_dagster.deliver.normalise.mapping import Document, mapping_of
 from flicker_dagster.deliver.normalise.tables import GENERIC, table, vendors
 from flicker_dagster.deliver.shaping import Shaper
-from flicker_dagster.simulator.github import GitHub
-from flicker_dagster.simulator.okta import Okta
-from flicker_dagster.simulator.salesforce import Salesforce
+from flicker_dagster.simulator.vendors.github import GitHub
+from flicker_dagster.simulator.vendors.okta import Okta
+from flicker_dagster.simulator.vendors.salesforce import Salesforce
 from flicker_dagster_tests.deliver.normalise.events import (
     COLLECTED_MS,
     OKTA,

@@ -42,6 +42,7 @@ class _Query:
 
 class Salesforce(Vendor):
     name = "salesforce"
+    id_path = "Id"
 
     def __init__(self, **options: Any) -> None:
         self._queries: dict[str, _Query] = {}

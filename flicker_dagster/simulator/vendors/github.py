@@ -22,6 +22,11 @@ _TIME = re.compile(r"\d{4}-\d\d-\d\d(T\d\d:\d\d:\d\d(Z|[+-]\d\d:\d\d))?")
 
 class GitHub(Vendor):
     name = "github"
+    id_path = "_document_id"
+
+    def is_listed(self, stream: str, body: bytes) -> bool:
+        """Git events are listed only for who asks for them (`include=all`)."""
+        return b'"action":"git.' not in body
 
     def make_event(self, number: int, published_ms: int, chance: random.Random) -> tuple[str, bytes]:
         event_id = base64.urlsafe_b64encode(chance.getrandbits(128).to_bytes(16, "big")).decode().rstrip("=")

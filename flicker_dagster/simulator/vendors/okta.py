@@ -32,6 +32,7 @@ TYPES = (
 
 class Okta(Vendor):
     name = "okta"
+    id_path = "uuid"
 
     def make_event(self, number: int, published_ms: int, chance: random.Random) -> tuple[str, bytes]:
         event_id = str(uuid.UUID(int=chance.getrandbits(128), version=4))

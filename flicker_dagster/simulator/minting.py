@@ -1,0 +1,35 @@
+"""Access tokens that a simulated vendor gives out: each for its lifetime, by the vendor's clock, until revoked."""
+
+from __future__ import annotations
+
+import random
+import threading
+from collections.abc import Callable
+
+
+class Minting:
+    """Tokens of one account. `minted` counts those given out: a collector that asks for one too often shows here."""
+
+    def __init__(self, clock: Callable[[], float], *, seed: int = 0) -> None:
+        self._clock = clock
+        self._random = random.Random(seed)
+        self._lock = threading.Lock()
+        self._ends_s: dict[str, float] = {}
+        self.minted = 0
+
+    def mint(self, *, lifetime_s: float = 3600.0, prefix: str = "at-") -> str:
+        """A new token."""
+        with self._lock:
+            self.minted += 1
+            token = f"{prefix}{self._random.getrandbits(160):040x}"
+            self._ends_s[token] = self._clock() + lifetime_s
+            return token
+
+    def accepts(self, token: str) -> bool:
+        """Was it given out here, is it not over, and not revoked?"""
+        return self._clock() < self._ends_s.get(token, 0.0)
+
+    def revoke_all(self) -> None:
+        """As an administrator may."""
+        with self._lock:
+            self._ends_s.clear()
