@@ -13,6 +13,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from email.utils import formatdate
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from io import BufferedIOBase
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
@@ -161,6 +162,16 @@ class _Http(ThreadingHTTPServer):
                 continue
 
 
+def read_exactly(stream: BufferedIOBase, size: int) -> bytes:
+    """The next `size` bytes. Raises ConnectionAbortedError where the client hung up before: a process that dies between a
+    request's head and its end has sent no request, and a server that took the beginning for all would file its key under
+    bytes that nobody sent."""
+    data = stream.read(size)
+    if len(data) < size:
+        raise ConnectionAbortedError(f"the client hung up after {len(data)} of a body's {size} bytes")
+    return data
+
+
 def _handler(handle: Handle, clock: Callable[[], float]) -> type[BaseHTTPRequestHandler]:
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
@@ -233,16 +244,23 @@ def _handler(handle: Handle, clock: Callable[[], float]) -> type[BaseHTTPRequest
                     time.sleep(0.01)
 
         def _body(self) -> bytes:
+            """Raises ConnectionAbortedError where the client hung up before the end."""
             length = self.headers.get("Content-Length")
             if length is not None:
-                return self.rfile.read(int(length))
+                return read_exactly(self.rfile, int(length))
             if "chunked" not in self.headers.get("Transfer-Encoding", ""):
                 return b""
             chunks = []
-            while size := int(self.rfile.readline().split(b";")[0], 16):
-                chunks.append(self.rfile.read(size))
-                self.rfile.readline()
-            self.rfile.readline()
+            while size := int(self._line().split(b";")[0], 16):
+                chunks.append(read_exactly(self.rfile, size))
+                self._line()
+            self._line()
             return b"".join(chunks)
+
+        def _line(self) -> bytes:
+            line = self.rfile.readline()
+            if not line.endswith(b"\n"):
+                raise ConnectionAbortedError("the client hung up within a request's body")
+            return line
 
     return Handler

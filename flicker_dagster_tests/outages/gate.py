@@ -9,6 +9,8 @@ from http.client import HTTPConnection
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
+from flicker_dagster.simulator.server import read_exactly
+
 HOP_BY_HOP = {"connection", "keep-alive", "transfer-encoding", "content-length", "date", "server"}
 
 
@@ -71,7 +73,7 @@ def _handler(gate: Gate) -> type[BaseHTTPRequestHandler]:
             """Quiet."""
 
         def do_GET(self) -> None:
-            body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+            body = read_exactly(self.rfile, int(self.headers.get("Content-Length", 0)))
             fault = gate.fault_of(f"{self.command} {self.path}")
             if fault.isdigit():
                 self._answer(int(fault), {}, b"")

@@ -10,6 +10,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
 
+from flicker_dagster.simulator.server import read_exactly
+
 #: What can be wrong with it.
 FAULTS = (
     "no If-None-Match", "no If-Match", "weak", "no ETag", "other ETag", "501", "400", "403 PUT", "403 GET", "403 DELETE",
@@ -79,7 +81,7 @@ def object_store() -> Iterator[ObjectStore]:
         protocol_version = "HTTP/1.1"
 
         def _serve(self) -> None:
-            body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+            body = read_exactly(self.rfile, int(self.headers.get("Content-Length", 0)))
             parts = urlsplit(self.path)
             with store.lock:
                 store.asked.append(f"{self.command} {unquote(parts.path)}")
