@@ -45,8 +45,8 @@ def position(directory: Path, source: Any) -> Position:
         "Thu, 01 Jan 2099 00:00:00 GMT",
         "Fri, 31 Dec 9999 23:59:59 GMT",
         "Fri, 99999999999999999999 Dec 2026 23:59:59 GMT",
-        formatdate(time.time() - 3 * 86_400, usegmt=True),
-        formatdate(time.time() + 3 * 86_400, usegmt=True),
+        pytest.param(formatdate(time.time() - 3 * 86_400, usegmt=True), id="three days ago"),
+        pytest.param(formatdate(time.time() + 3 * 86_400, usegmt=True), id="in three days"),
     ],
 )
 def test_a_date_header_that_is_days_away_moves_collection_to_no_other_time(tmp_path: Path, date: str) -> None:

@@ -16,6 +16,7 @@ from flicker_dagster.deliver.destination import LaneContext
 from flicker_dagster.deliver.destinations.kafka import Kafka
 from flicker_dagster.lots import Lot
 from flicker_dagster.simulator.receivers.kafka import KafkaReceiver
+from flicker_dagster.types import Settled
 from flicker_dagster_tests.deliver.contract import MemoryQueue, drain, lots_of
 
 TOPIC, PROGRESS = "audit-events", "flicker-progress"
@@ -93,20 +94,43 @@ class Silent:
 # -- a process of its own
 
 
-def drains(brokers: str, count: int, size: int, keys: dict[str, Any]) -> None:
-    """Deliver so many events, with a queue that nobody has written down."""
-    drain(MemoryQueue(lots_of(count, size=size)), lambda: opened(brokers, **keys))
+def drains(brokers: str, count: int, size: int, keys: dict[str, Any], settled: Any = None) -> None:
+    """Deliver so many events, with a queue that nobody has written down. `settled` is a shared number: the parts so far."""
+    queue = MemoryQueue(lots_of(count, size=size)) if settled is None else _Counting(lots_of(count, size=size), settled)
+    drain(queue, lambda: opened(brokers, **keys))
+
+
+class _Counting(MemoryQueue):
+    """Lets another process know how far this one is."""
+
+    def __init__(self, lots: list[Lot], settled: Any) -> None:
+        super().__init__(lots)
+        self._settled = settled
+
+    def settle(self, lot: Lot, settled: Settled) -> None:
+        super().settle(lot, settled)
+        with self._settled.get_lock():
+            self._settled.value += 1
+
+
+def shared_number() -> Any:
+    """A number that `another_process` may be given."""
+    return _processes().Value("l", 0)
 
 
 @contextmanager
 def another_process(target: Callable[..., None], *arguments: Any) -> Iterator[Any]:
     """A process that runs this, forked from a server that has the modules loaded and no thread."""
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload([__name__])
-    process = context.Process(target=target, args=arguments, daemon=True)
+    process = _processes().Process(target=target, args=arguments, daemon=True)
     process.start()
     try:
         yield process
     finally:
         process.kill()
         process.join()
+
+
+def _processes() -> Any:
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload([__name__])
+    return context
