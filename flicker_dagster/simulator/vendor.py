@@ -160,7 +160,7 @@ class Vendor:
             return refused
         quota = self._quota()
         if quota is None:
-            return self.too_many(self.quota_headers(0, self.reset_s()))
+            return self._exhausted()
         response = self.answer(request, expired=fault is not None and fault.kind == "expired")
         response.headers += self.quota_headers(quota, self.reset_s())
         return self._spoiled(response, fault)
@@ -179,6 +179,11 @@ class Vendor:
                 return None
             self._used += 1
             return self.per_minute - self._used
+
+    def _exhausted(self) -> Response:
+        if type(self).limited is not Vendor.limited:
+            return self.limited(self.reset_s() - self.clock())
+        return self.too_many(self.quota_headers(0, self.reset_s()))
 
     def _spoiled(self, response: Response, fault: Fault | None) -> Response:
         if fault is None:
