@@ -1,0 +1,200 @@
+"""Zoom's reports of sign-in activities and operation logs (https://developers.zoom.us/docs/api/): whole days only, rows
+without ids, page tokens that live a quarter of an hour. Tokens come from a server-to-server OAuth app."""
+
+from __future__ import annotations
+
+import random
+import re
+from datetime import date, timedelta
+from typing import Any, ClassVar
+
+from flicker_dagster.simulator.alike import Alike
+from flicker_dagster.simulator.envelopes import ROWS, with_rows
+from flicker_dagster.simulator.listings import by_event_time, cursor_of, place_of
+from flicker_dagster.simulator.server import Request, Response
+from flicker_dagster.simulator.vendor import Vendor
+from flicker_dagster.times import datetime_of, format_time, parse_time_ms
+
+API, OAUTH = "api.zoom.us", "zoom.us"
+TOKEN_PATH = "/oauth/token"
+REPORTS = {
+    "/v2/report/activities": ("sign_in_activities", "activity_logs"),
+    "/v2/report/operationlogs": ("operation_logs", "operation_logs"),
+}
+DAY_MS = 86_400_000
+WIDEST, OLDEST = timedelta(days=31), timedelta(days=183)
+PAGE_TOKEN_LIFE_S = 900
+SECOND = "%Y-%m-%dT%H:%M:%SZ"
+PEOPLE = ("ana", "bob", "chi", "dee", "eva")
+_DAY = re.compile(r"(\d{4}-\d\d-\d\d)(T.*)?")  # of a date-time, Zoom reads the day
+
+
+class Zoom(Vendor):
+    """`scopes` are those that the app was given."""
+
+    name = "zoom"
+    streams = ("sign_in_activities", "operation_logs")
+    id_path = None
+    params = {"account_id": "aCc0unt-1dOfAcme", "client_id": "zoomClient01", "client_secret": "zoom-secret-01"}
+    traits = frozenset({"late", "minted", "expired"})
+    quota_per_minute = 600
+    equal_rows: ClassVar[bool] = True
+
+    def __init__(self, *, scopes: str = "report:read:admin", **options: Any) -> None:
+        self.scopes = scopes
+        self._alike = Alike()
+        super().__init__(**options)
+
+    def make(self, stream: str, number: int, published_ms: int, chance: random.Random) -> tuple[str, bytes]:
+        make = _sign_in if stream == "sign_in_activities" else _operation
+        time = format_time(published_ms, SECOND)
+        return self._alike.row(stream, published_ms, chance, lambda: make(number, time, chance))
+
+    def is_token_request(self, request: Request) -> bool:
+        return request.path == TOKEN_PATH and request.at(OAUTH)
+
+    def authorize(self, request: Request) -> Response | None:
+        scheme, _, token = request.headers.get("authorization", "").partition(" ")
+        return None if scheme == "Bearer" and self.minting.accepts(token) else self.unauthorized()
+
+    def unauthorized(self) -> Response:
+        return _error(401, 124, "Invalid access token.")
+
+    def limited(self, wait_s: float) -> Response:
+        """The daily limit says when it ends as an ISO time, to the second."""
+        at_ms = -int(-(self.clock() + wait_s) // 1) * 1000
+        return self.too_many([("X-RateLimit-Type", "Daily-limit"), ("Retry-After", format_time(at_ms, SECOND))])
+
+    def too_many(self, headers: list[tuple[str, str]]) -> Response:
+        heavy = [("X-RateLimit-Category", "Heavy"), *headers]
+        return _error(429, 429, "You have reached the maximum daily rate limit for this API.", heavy)
+
+    def quota_headers(self, remaining: int, reset_s: int) -> list[tuple[str, str]]:
+        return [
+            ("X-RateLimit-Category", "Heavy"),
+            ("X-RateLimit-Type", "Daily-limit"),
+            ("X-RateLimit-Limit", str(self.per_minute)),
+            ("X-RateLimit-Remaining", str(remaining)),
+        ]
+
+    def answer(self, request: Request, *, expired: bool) -> Response:
+        if self.is_token_request(request):
+            return self._token(request)
+        stream, field = REPORTS.get(request.path, ("", ""))
+        if not stream or not request.at(API) or request.method != "GET":
+            return _error(404, 404, "This API endpoint is not recognized.")
+        if "report:read:admin" not in self.scopes.split():
+            return _error(400, 4711, "Invalid access token, does not contain scopes:[report:read:admin].")
+        more_known = ("category_type",) if stream == "operation_logs" else ()
+        unknown = request.unknown("from", "to", "page_size", "next_page_token", *more_known)
+        if unknown:
+            return _error(400, 300, f"Invalid field: {unknown[0]}.")
+        span = self._span(request)
+        if isinstance(span, str):
+            return _error(400, 300, span)
+        size = request.number("page_size", 30)
+        if size is None or not 1 <= size <= 300:
+            return _error(400, 300, "The value of page_size must be between 1 and 300.")
+        return self._page(request, stream, field, span, size, expired=expired)
+
+    def _page(
+        self, request: Request, stream: str, field: str, span: tuple[date, date], size: int, *, expired: bool
+    ) -> Response:
+        start_ms, end_ms = (parse_time_ms(day.isoformat()) or 0 for day in span)
+        events = by_event_time(self.emitters[stream], start_ms, end_ms + DAY_MS - 1, newest_first=True)
+        category = request.query.get("category_type")
+        if category is not None:
+            events = [event for event in events if f'"category_type":"{category}"'.encode() in event.body]
+        bound = [stream, start_ms, end_ms, size]
+        token = request.query.get("next_page_token")
+        if token:
+            place = place_of(token)
+            if place is None or expired or place["bound"] != bound or self.clock() >= place["until_s"]:
+                return _error(400, 300, "The next page token is invalid or expired.")
+            events = [event for event in events if [event.published_ms, event.number] < place["before"]]
+        page = events[:size]
+        following = ""
+        if len(page) < len(events):
+            before = [page[-1].published_ms, page[-1].number]
+            following = cursor_of(bound=bound, before=before, until_s=self.clock() + PAGE_TOKEN_LIFE_S)
+        answer = {
+            "from": span[0].isoformat(),
+            "to": span[1].isoformat(),
+            "page_size": size,
+            "next_page_token": following,
+            field: ROWS,
+        }
+        return with_rows(answer, [event.body for event in page])
+
+    def _span(self, request: Request) -> tuple[date, date] | str:
+        """First and last day, both inclusive, or what is wrong with them."""
+        today = datetime_of(self.emitter.now_ms()).date()
+        days = [_day(request.query.get(name, "")) for name in ("from", "to")]
+        first, last = days
+        if first is None or last is None:
+            return "Invalid field: from and to must be dates (yyyy-mm-dd)."
+        if first > last:
+            return "The start date must be earlier than the end date."
+        if last - first > WIDEST:
+            return "The report can only be provided for one month at a time."
+        if today - first > OLDEST:
+            return "The next available data is within the last six months."
+        return "The date must not be in the future." if last > today else (first, last)
+
+    def _token(self, request: Request) -> Response:
+        """Its parameters may stand in the address or in the body."""
+        given = {**request.form, **request.query}
+        if request.method != "POST":
+            return _refused("invalid_request", "Bad Request", 405)
+        if request.basic() != (self.params["client_id"], self.token or self.params["client_secret"]):
+            return _refused("invalid_client", "Invalid client_id or client_secret")
+        if given.get("grant_type") != "account_credentials":
+            return _refused("unsupported_grant_type", "unsupported grant type")
+        if given.get("account_id") != self.params["account_id"]:
+            return _refused("invalid_request", "Bad Request")
+        answer = {
+            "access_token": self.minting.mint(lifetime_s=3600),
+            "token_type": "bearer",
+            "expires_in": 3600,
+            "scope": self.scopes,
+            "api_url": f"https://{API}",
+        }
+        return Response.json(answer)
+
+
+def _sign_in(number: int, time: str, chance: random.Random) -> dict[str, Any]:
+    return {
+        "email": f"{chance.choice(PEOPLE)}@acme.test",
+        "time": time,
+        "type": chance.choice(("Sign in", "Sign out")),
+        "ip_address": f"203.0.113.{chance.randrange(1, 255)}",
+        "client_type": chance.choice(("Browser", "Client", "Mobile")),
+        "version": f"6.{number // 1000}.{number % 1000}",
+    }
+
+
+def _operation(number: int, time: str, chance: random.Random) -> dict[str, Any]:
+    person = chance.choice(PEOPLE)
+    return {
+        "time": time,
+        "operator": f"{chance.choice(PEOPLE)}@acme.test",
+        "category_type": chance.choice(("User", "Account", "Role")),
+        "action": chance.choice(("Update", "Add", "Delete")),
+        "operation_detail": f"Change User Type: {person}{number}@acme.test - from Basic to Licensed",
+    }
+
+
+def _day(text: str) -> date | None:
+    found = _DAY.fullmatch(text)
+    try:
+        return date.fromisoformat(found[1]) if found else None
+    except ValueError:
+        return None
+
+
+def _error(status: int, code: int, message: str, headers: list[tuple[str, str]] | None = None) -> Response:
+    return Response.json({"code": code, "message": message}, status, headers)
+
+
+def _refused(code: str, reason: str, status: int = 400) -> Response:
+    return Response.json({"reason": reason, "error": code}, status)
