@@ -66,6 +66,7 @@ class Emitter:
         self._by_time: list[Event] = []  # the same, by event time
         self._hidden: list[tuple[int, Event]] = []  # not visible yet, a heap by visible_ms
         self._count = 0
+        self.arriving_ms = 0  # `visible_ms` of the event that is being made
         self._since_s = clock()  # when the present rate began …
         self._made = 0  # … and how many events it has made
         self._begin(history_s, history_rate)
@@ -152,6 +153,7 @@ class Emitter:
     def _record(self, published_ms: int, visible_ms: int, copies: int) -> Event:
         number = self._count
         self._count += 1
+        self.arriving_ms = visible_ms
         event_id, body = self._make_event(number, published_ms, self._random)
         event = Event(published_ms, number, visible_ms, event_id, body, copies)
         heapq.heappush(self._hidden, (visible_ms, event))

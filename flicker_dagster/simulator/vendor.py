@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import threading
 import time
 from collections.abc import Callable
@@ -17,6 +18,8 @@ from flicker_dagster.simulator.minting import Minting
 from flicker_dagster.simulator.server import Request, Response, Server
 
 ELSEWHERE = "http://evil.invalid"
+#: Scheme and server of an absolute link.
+ORIGIN = re.compile(r"https?://[^/?\s\"<>]+")
 HTML = b"<!doctype html><html><title>Sign in</title><body>Please sign in.</body></html>"
 
 
@@ -35,6 +38,8 @@ class Vendor:
     #: `empty` (an empty page with a next one), `copies` (a row listed twice), `late` (an event listed after younger ones),
     #: `minted` (its tokens end and are revoked).
     traits: ClassVar[frozenset[str]] = frozenset({"copies", "late"})
+    #: May two events of it be equal in all that is listed, so that only their number tells them apart?
+    equal_rows: ClassVar[bool] = False
     #: Requests that one account may make per minute.
     quota_per_minute: ClassVar[int] = 6_000
 
@@ -58,6 +63,7 @@ class Vendor:
         self.requests = 0
         self.faults = Faults(seed=seed)
         self.minting = Minting(clock, seed=seed)
+        self.emitters: dict[str, Emitter] = {}
         self.emitters = {
             stream: Emitter(
                 partial(self.make, stream),
@@ -83,6 +89,11 @@ class Vendor:
     def emitter(self) -> Emitter:
         """The log of the first stream."""
         return self.emitters[self.streams[0]]
+
+    def arriving_ms(self, stream: str, published_ms: int) -> int:
+        """When the event that is being made will be listed, for rows that tell it; history was listed at once."""
+        emitter = self.emitters.get(stream)
+        return published_ms if emitter is None else emitter.arriving_ms
 
     def close(self) -> None:
         self.server.close()
@@ -137,7 +148,7 @@ class Vendor:
     def lead_elsewhere(self, response: Response) -> None:
         """Make the next link of an answer point to another host."""
         response.headers = [
-            (name, value.replace(self.url, ELSEWHERE) if name.lower() == "link" else value)
+            (name, ORIGIN.sub(ELSEWHERE, value) if name.lower() == "link" else value)
             for name, value in response.headers
         ]
 
