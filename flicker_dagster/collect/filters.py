@@ -12,7 +12,8 @@ from typing import Any
 import msgspec
 
 from flicker_dagster.collect.paths import Reader
-from flicker_dagster.config.models import FieldFilter, SourceConfig
+from flicker_dagster.config.groups import FieldFilter
+from flicker_dagster.config.models import SourceConfig
 from flicker_dagster.config.patterns import MOST_TEXT_BYTES, compiled
 from flicker_dagster.errors import FlickerError
 from flicker_dagster.json_paths import lookup_any, readings

@@ -8,7 +8,8 @@ from typing import Any
 
 import msgspec
 
-from flicker_dagster.config.models import Pagination, SourceConfig
+from flicker_dagster.config.groups import Pagination
+from flicker_dagster.config.models import SourceConfig
 from flicker_dagster.errors import BadAnswer, VendorRefused
 from flicker_dagster.transport.addresses import MAX_LINK_CHARS, BadAddress, follow, is_absolute
 from flicker_dagster.types import WalkState

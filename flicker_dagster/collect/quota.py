@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping
 
-from flicker_dagster.config.models import RateLimit
+from flicker_dagster.config.groups import RateLimit
 from flicker_dagster.errors import RateLimited
 from flicker_dagster.times import parse_retry_after_s, parse_time_ms
 

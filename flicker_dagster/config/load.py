@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import os
 import re
 from collections.abc import Mapping
@@ -16,13 +15,13 @@ from flicker_dagster.config.destinations import destination_adapter
 from flicker_dagster.config.destinations.base import DestinationRecord
 from flicker_dagster.config.explain import Problem, explain, one_of, suggestion
 from flicker_dagster.config.file_text import read_file_text
+from flicker_dagster.config.groups import RetryConfig
 from flicker_dagster.config.models import (
     LONGEST_NAMESPACE,
     NAMESPACE_PATTERN,
     RETENTIONS,
     FlickerConfig,
     Overrule,
-    RetryConfig,
     SourceConfig,
     nearest_line,
 )
@@ -31,7 +30,8 @@ from flicker_dagster.config.records import CENTURY_MS
 from flicker_dagster.config.shape import places
 from flicker_dagster.config.shown import shown
 from flicker_dagster.config.spans import notes_of
-from flicker_dagster.config.vendors import GENERIC, Preset, lay_beneath, presets, recognise
+from flicker_dagster.config.streams import streams_of
+from flicker_dagster.config.vendors import presets
 from flicker_dagster.config.yaml_lines import Document
 from flicker_dagster.errors import ConfigError
 
@@ -89,9 +89,12 @@ class _Load:
         self._top_level(data)
         retry, destinations = self._retry(data), self._destinations(data)
         raws = {f"api_sources[{number}]": raw for number, raw in enumerate(self._sources(data))}
-        sources = [self._source(raw, path, retry, destinations) for path, raw in raws.items()]
+        sources = {path: self._source(raw, path, retry, destinations) for path, raw in raws.items()}
         names = [(path, raw.get("name")) for path, raw in raws.items() if isinstance(raw, dict)]
-        self.problems += check_together([(path, name) for path, name in names if isinstance(name, str)], self._line)
+        streams = [(path, stream.name) for path, found in sources.items() for stream in found if stream.stream]
+        self.problems += check_together(
+            [(path, name) for path, name in names if isinstance(name, str)] + streams, self._line
+        )
         renamed = [(path, raw.get("renamed_from")) for path, raw in raws.items() if isinstance(raw, dict)]
         self.problems += check_renamed(
             [(path, name) for path, name in names if isinstance(name, str)],
@@ -109,8 +112,8 @@ class _Load:
             path=self.path,
             sources=[
                 source.within(namespace).written(self.path, self._lines_within(path))
-                for path, source in zip(raws, sources)
-                if source is not None
+                for path, found in sources.items()
+                for source in found
             ],
             destinations=self.named,
             namespace=namespace,
@@ -190,14 +193,29 @@ class _Load:
             self._explain(error, filled, path, root)
             return None
 
-    def _source(self, raw: Any, path: str, retry: dict[Any, Any], destinations: dict[Any, Any]) -> SourceConfig | None:
+    def _source(self, raw: Any, path: str, retry: dict[Any, Any], destinations: dict[Any, Any]) -> list[SourceConfig]:
+        """The streams of an entry of `api_sources`; none where it has a fault."""
         if not isinstance(raw, dict):
             self._add(path, f"found {_kind(raw)}, expected a source: a mapping with name, endpoint, destination …")
-            return None
-        written = raw.get("destination")
-        own = [number for number, each in enumerate(_as_list(written)) if not isinstance(each, str)]
-        raw = self._with_preset(self._with_shared(dict(raw), path, retry, destinations), path)
-        raw = fill_numbers(raw, path, self._add, self.env, [SourceConfig])
+            return []
+        shared = self._with_shared(dict(raw), path, retry, destinations)
+        found: list[SourceConfig] = []
+        for stream, merged, overruled in streams_of(shared, path, self._add_once):
+            for each in overruled:
+                placed = each.model_copy(update={"line": self._line(f"{path}.{each.key}")})
+                if placed not in self.overruled:
+                    self.overruled.append(placed)
+            self._complete_query(raw, merged, path)
+            source = self._stream(raw, merged, path)
+            if source is not None:
+                found.append(source.as_stream(stream) if stream else source)
+        return found
+
+    def _stream(self, written: dict[Any, Any], raw: dict[Any, Any], path: str) -> SourceConfig | None:
+        """One stream of a source, as `written` and with everything beneath; None where it has a fault of its types."""
+        named = written.get("destination")
+        own = [number for number, each in enumerate(_as_list(named)) if not isinstance(each, str)]
+        raw = fill_numbers(raw, path, self._add_once, self.env, [SourceConfig])
         faulty: set[Any] = set()
         try:
             source = SourceConfig.model_validate(raw)
@@ -206,16 +224,16 @@ class _Load:
             faulty = {fault["loc"][0] for fault in error.errors()}
             sound = {key: raw[key] for key in SourceConfig.model_fields if key in raw and key not in faulty}
             source = SourceConfig.model_validate(_ANY_SOURCE | sound)
-        self.problems += check_source(source, path, self._line)
-        self.notes += [
-            f"{self.path}:{self._line(f'{path}.{key}')}: {source.name}: {key}: {words}"
-            for key, words in notes_of(source)
-        ]
+        self._tell(check_source(source, path, self._line))
+        for key, words in notes_of(source):
+            note = f"{self.path}:{self._line(f'{path}.{key}')}: {source.name}: {key}: {words}"
+            if note not in self.notes:
+                self.notes.append(note)
         for number, record in enumerate(_as_list(source.destination)):
             if number in own and "destination" not in faulty:
-                at = f"{path}.destination[{number}]" if isinstance(written, list) else f"{path}.destination"
-                self.problems += check_destination(record, at, self._line)
-        self.problems += check_lanes(source, path, self._line)
+                at = f"{path}.destination[{number}]" if isinstance(named, list) else f"{path}.destination"
+                self._tell(check_destination(record, at, self._line))
+        self._tell(check_lanes(source, path, self._line))
         return None if faulty else source
 
     def _with_shared(
@@ -257,34 +275,26 @@ class _Load:
         lines = self.document.lines
         lines |= {path + at[len(as_path) :]: line for at, line in lines.items() if at.startswith(f"{as_path}.")}
 
-    def _with_preset(self, raw: dict[Any, Any], path: str) -> dict[Any, Any]:
-        preset = self._preset(raw, path)
-        if preset is None:
-            return raw
-        merged, overruled = lay_beneath(preset, raw, name=str(raw.get("name", path)))
-        self.overruled += [o.model_copy(update={"line": self._line(f"{path}.{o.key}")}) for o in overruled]
-        if preset.completes == "soql":
-            wrong = soql.complete(merged)
-            if wrong:
-                own = "endpoint" if "query_params" not in raw else "query_params.q"
-                self._add(f"{path}.{own}", wrong)
-        return merged
-
-    def _preset(self, raw: dict[Any, Any], path: str) -> Preset | None:
-        vendor = raw.get("vendor")
-        if vendor == GENERIC:
-            return None
-        if not isinstance(vendor, str) or vendor in presets():
-            return recognise(raw)
-        known = [GENERIC, *presets()]
-        self._add(f"{path}.vendor", f"found {vendor!r}, expected {one_of(known)}{suggestion(vendor, known)}")
-        probable = difflib.get_close_matches(vendor, presets(), n=1)
-        return presets()[probable[0]] if probable else None  # keys that the preset gives are not missing then
+    def _complete_query(self, written: dict[Any, Any], merged: dict[Any, Any], path: str) -> None:
+        preset = presets().get(str(merged.get("vendor")))
+        if preset is None or preset.completes != "soql":
+            return
+        wrong = soql.complete(merged)
+        if wrong:
+            own = "endpoint" if "query_params" not in written else "query_params.q"
+            self._add_once(f"{path}.{own}", wrong)
 
     # -- problems
 
     def _add(self, path: str, what: str) -> None:
         self.problems.append(Problem(self._line(path), path, what))
+
+    def _add_once(self, path: str, what: str) -> None:
+        """The streams of a source share its keys, and the faults of these."""
+        self._tell([Problem(self._line(path), path, what)])
+
+    def _tell(self, problems: list[Problem]) -> None:
+        self.problems += [problem for problem in problems if problem not in self.problems]
 
     def _explain(self, error: ValidationError, raw: Any, path: str, root: str) -> None:
         told = {problem.path for problem in self.problems}

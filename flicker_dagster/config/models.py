@@ -13,8 +13,18 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import Field, PrivateAttr
 
+from flicker_dagster.config.auth import Auth
 from flicker_dagster.config.destinations import destinations_type
 from flicker_dagster.config.destinations.base import DestinationRecord
+from flicker_dagster.config.groups import (
+    FieldFilter,
+    Limits,
+    Pagination,
+    RateLimit,
+    RetryConfig,
+    SweepConfig,
+    WindowConfig,
+)
 from flicker_dagster.config.records import (
     CENTURY_MS,
     DAY_MS,
@@ -23,122 +33,16 @@ from flicker_dagster.config.records import (
     FieldPath,
     Milliseconds,
     Record,
-    Status,
     Template,
-    TimeoutMs,
     Tls,
 )
+from flicker_dagster.config.vocabulary import AnswerRule, Each, Over, Paging, RequestKeys, RowKeys
 from flicker_dagster.times import zone_of
 
 if TYPE_CHECKING:
     Destinations = DestinationRecord | list[DestinationRecord]
 else:
     Destinations = destinations_type()
-
-
-class Pagination(Record):
-    pagination_type: Literal["none", "cursor", "page", "offset", "link_header", "next_url"] = "offset"
-    page_size: Count = 100
-    limit_param: str | None = None
-    cursor_param: str | None = None
-    next_cursor_field: FieldPath | None = None
-    page_param: str | None = None
-    first_page: Annotated[int, Field(ge=0, le=2**53)] = 1
-    next_page_field: FieldPath | None = None
-    offset_param: str | None = None
-    has_more_field: FieldPath | None = None
-    next_url_field: FieldPath | None = Field(
-        default=None, description="body field with the next page's URL, absolute or relative"
-    )
-    link_rel: str = "next"
-    durable_cursor: bool = Field(
-        default=False, description="the vendor's cursor may be kept between polls and is where the next poll starts"
-    )
-    repeat_params: bool = Field(
-        default=True, description="send the first request's parameters again with each cursor or page"
-    )
-    stop_on_short_page: bool = Field(
-        default=False, description="a page with fewer than page_size events is the last one"
-    )
-    cursor_expired_status: list[Status] = Field(default_factory=lambda: [400, 404, 410])
-
-
-class FieldFilter(Record):
-    """One condition on an event: the value at `field` matches the regular expression `pattern`.
-
-    Without `field` the pattern is tried on every scalar value of the event (never on the raw text).
-    """
-
-    field: FieldPath | None = None
-    pattern: str
-
-
-class RetryConfig(Record):
-    max_retries: Annotated[int, Field(ge=0, le=100)] = 5
-    initial_delay_ms: Milliseconds = 1_000
-    max_delay_ms: Milliseconds = 60_000
-    max_queue_size: int | None = Field(
-        default=None, description="accepted for old files; nothing is ever dropped from a queue"
-    )
-
-
-class WindowConfig(Record):
-    size: Literal["hour", "day"] = "hour"
-    start: str | None = Field(
-        default=None,
-        description="first window, an ISO date or time; default: the one in which collection began",
-    )
-
-
-class SweepConfig(Record):
-    enabled: bool = True
-    settle_ms: Milliseconds = Field(default=600_000, description="how long after its end a window is left to settle")
-    max_windows_per_tick: Annotated[int, Field(ge=1, le=10_000)] = 6
-    revisit_ms: list[Milliseconds] = Field(default_factory=list, description="ages at which a window is read again")
-    cron: str | None = Field(default=None, description="when to look for windows to sweep; default every five minutes")
-
-
-class RateLimit(Record):
-    """How the vendor tells its quota. Header names are matched without regard to case."""
-
-    limit_header: str | None = None
-    remaining_header: str | None = None
-    reset_header: str | None = None
-    reset_format: Literal["unix", "unix_ms", "seconds", "iso8601"] = "unix"
-    reserve: Annotated[float, Field(ge=0, lt=1)] = Field(default=0.1, description="share of the quota left to others")
-    min_interval_ms: Milliseconds = Field(default=0, description="least time between two requests")
-
-
-class Limits(Record):
-    page_bytes: Count = Field(default=64 * 1024 * 1024, description="largest answer accepted")
-    page_events: Count = Field(
-        default=500_000,
-        description="most events of one answer: decoding one takes up to three times page_bytes and 600 bytes for each of "
-        "these",
-    )
-    connect_timeout_ms: TimeoutMs = 10_000
-    read_timeout_ms: TimeoutMs = Field(default=60_000, description="longest time without a byte of an answer")
-    total_timeout_ms: TimeoutMs | None = Field(
-        default=None,
-        description="longest time for a whole request: connection, header, body and redirects together; default 120000, "
-        "or twice read_timeout_ms where that is more",
-    )
-    run_seconds: Annotated[int, Field(ge=1, le=DAY_MS // 1000)] = Field(
-        default=600, description="longest one run fetches before it hands over and keeps a resume point"
-    )
-    run_pages: Count = Field(default=10_000, description="most pages one run fetches before it hands over")
-    run_events: Count = Field(
-        default=1_000_000, description="most new events one run fetches before it hands over; bounds its memory"
-    )
-    spool_bytes: Count = Field(
-        default=2 * 1024**3, description="cap of events waiting for the SIEM; fetching pauses there"
-    )
-    max_wait_ms: Milliseconds = Field(default=60_000, description="longest wait for a rate limit inside a run")
-
-    @property
-    def total_timeout_s(self) -> float:
-        """Longest time for a whole request, seconds."""
-        return (self.total_timeout_ms or max(120_000, 2 * self.read_timeout_ms)) / 1000
 
 
 def asset_name(name: str) -> str:
@@ -151,6 +55,9 @@ class SourceConfig(Record):
 
     #: The configuration's, set by `within`; no key of a source.
     _namespace: str = PrivateAttr(default="")
+    #: What the source is called of which this is a stream, and the stream; set by `as_stream`.
+    _parent: str = PrivateAttr(default="")
+    _stream: str = PrivateAttr(default="")
     #: File, and line of each of its paths there; set by `written`.
     _written: tuple[str, dict[str, int]] = PrivateAttr(default_factory=lambda: ("", {}))
 
@@ -174,12 +81,32 @@ class SourceConfig(Record):
         default=None, description="header that carries api_key; default Authorization: Bearer"
     )
     basic: BasicAuth | None = None
+    auth: Auth | None = Field(default=None, description="how requests are signed, in place of api_key and basic")
+    connect_to: dict[str, Template] = Field(
+        default_factory=dict,
+        description="where a host of this API is really reached, `*` for all: a gateway in front of it, or a simulator",
+    )
     tls: Tls | None = None
-    query_params: dict[str, Template] = Field(
+    query_params: dict[str, Template | list[Template]] = Field(
         default_factory=dict, description="sent with the first request; {start} and {end} stand for the span asked for"
     )
+    request: RequestKeys = Field(
+        default_factory=RequestKeys, description="how the listing is asked for, where it is no plain GET of `endpoint`"
+    )
+    over: Over | None = Field(
+        default=None, description="a set (groups, projects) over whose members the listing is walked"
+    )
+    each: Each | None = Field(
+        default=None, description="what is listed are objects, which hold the events: each is fetched once"
+    )
+    answers: list[AnswerRule] = Field(
+        default_factory=list, description="what answers mean, where that is not usual; the first that fits"
+    )
 
-    results_field: FieldPath = ""
+    results_field: FieldPath | list[FieldPath] = ""
+    rows: RowKeys = Field(
+        default_factory=RowKeys, description="how an answer holds its events, where it is no plain array of them"
+    )
     results_optional: bool = Field(
         default=False,
         description="the vendor leaves results_field out where there are no events; otherwise its absence is an error",
@@ -200,6 +127,13 @@ class SourceConfig(Record):
         "comes twice is taken for the first, and asked for from both sides",
     )
     message_field: FieldPath | None = None
+    axis: Literal["event", "arrival"] = Field(
+        default="event",
+        description="what the listing is ordered and filtered by: the time of an event, or the time it became available",
+    )
+    axis_field: FieldPath | None = Field(
+        default=None, description="with `axis: arrival`: path of the time at which an event became available"
+    )
 
     time_filter_param: str | None = None
     time_filter_until_param: str | None = None
@@ -216,6 +150,7 @@ class SourceConfig(Record):
     )
 
     pagination: Pagination = Field(default_factory=Pagination)
+    paging: Paging | None = Field(default=None, description="how the listing goes on, in place of `pagination`")
     order: Literal["ascending", "descending", "unordered"] = "unordered"
     lookback_ms: Milliseconds = 120_000
     delay_ms: Milliseconds = Field(default=0, description="stay this far behind the vendor's clock")
@@ -258,6 +193,27 @@ class SourceConfig(Record):
     def namespace(self) -> str:
         """The prefix of everything that Dagster calls this source; empty for none."""
         return self._namespace
+
+    @property
+    def source_name(self) -> str:
+        """What the source is called of which this is a stream; a source that is its only stream is itself."""
+        return self._parent or self.name
+
+    @property
+    def stream(self) -> str:
+        """The stream within the source; empty for a source that is its only stream."""
+        return self._stream
+
+    @property
+    def vendor_key(self) -> str:
+        """The account at the vendor: what its tokens and its quota belong to."""
+        return self.source_name
+
+    def as_stream(self, stream: str) -> SourceConfig:
+        """The same as a stream of the source of its name: it is called `source/stream` from now on."""
+        placed = self.model_copy(update={"name": f"{self.name}/{stream}"})
+        placed._parent, placed._stream = self.name, stream
+        return placed
 
     def written(self, file: str, lines: dict[str, int]) -> SourceConfig:
         """The same source, knowing where it is written: the line of each path within it, and its own at ``""``."""

@@ -13,16 +13,16 @@ from pydantic_core import PydanticUndefined
 from flicker_dagster.config.destinations import records
 from flicker_dagster.config.destinations.base import DestinationRecord, FieldRules
 from flicker_dagster.config.destinations.http import AcceptedWhen, BodyHash, HttpDestination
-from flicker_dagster.config.models import (
+from flicker_dagster.config.groups import (
     FieldFilter,
     Limits,
     Pagination,
     RateLimit,
     RetryConfig,
-    SourceConfig,
     SweepConfig,
     WindowConfig,
 )
+from flicker_dagster.config.models import SourceConfig
 from flicker_dagster.config.records import Record, Tls
 
 BEGIN, END = "<!-- configuration reference: made by `make reference` -->", "<!-- end of the reference -->"

@@ -11,14 +11,8 @@ from typing import Any
 from pydantic import TypeAdapter
 
 from flicker_dagster.config.destinations import destination_adapter
-from flicker_dagster.config.models import (
-    LONGEST_NAMESPACE,
-    NAMESPACE_PATTERN,
-    RETENTIONS,
-    FlickerConfig,
-    RetryConfig,
-    SourceConfig,
-)
+from flicker_dagster.config.groups import RetryConfig
+from flicker_dagster.config.models import LONGEST_NAMESPACE, NAMESPACE_PATTERN, RETENTIONS, FlickerConfig, SourceConfig
 from flicker_dagster.config.vendors import GENERIC, presets
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"

@@ -16,6 +16,8 @@ def check_paging_fields(source: SourceConfig) -> list[tuple[str, str]]:
     """Paths that cannot be right: what names the next page stands beside the events, never among or around them."""
     found: list[tuple[str, str]] = []
     results, paging = source.results_field, source.pagination
+    if source.paging is not None or not isinstance(results, str):
+        return found
     for key in (*_NAMING, "has_more_field"):
         path = getattr(paging, key)
         if not path:
@@ -40,7 +42,7 @@ def notes_of(source: SourceConfig) -> list[tuple[str, str]]:
     step_ms = resolution_ms(source.time_filter_format)
     step = _STEPS.get(step_ms, f"{step_ms} ms")
     bounded = source.time_filter_until_param is not None or any(
-        "{end}" in text for text in source.query_params.values()
+        "{end}" in str(text) for text in source.query_params.values()
     )
     if source.slice_ms is not None and not bounded:
         words = "has no effect: no upper bound is sent (time_filter_until_param, or {end} in query_params)"

@@ -1,12 +1,12 @@
 """Known vendors: presets that know what an API is really like, laid beneath the user's own keys.
 
-A preset is `presets/<vendor>.yaml`: a partial source, the hosts it is recognised by, and the keys that it overrules
-because the documented configuration describes them wrongly, each with the reason that `--validate` prints.
+A preset is `presets/<vendor>.yaml`: a partial source with the parameters that it needs of the user, its streams, and what a
+person must know to use it; for sources that are written by hand, the hosts it is recognised by, and the keys that it
+overrules because the documented configuration describes them wrongly, each with the reason that `--validate` prints.
 """
 
 from __future__ import annotations
 
-from copy import deepcopy
 from fnmatch import fnmatch
 from functools import cache
 from importlib import resources
@@ -16,21 +16,57 @@ from urllib.parse import urlsplit
 import msgspec
 import yaml
 
-from flicker_dagster.config.models import Overrule, SourceConfig
+from flicker_dagster.config.models import SourceConfig
 
 GENERIC = "generic"
 
 
-class Preset(msgspec.Struct, frozen=True):
-    """What is known of a vendor's API. `source` holds keys of a source; `overrules` maps dotted keys to reasons."""
+class Param(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What a preset has to be told: `${param:NAME}` in its texts stands for it. Required where it has no default.
+
+    `pattern` is a regular expression that the whole of it matches; of secrets only the variable's name is known."""
+
+    description: str
+    example: str = ""
+    pattern: str | None = None
+    default: Any = None
+    secret: bool = False
+
+
+class PresetStream(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """One listing of a vendor. `usual` ones are collected where the user names none."""
+
+    title: str
+    source: dict[str, Any] = {}
+    usual: bool = True
+
+
+class Preset(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What is known of a vendor's API. `source` holds keys of a source that all streams share; `overrules` maps dotted
+    keys to reasons."""
 
     vendor: str
     title: str
     docs: str
     source: dict[str, Any]
+    #: The API's hosts, for what is said of sources that are written by hand.
     hosts: list[str] = []
+    #: Is the preset laid beneath a source by hand whose endpoint is on one of these hosts, without being named?
+    by_host: bool = False
     kinds: list[str] = []
     overrules: dict[str, str] = {}
+    params: dict[str, Param] = {}
+    streams: dict[str, PresetStream] = {}
+    #: The stream that a source is which names none, under its own name; without it such a source has all usual ones.
+    alone: str | None = None
+    #: For a person, in Markdown: what to create at the vendor, step by step; the least rights; limits; what comes how late.
+    create: str = ""
+    rights: list[str] = []
+    limits: str = ""
+    lag: str = ""
+    notes: list[str] = []
+    #: What hand-written sources on these hosts get wrong: dotted key of a source, or "" for any, to what is said.
+    traps: dict[str, str] = {}
     #: How to complete a query the user wrote, where it is a language (`soql`).
     completes: str | None = None
 
@@ -58,7 +94,9 @@ def recognise(raw: dict[str, Any]) -> Preset | None:
         return presets().get(vendor)
     endpoint = raw.get("endpoint")
     host = _host(endpoint) if isinstance(endpoint, str) else ""
-    return next((p for p in presets().values() if any(fnmatch(host, pattern) for pattern in p.hosts)), None)
+    return next(
+        (p for p in presets().values() if p.by_host and any(fnmatch(host, pattern) for pattern in p.hosts)), None
+    )
 
 
 def _host(endpoint: str) -> str:
@@ -67,53 +105,3 @@ def _host(endpoint: str) -> str:
         return urlsplit(endpoint).hostname or ""
     except ValueError:  # such as an unclosed bracket
         return ""
-
-
-def lay_beneath(preset: Preset, raw: dict[str, Any], *, name: str) -> tuple[dict[str, Any], list[Overrule]]:
-    """The user's source with the preset beneath it, and the keys of the user's that were overruled.
-
-    Overruled keys carry no line yet (0): the loader knows it.
-    """
-    merged = _merge(deepcopy(preset.source), raw)
-    overruled: list[Overrule] = []
-    for key, why in preset.overrules.items():
-        parts = key.split(".")
-        wanted = _at(preset.source, parts)
-        written = _at(raw, parts)
-        if written is not _ABSENT and written != wanted:
-            overruled.append(Overrule(source=name, key=key, line=0, why=why))
-        _put(merged, parts, wanted)
-    merged["vendor"] = preset.vendor
-    return merged, overruled
-
-
-_ABSENT = object()
-
-
-def _merge(below: dict[str, Any], above: dict[str, Any]) -> dict[str, Any]:
-    merged = dict(below)
-    for key, value in above.items():
-        both = isinstance(value, dict) and isinstance(below.get(key), dict)
-        merged[key] = _merge(below[key], value) if both else value
-    return merged
-
-
-def _at(data: Any, parts: list[str]) -> Any:
-    for part in parts:
-        if not isinstance(data, dict) or part not in data:
-            return _ABSENT
-        data = data[part]
-    return data
-
-
-def _put(data: dict[str, Any], parts: list[str], value: Any) -> None:
-    for part in parts[:-1]:
-        inner = data.get(part)
-        if not isinstance(inner, dict):
-            return
-        data[part] = inner = dict(inner)
-        data = inner
-    if value is _ABSENT:
-        data.pop(parts[-1], None)
-    else:
-        data[parts[-1]] = value

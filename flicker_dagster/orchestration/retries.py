@@ -12,7 +12,8 @@ from random import random
 
 import dagster as dg
 
-from flicker_dagster.config.models import RetryConfig, SourceConfig
+from flicker_dagster.config.groups import RetryConfig
+from flicker_dagster.config.models import SourceConfig
 from flicker_dagster.config.written import told
 from flicker_dagster.errors import (
     CollectError,

@@ -13,7 +13,7 @@ from urllib.parse import quote, quote_plus
 import pytest
 
 from flicker_dagster.collect.client import Answer, VendorClient
-from flicker_dagster.config.models import Limits
+from flicker_dagster.config.groups import Limits
 from flicker_dagster.config.records import BasicAuth
 from flicker_dagster.errors import BadAnswer, CollectError, RateLimited, VendorRefused, VendorUnavailable
 from flicker_dagster.simulator.faults import Fault

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from flicker_dagster.collect.decode import PageDecoder
 from flicker_dagster.collect.filters import EventFilter
-from flicker_dagster.config.models import Limits, Pagination
+from flicker_dagster.config.groups import Limits, Pagination
 from flicker_dagster.errors import BadAnswer
 from flicker_dagster.json_paths import readings
 from flicker_dagster_tests.builders import a_source
@@ -164,7 +164,7 @@ PROGRAM = """
 import resource
 from flicker_dagster.collect.decode import PageDecoder
 from flicker_dagster.collect.filters import EventFilter
-from flicker_dagster.config.models import Limits
+from flicker_dagster.config.groups import Limits
 from flicker_dagster.errors import BadAnswer
 from flicker_dagster_tests.builders import a_source
 M = 3 << 20

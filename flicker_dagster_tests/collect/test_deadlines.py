@@ -15,7 +15,7 @@ import pytest
 
 from flicker_dagster.collect.client import VendorClient
 from flicker_dagster.config.destinations.http import HttpDestination
-from flicker_dagster.config.models import Limits
+from flicker_dagster.config.groups import Limits
 from flicker_dagster.config.records import Tls
 from flicker_dagster.deliver.destination import LaneContext
 from flicker_dagster.deliver.destinations.http import Http

@@ -10,7 +10,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from flicker_dagster.collect.decode import PageDecoder
-from flicker_dagster.config.models import Pagination
+from flicker_dagster.config.groups import Pagination
 from flicker_dagster.errors import BadAnswer
 from flicker_dagster.types import DecodedPage
 from flicker_dagster_tests.builders import a_source

@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from flicker_dagster.collect.walk import walk
-from flicker_dagster.config.models import Pagination, SourceConfig
+from flicker_dagster.config.groups import Pagination
+from flicker_dagster.config.models import SourceConfig
 from flicker_dagster.types import Page, WalkState
 from flicker_dagster_tests.builders import a_source
 from flicker_dagster_tests.collect.vendors import ENDPOINT, ScriptedClient, client_of, rows

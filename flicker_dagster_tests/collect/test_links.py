@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 from flicker_dagster.collect.client import VendorClient
 from flicker_dagster.collect.paging import links_of
 from flicker_dagster.collect.walk import walk
-from flicker_dagster.config.models import Pagination, SourceConfig
+from flicker_dagster.config.groups import Pagination
+from flicker_dagster.config.models import SourceConfig
 from flicker_dagster.errors import BadAnswer, CollectError, CursorRejected, VendorRefused
 from flicker_dagster.simulator.server import Request, Response, Server
 from flicker_dagster.transport.addresses import MAX_LINK_CHARS

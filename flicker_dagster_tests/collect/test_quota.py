@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from flicker_dagster.collect.quota import Quota, seconds_to_reset, wait_asked_for_s
-from flicker_dagster.config.models import RateLimit
+from flicker_dagster.config.groups import RateLimit
 from flicker_dagster.errors import RateLimited
 
 NOW_S = 1_777_713_247.0

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from flicker_dagster.collect.paging import links_of
 from flicker_dagster.collect.requests import url_of
-from flicker_dagster.config.models import Pagination
+from flicker_dagster.config.groups import Pagination
 from flicker_dagster.types import WalkState
 from flicker_dagster_tests.builders import a_source
 

@@ -11,8 +11,9 @@ from hypothesis import strategies as st
 
 from flicker_dagster.collect.identity import digests_of_texts
 from flicker_dagster.collect.walk import STALE_PAGES, walk
+from flicker_dagster.config.groups import Pagination
 from flicker_dagster.config.masking import Masker
-from flicker_dagster.config.models import Pagination, SourceConfig
+from flicker_dagster.config.models import SourceConfig
 from flicker_dagster.errors import BadAnswer, CursorRejected, VendorRefused
 from flicker_dagster.types import WalkState
 from flicker_dagster_tests.builders import a_source

@@ -116,7 +116,8 @@ def test_no_secret_survives_in_any_spelling(secret: str, before: str, after: str
     masker = Masker([secret])
     for spelling in spellings:
         masked = masker.mask(f"{spelling}|{spelling}")
-        assert set("".join(masked.split())) <= set(f"{MASK}|="), (spelling, masked)  # white space at its ends may stay
+        # White space at its ends may stay, and half of an escaped backslash.
+        assert set("".join(masked.split())) <= set(f"{MASK}|=\\"), (spelling, masked)
         assert secret not in masker.mask(before.replace("*", "") + spelling + after.replace("*", ""))
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from flicker_dagster.config.models import Pagination
+from flicker_dagster.config.groups import Pagination
 from flicker_dagster.config.spans import check_paging_fields, notes_of
 from flicker_dagster_tests.builders import a_source
 

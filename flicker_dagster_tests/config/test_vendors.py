@@ -7,8 +7,9 @@ from typing import Any
 
 import pytest
 
+from flicker_dagster.config.layers import lay_beneath
 from flicker_dagster.config.models import SourceConfig
-from flicker_dagster.config.vendors import lay_beneath, preset_of, presets, recognise
+from flicker_dagster.config.vendors import preset_of, presets, recognise
 from flicker_dagster_tests.builders import a_source
 from flicker_dagster_tests.config.builders import SOURCE, load
 

@@ -9,8 +9,10 @@ from pathlib import Path
 from typing import Any
 
 from flicker_dagster.config.destinations.http import HttpDestination
-from flicker_dagster.config.models import Pagination, SourceConfig
-from flicker_dagster.config.vendors import lay_beneath, presets
+from flicker_dagster.config.groups import Pagination
+from flicker_dagster.config.layers import lay_beneath
+from flicker_dagster.config.models import SourceConfig
+from flicker_dagster.config.vendors import presets
 from flicker_dagster.pipeline.begin import starting_position
 from flicker_dagster.pipeline.deliver import LiveReport, WindowReport, deliver_live, deliver_window
 from flicker_dagster.pipeline.fetch import FetchReport, fetch_live, fetch_window

@@ -15,7 +15,8 @@ import pytest
 
 from flicker_dagster.config.auth import BearerAuth
 from flicker_dagster.config.destinations.http import HttpDestination
-from flicker_dagster.config.models import Limits, Pagination, RetryConfig, SourceConfig
+from flicker_dagster.config.groups import Limits, Pagination, RetryConfig
+from flicker_dagster.config.models import SourceConfig
 from flicker_dagster.errors import BadAnswer, CollectError, VendorRefused, VendorUnavailable
 from flicker_dagster.orchestration.logs import FORMAT, OneLine
 from flicker_dagster.pipeline.begin import starting_position

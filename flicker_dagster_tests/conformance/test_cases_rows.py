@@ -11,7 +11,8 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from flicker_dagster.config.models import Pagination, SourceConfig
+from flicker_dagster.config.groups import Pagination
+from flicker_dagster.config.models import SourceConfig
 from flicker_dagster.errors import BadAnswer, VendorRefused
 from flicker_dagster.pipeline.begin import starting_position
 from flicker_dagster.pipeline.deliver import LiveReport, deliver_live

@@ -14,7 +14,8 @@ import pytest
 from flicker_dagster.cli.dry_run import dry_run_all
 from flicker_dagster.cli.once import poll_once
 from flicker_dagster.config.destinations.http import HttpDestination
-from flicker_dagster.config.models import Limits, Pagination, RetryConfig, SourceConfig
+from flicker_dagster.config.groups import Limits, Pagination, RetryConfig
+from flicker_dagster.config.models import SourceConfig
 from flicker_dagster.errors import CollectError, EndUnproven
 from flicker_dagster.orchestration import names
 from flicker_dagster.orchestration.settings import Settings

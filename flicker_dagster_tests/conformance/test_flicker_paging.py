@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from flicker_dagster.config.models import Limits, Pagination
+from flicker_dagster.config.groups import Limits, Pagination
 from flicker_dagster.errors import BadAnswer
 from flicker_dagster.simulator.plain import Shape
 from flicker_dagster.simulator.server import Request, Response

@@ -9,7 +9,7 @@ from urllib.parse import urlencode
 
 import pytest
 
-from flicker_dagster.config.models import Pagination, RetryConfig
+from flicker_dagster.config.groups import Pagination, RetryConfig
 from flicker_dagster.config.vendors import presets
 from flicker_dagster.errors import FlickerError, RateLimited, SecretUnset
 from flicker_dagster.orchestration.retries import delay_s

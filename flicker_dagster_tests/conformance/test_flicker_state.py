@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from flicker_dagster.config.models import Pagination
+from flicker_dagster.config.groups import Pagination
 from flicker_dagster.errors import (
     DestinationUnavailable,
     RegistryUnreadable,

@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 
 from flicker_dagster.config.destinations.http import HttpDestination
+from flicker_dagster.config.layers import lay_beneath
 from flicker_dagster.config.models import SourceConfig
-from flicker_dagster.config.vendors import lay_beneath, presets
+from flicker_dagster.config.vendors import presets
 from flicker_dagster.errors import BadAnswer, RateLimited, VendorUnavailable
 from flicker_dagster.simulator.plain import Shape
 from flicker_dagster.simulator.receiver import Receiver

@@ -17,7 +17,8 @@ from moto.server import ThreadedMotoServer
 
 from flicker_dagster import failpoints
 from flicker_dagster.config.destinations.http import HttpDestination
-from flicker_dagster.config.models import Pagination, SourceConfig
+from flicker_dagster.config.groups import Pagination
+from flicker_dagster.config.models import SourceConfig
 from flicker_dagster.config.vendors import presets
 from flicker_dagster.pipeline.windows import HOUR_MS, window_at
 from flicker_dagster.simulator.plain import Plain, Shape

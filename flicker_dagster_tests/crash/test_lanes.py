@@ -20,7 +20,8 @@ from flicker_dagster.config.destinations.elasticsearch import ElasticsearchDesti
 from flicker_dagster.config.destinations.file import FileDestination
 from flicker_dagster.config.destinations.http import HttpDestination
 from flicker_dagster.config.destinations.splunk_hec import SplunkHecDestination
-from flicker_dagster.config.models import Limits, SourceConfig
+from flicker_dagster.config.groups import Limits
+from flicker_dagster.config.models import SourceConfig
 from flicker_dagster.config.vendors import presets
 from flicker_dagster.pipeline.windows import HOUR_MS, window_at
 from flicker_dagster.simulator.bulk_store import ItemRefusal

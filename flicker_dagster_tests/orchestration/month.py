@@ -27,7 +27,8 @@ from dagster._core.scheduler.instigation import TickData, TickStatus
 from dagster._core.test_utils import freeze_time
 
 from flicker_dagster.config.destinations.http import HttpDestination
-from flicker_dagster.config.models import FlickerConfig, SourceConfig, WindowConfig
+from flicker_dagster.config.groups import WindowConfig
+from flicker_dagster.config.models import FlickerConfig, SourceConfig
 from flicker_dagster.orchestration import names
 from flicker_dagster.orchestration.maintenance import maintain
 from flicker_dagster.orchestration.run_retention import Ours, size_of

@@ -11,7 +11,7 @@ from typing import Any
 import dagster as dg
 import pytest
 
-from flicker_dagster.config.models import RetryConfig
+from flicker_dagster.config.groups import RetryConfig
 from flicker_dagster.errors import StateError
 from flicker_dagster.orchestration.ops import _refuse_another_spool
 from flicker_dagster.orchestration.settings import Settings

@@ -9,8 +9,8 @@ from typing import Any
 import dagster as dg
 import pytest
 
+from flicker_dagster.config.groups import SweepConfig, WindowConfig
 from flicker_dagster.config.load import load_config
-from flicker_dagster.config.models import SweepConfig, WindowConfig
 from flicker_dagster.orchestration.factory import SourceDefinitions, build_definitions, build_source
 from flicker_dagster.orchestration.settings import Settings
 from flicker_dagster_tests.builders import a_source

@@ -7,7 +7,7 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
-from flicker_dagster.config.models import SweepConfig
+from flicker_dagster.config.groups import SweepConfig
 from flicker_dagster.orchestration import names
 from flicker_dagster.orchestration.schedule import tick
 from flicker_dagster.orchestration.verified import due_windows, gaps

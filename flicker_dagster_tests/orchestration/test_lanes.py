@@ -11,8 +11,8 @@ import dagster as dg
 import pytest
 import yaml
 
+from flicker_dagster.config.groups import Limits
 from flicker_dagster.config.load import load_config
-from flicker_dagster.config.models import Limits
 from flicker_dagster.orchestration import names
 from flicker_dagster.orchestration.settings import Settings
 from flicker_dagster.simulator.receiver import Receiver

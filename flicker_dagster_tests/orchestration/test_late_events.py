@@ -9,7 +9,7 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
-from flicker_dagster.config.models import SweepConfig
+from flicker_dagster.config.groups import SweepConfig
 from flicker_dagster.orchestration.settings import Settings
 from flicker_dagster.orchestration.verified import due_windows, gaps
 from flicker_dagster.pipeline.windows import HOUR_MS

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from flicker_dagster.config.models import Limits
+from flicker_dagster.config.groups import Limits
 from flicker_dagster.errors import BadAnswer, RateLimited, VendorUnavailable
 from flicker_dagster.orchestration import bounded, probing
 from flicker_dagster.orchestration.bounded import Bounded, NotDone

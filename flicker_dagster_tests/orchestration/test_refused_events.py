@@ -9,7 +9,7 @@ from typing import Any
 import dagster as dg
 import pytest
 
-from flicker_dagster.config.models import RetryConfig
+from flicker_dagster.config.groups import RetryConfig
 from flicker_dagster.orchestration import names
 from flicker_dagster.orchestration.settings import Settings
 from flicker_dagster.pipeline.deliver import waiting_events

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dagster as dg
 
-from flicker_dagster.config.models import RetryConfig
+from flicker_dagster.config.groups import RetryConfig
 from flicker_dagster.orchestration.retries import delay_s, retry_policy
 
 

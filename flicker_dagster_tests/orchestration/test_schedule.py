@@ -8,7 +8,8 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
-from flicker_dagster.config.models import SourceConfig, SweepConfig
+from flicker_dagster.config.groups import SweepConfig
+from flicker_dagster.config.models import SourceConfig
 from flicker_dagster.orchestration import names
 from flicker_dagster.orchestration.schedule import tick
 from flicker_dagster.pipeline.windows import HOUR_MS

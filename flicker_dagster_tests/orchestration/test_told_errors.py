@@ -13,7 +13,8 @@ from dagster._core.errors import SensorExecutionError, user_code_error_boundary
 from dagster._utils.error import serializable_error_info_from_exc_info
 from dagster_shared.error import SerializableErrorInfo
 
-from flicker_dagster.config.models import RetryConfig, SourceConfig
+from flicker_dagster.config.groups import RetryConfig
+from flicker_dagster.config.models import SourceConfig
 from flicker_dagster.errors import ConfigError, FlickerError, SpoolFull
 from flicker_dagster.orchestration import names, ops, retries
 from flicker_dagster.orchestration.retries import as_tick

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from flicker_dagster.config.models import Limits
+from flicker_dagster.config.groups import Limits
 from flicker_dagster.errors import DestinationUnavailable
 from flicker_dagster.pipeline.deliver import waiting_events
 from flicker_dagster.simulator.plain import Shape

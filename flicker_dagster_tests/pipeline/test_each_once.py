@@ -20,7 +20,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from flicker_dagster import failpoints
-from flicker_dagster.config.models import Limits
+from flicker_dagster.config.groups import Limits
 from flicker_dagster.errors import CollectError, DeliverError
 from flicker_dagster.simulator.plain import Plain, Shape
 from flicker_dagster.simulator.server import Request, Response

@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from flicker_dagster.config.models import SourceConfig, WindowConfig
+from flicker_dagster.config.groups import WindowConfig
+from flicker_dagster.config.models import SourceConfig
 from flicker_dagster.errors import StateError
 from flicker_dagster.pipeline import grid
 from flicker_dagster.pipeline.begin import begun_ms, starting_position

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from flicker_dagster.config.models import Limits
+from flicker_dagster.config.groups import Limits
 from flicker_dagster.errors import DestinationUnavailable, RateLimited, SpoolFull, VendorUnavailable
 from flicker_dagster.pipeline.deliver import WindowReport, deliver_window
 from flicker_dagster.pipeline.fetch import fetch_live

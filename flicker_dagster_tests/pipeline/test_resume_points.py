@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from flicker_dagster.config.models import Limits
+from flicker_dagster.config.groups import Limits
 from flicker_dagster.errors import CollectError, VendorRefused
 from flicker_dagster.pipeline.resuming import MOST_FAILURES
 from flicker_dagster.pipeline.windows import HOUR_MS, window_at

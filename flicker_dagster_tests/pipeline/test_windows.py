@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from flicker_dagster.config.models import WindowConfig
+from flicker_dagster.config.groups import WindowConfig
 from flicker_dagster.errors import FlickerError
 from flicker_dagster.pipeline.windows import (
     HOUR_MS,

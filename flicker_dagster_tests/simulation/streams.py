@@ -11,7 +11,8 @@ from flicker_dagster.config.destinations.base import DestinationRecord
 from flicker_dagster.config.destinations.elasticsearch import ElasticsearchDestination
 from flicker_dagster.config.destinations.http import HttpDestination
 from flicker_dagster.config.destinations.splunk_hec import SplunkHecDestination
-from flicker_dagster.config.models import Limits, Pagination, SourceConfig
+from flicker_dagster.config.groups import Limits, Pagination
+from flicker_dagster.config.models import SourceConfig
 from flicker_dagster.orchestration.cursor import LiveCursor
 from flicker_dagster.simulator.plain import Plain, Shape
 from flicker_dagster_tests.simulation.steps import StreamShape

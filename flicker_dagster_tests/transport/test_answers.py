@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from flicker_dagster.collect.client import VendorClient
-from flicker_dagster.config.models import Limits
+from flicker_dagster.config.groups import Limits
 from flicker_dagster.errors import CollectError
 from flicker_dagster.transport.answers import CHUNK_BYTES, _Inflate
 from flicker_dagster.transport.timed_sockets import _headers_of

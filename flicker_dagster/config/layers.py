@@ -1,0 +1,134 @@
+"""A preset beneath what a user wrote: which keys win, which are overruled, and what the preset's parameters stand for."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from copy import deepcopy
+from typing import Any
+
+from flicker_dagster.config.models import Overrule
+from flicker_dagster.config.secrets import references
+from flicker_dagster.config.shown import shown
+from flicker_dagster.config.vendors import Param, Preset
+
+#: Keys that say how requests are signed: where the user has one, the preset's own way is not used.
+_SIGNS = ("auth", "api_key", "basic")
+
+_PARAM = re.compile(r"\$\{param:([A-Za-z_][A-Za-z0-9_]*)\}")
+
+
+def lay_beneath(
+    preset: Preset, raw: dict[str, Any], *, name: str, stream: str | None = None
+) -> tuple[dict[str, Any], list[Overrule]]:
+    """The user's source with the preset (and one of its streams) beneath it, and the keys of the user's that were
+    overruled. Overruled keys carry no line yet (0): the loader knows it. Parameters are still in it by name.
+    """
+    below = deepcopy(preset.source)
+    if stream is not None:
+        below = _merge(below, deepcopy(preset.streams[stream].source))
+    raw = dict(raw)
+    overruled: list[Overrule] = []
+    if _signs(raw):
+        below.pop("auth", None)
+    if "paging" in below and isinstance(raw.get("pagination"), dict):
+        flat = raw.pop("pagination")
+        if "page_size" in flat:
+            below["paging"] = {**below["paging"], "page_size": flat["page_size"]}
+        why = "how this vendor pages is known; only page_size is taken from here"
+        overruled += [
+            Overrule(source=name, key=f"pagination.{key}", line=0, why=why) for key in flat if key != "page_size"
+        ]
+    merged = _merge(below, raw)
+    for key, why in preset.overrules.items():
+        parts = key.split(".")
+        wanted = _at(below, parts)
+        written = _at(raw, parts)
+        if written is not _ABSENT and written != wanted:
+            overruled.append(Overrule(source=name, key=key, line=0, why=why))
+        _put(merged, parts, wanted)
+    merged["vendor"] = preset.vendor
+    return merged, overruled
+
+
+def fill_params(
+    merged: Any, params: Mapping[str, Param], given: Mapping[str, Any], trouble: Callable[[str, str], None]
+) -> Any:
+    """The source with what its parameters stand for. A text that is nothing but a parameter takes its value whatever its type.
+
+    What is missing or does not fit is told to `trouble(name, what)`, and stands there as its example.
+    """
+    values: dict[str, Any] = {}
+
+    def value_of(name: str) -> Any:
+        if name not in values:
+            values[name] = _value(name, params.get(name), given, trouble)
+        return values[name]
+
+    def filled(value: Any) -> Any:
+        if isinstance(value, dict):
+            return {filled(key): filled(inner) for key, inner in value.items()}
+        if isinstance(value, list):
+            return [filled(inner) for inner in value]
+        if not isinstance(value, str):
+            return value
+        whole = _PARAM.fullmatch(value)
+        if whole is not None:
+            return value_of(whole[1])
+        return _PARAM.sub(lambda found: str(value_of(found[1])), value)
+
+    return filled(merged)
+
+
+def _value(name: str, param: Param | None, given: Mapping[str, Any], trouble: Callable[[str, str], None]) -> Any:
+    if param is None:
+        return given.get(name, "")
+    value = given.get(name, param.default)
+    example = f" such as {param.example}" if param.example else ""
+    if value is None:
+        trouble(name, f"is missing, expected {param.description}{example}")
+        return param.example or "x"
+    literal = isinstance(value, str) and not references(value)
+    if literal and param.pattern is not None and re.fullmatch(param.pattern, value) is None:
+        what = "a value" if param.secret else shown(value)
+        trouble(name, f"found {what} of another form, expected {param.description}{example}")
+        return param.example or value
+    return value
+
+
+def _signs(raw: Mapping[str, Any]) -> bool:
+    headers = raw.get("headers")
+    names = headers if isinstance(headers, dict) else {}
+    return any(key in raw for key in _SIGNS) or any(str(name).lower() == "authorization" for name in names)
+
+
+_ABSENT = object()
+
+
+def _merge(below: dict[str, Any], above: dict[str, Any]) -> dict[str, Any]:
+    merged = dict(below)
+    for key, value in above.items():
+        both = isinstance(value, dict) and isinstance(below.get(key), dict)
+        merged[key] = _merge(below[key], value) if both else value
+    return merged
+
+
+def _at(data: Any, parts: list[str]) -> Any:
+    for part in parts:
+        if not isinstance(data, dict) or part not in data:
+            return _ABSENT
+        data = data[part]
+    return data
+
+
+def _put(data: dict[str, Any], parts: list[str], value: Any) -> None:
+    for part in parts[:-1]:
+        inner = data.get(part)
+        if not isinstance(inner, dict):
+            return
+        data[part] = inner = dict(inner)
+        data = inner
+    if value is _ABSENT:
+        data.pop(parts[-1], None)
+    else:
+        data[parts[-1]] = value
