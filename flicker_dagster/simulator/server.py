@@ -36,10 +36,6 @@ class Request:
         """The server that was asked for, without its port, in lower case."""
         return self.headers.get("host", "").rsplit(":", 1)[0].lower()
 
-    def at(self, *hosts: str) -> bool:
-        """Is it for one of these servers? Who asks the simulator by its own address may mean any of them."""
-        return self.host in (*hosts, "127.0.0.1", "localhost")
-
     @property
     def base(self) -> str:
         """Scheme and server as the client knows them: what absolute links begin with."""

@@ -7,9 +7,9 @@ import math
 import random
 import uuid
 
-from flicker_dagster.simulator.emitter import Event, rows
-from flicker_dagster.simulator.envelopes import ROWS, compact, with_rows
+from flicker_dagster.simulator.emitter import Event
 from flicker_dagster.simulator.listings import by_event_time, cursor_of, place_of
+from flicker_dagster.simulator.pages import beyond, compact, document, is_for, place, raw
 from flicker_dagster.simulator.server import Request, Response
 from flicker_dagster.simulator.vendor import Vendor
 from flicker_dagster.times import parse_time_ms
@@ -67,7 +67,7 @@ class Slack(Vendor):
         return []
 
     def answer(self, request: Request, *, expired: bool) -> Response:
-        if not request.at(HOST) or request.path != PATH:
+        if not is_for(request, HOST) or request.path != PATH:
             return _error(404, "unknown_method")
         if request.method != "GET":
             return _error(405, "method_not_allowed")
@@ -80,20 +80,17 @@ class Slack(Vendor):
         events = [
             event for event in by_event_time(self.emitter, *span, newest_first=True) if _asked_for(event, request)
         ]
-        place = [span[1] + 1, 0]
+        before = [span[1] + 1, 0]
         if request.query.get("cursor"):
             kept = place_of(request.query["cursor"])
             if kept is None or expired:
                 return _error(400, "invalid_cursor")
-            place = kept["before"]
-            events = [event for event in events if [event.published_ms, event.number] < place]
+            before = kept["before"]
+            events = beyond(events, before, newest_first=True)
         page = [] if request.fault == "empty" else _whole_seconds(events, limit)
         more = len(page) < len(events)
-        if page:
-            place = [page[-1].published_ms, page[-1].number]
-        following = cursor_of(before=place) if more else ""
-        answer = {"entries": ROWS, "response_metadata": {"next_cursor": following}}
-        return with_rows(answer, [event.body for event in rows(page)])
+        following = cursor_of(before=place(page[-1]) if page else before) if more else ""
+        return document({"entries": raw(page), "response_metadata": {"next_cursor": following}})
 
 
 def _span(request: Request, now_ms: int) -> tuple[int, int] | None:

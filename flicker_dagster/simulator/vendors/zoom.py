@@ -8,9 +8,9 @@ import re
 from datetime import date, timedelta
 from typing import Any, ClassVar
 
-from flicker_dagster.simulator.alike import Alike
-from flicker_dagster.simulator.envelopes import ROWS, with_rows
+from flicker_dagster.simulator.alike import Alike, once_each
 from flicker_dagster.simulator.listings import by_event_time, cursor_of, place_of
+from flicker_dagster.simulator.pages import beyond, document, is_for, place
 from flicker_dagster.simulator.server import Request, Response
 from flicker_dagster.simulator.vendor import Vendor
 from flicker_dagster.times import datetime_of, format_time, parse_time_ms
@@ -51,7 +51,7 @@ class Zoom(Vendor):
         return self._alike.row(stream, published_ms, chance, lambda: make(number, time, chance))
 
     def is_token_request(self, request: Request) -> bool:
-        return request.path == TOKEN_PATH and request.at(OAUTH)
+        return request.path == TOKEN_PATH and is_for(request, OAUTH)
 
     def authorize(self, request: Request) -> Response | None:
         scheme, _, token = request.headers.get("authorization", "").partition(" ")
@@ -81,7 +81,7 @@ class Zoom(Vendor):
         if self.is_token_request(request):
             return self._token(request)
         stream, field = REPORTS.get(request.path, ("", ""))
-        if not stream or not request.at(API) or request.method != "GET":
+        if not stream or not is_for(request, API) or request.method != "GET":
             return _error(404, 404, "This API endpoint is not recognized.")
         if "report:read:admin" not in self.scopes.split():
             return _error(400, 4711, "Invalid access token, does not contain scopes:[report:read:admin].")
@@ -108,23 +108,23 @@ class Zoom(Vendor):
         bound = [stream, start_ms, end_ms, size]
         token = request.query.get("next_page_token")
         if token:
-            place = place_of(token)
-            if place is None or expired or place["bound"] != bound or self.clock() >= place["until_s"]:
+            kept = place_of(token)
+            if kept is None or expired or kept["bound"] != bound or self.clock() >= kept["until_s"]:
                 return _error(400, 300, "The next page token is invalid or expired.")
-            events = [event for event in events if [event.published_ms, event.number] < place["before"]]
+            events = beyond(events, kept["before"], newest_first=True)
         page = events[:size]
         following = ""
         if len(page) < len(events):
-            before = [page[-1].published_ms, page[-1].number]
-            following = cursor_of(bound=bound, before=before, until_s=self.clock() + PAGE_TOKEN_LIFE_S)
+            until_s = self.clock() + PAGE_TOKEN_LIFE_S
+            following = cursor_of(bound=bound, before=place(page[-1]), until_s=until_s)
         answer = {
             "from": span[0].isoformat(),
             "to": span[1].isoformat(),
             "page_size": size,
             "next_page_token": following,
-            field: ROWS,
+            field: once_each(page),
         }
-        return with_rows(answer, [event.body for event in page])
+        return document(answer)
 
     def _span(self, request: Request) -> tuple[date, date] | str:
         """First and last day, both inclusive, or what is wrong with them."""

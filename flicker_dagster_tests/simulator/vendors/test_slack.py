@@ -10,8 +10,10 @@ import pytest
 import requests
 
 from flicker_dagster.simulator.vendors.slack import Slack
-from flicker_dagster_tests.simulator.vendors.plain_http import ask, pages
+from flicker_dagster_tests.simulator.vendors.by_http import bearer, call, walked
 from flicker_dagster_tests.simulator.worlds import Clock, ids, serving
+
+URL = "https://api.slack.com/audit/v1/logs"
 
 
 @pytest.fixture
@@ -26,7 +28,7 @@ def slack(clock: Clock) -> Iterator[Slack]:
 
 
 def logs(slack: Slack, *, token: str = Slack.params["token"], **query: Any) -> requests.Response:
-    return ask(slack, "api.slack.com", "/audit/v1/logs", bearer=token, query=query)
+    return call(slack, URL, query, headers=bearer(token))
 
 
 def walk(slack: Slack, **query: Any) -> list[list[str]]:
@@ -34,7 +36,7 @@ def walk(slack: Slack, **query: Any) -> list[list[str]]:
         cursor = answer["response_metadata"]["next_cursor"]
         return logs(slack, cursor=cursor, **query).json() if cursor else None
 
-    return [[entry["id"] for entry in answer["entries"]] for answer in pages(logs(slack, **query).json(), following)]
+    return [[entry["id"] for entry in answer["entries"]] for answer in walked(logs(slack, **query).json(), following)]
 
 
 def test_the_newest_come_first_page_by_page_and_an_empty_cursor_ends(slack: Slack, clock: Clock) -> None:
@@ -100,8 +102,8 @@ def test_a_cursor_that_is_none_or_expired_is_refused(slack: Slack) -> None:
 
 def test_credentials_and_paths(slack: Slack) -> None:
     assert (logs(slack, token="xoxp-wrong").status_code, logs(slack, token="").json()["error"]) == (401, "not_authed")
-    assert ask(slack, "slack.com", "/audit/v1/logs", bearer=Slack.params["token"]).status_code == 404
-    assert ask(slack, "api.slack.com", "/api/logs", bearer=Slack.params["token"]).status_code == 404
+    for elsewhere in ("https://slack.com/audit/v1/logs", "https://api.slack.com/api/logs"):
+        assert call(slack, elsewhere, headers=bearer(Slack.params["token"])).status_code == 404
 
 
 def test_the_quota_is_refused_with_retry_after_alone(clock: Clock) -> None:

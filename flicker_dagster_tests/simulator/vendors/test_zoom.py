@@ -12,10 +12,11 @@ import requests
 from flicker_dagster.simulator.vendor import content_of
 from flicker_dagster.simulator.vendors.zoom import Zoom
 from flicker_dagster.times import parse_time_ms
-from flicker_dagster_tests.simulator.vendors.plain_http import ask, pages
+from flicker_dagster_tests.simulator.vendors.by_http import bearer, call, walked
 from flicker_dagster_tests.simulator.worlds import DAY_S, Clock, ids, serving
 
 PARAMS = Zoom.params
+TOKEN_URL = "https://zoom.us/oauth/token"
 BASIC = (PARAMS["client_id"], PARAMS["client_secret"])
 GRANT = {"grant_type": "account_credentials", "account_id": PARAMS["account_id"]}
 TODAY = {"from": "2026-03-02", "to": "2026-03-02"}
@@ -33,13 +34,14 @@ def zoom(clock: Clock) -> Iterator[Zoom]:
 
 
 def token(zoom: Zoom) -> str:
-    return ask(zoom, "zoom.us", "/oauth/token", method="POST", query=GRANT, auth=BASIC).json()["access_token"]
+    return call(zoom, TOKEN_URL, GRANT, method="POST", auth=BASIC).json()["access_token"]
 
 
 def report(
-    zoom: Zoom, bearer: str | None = None, *, kind: str = "activities", span: dict[str, str] = TODAY, **query: Any
+    zoom: Zoom, token: str | None = None, *, kind: str = "activities", span: dict[str, str] = TODAY, **query: Any
 ) -> requests.Response:
-    return ask(zoom, "api.zoom.us", f"/v2/report/{kind}", bearer=bearer or zoom.minting.mint(), query={**span, **query})
+    headers = bearer(token or zoom.minting.mint())
+    return call(zoom, f"https://api.zoom.us/v2/report/{kind}", span | query, headers=headers)
 
 
 @pytest.mark.parametrize(
@@ -59,7 +61,7 @@ def test_each_report_is_walked_newest_first_with_every_equal_row(
         page_token = answer["next_page_token"]
         return report(zoom, kind=kind, page_size=10, next_page_token=page_token).json() if page_token else None
 
-    answers = list(pages(report(zoom, kind=kind, page_size=10).json(), following))
+    answers = list(walked(report(zoom, kind=kind, page_size=10).json(), following))
     listed = [row for answer in answers for row in answer[field]]
     assert [len(answer[field]) for answer in answers] == [10, 10, 4]
     assert [row["time"] for row in listed] == sorted((row["time"] for row in listed), reverse=True)
@@ -99,7 +101,7 @@ def test_a_page_token_dies_after_15_minutes_and_belongs_to_its_question(zoom: Zo
 
 
 def test_a_token_is_had_with_parameters_in_the_address_or_the_body_and_lives_an_hour(zoom: Zoom, clock: Clock) -> None:
-    answer = ask(zoom, "zoom.us", "/oauth/token", method="POST", data=GRANT, auth=BASIC).json()
+    answer = call(zoom, TOKEN_URL, method="POST", data=GRANT, auth=BASIC).json()
     assert (answer["expires_in"], answer["token_type"]) == (3600, "bearer")
     assert report(zoom, answer["access_token"]).status_code == report(zoom, token(zoom)).status_code == 200
     clock.move(3600)
@@ -116,15 +118,17 @@ def test_a_token_is_had_with_parameters_in_the_address_or_the_body_and_lives_an_
     ],
 )
 def test_no_token_is_given_out(zoom: Zoom, changed: dict[str, str], basic: tuple[str, str], error: str) -> None:
-    answer = ask(zoom, "zoom.us", "/oauth/token", method="POST", query=GRANT | changed, auth=basic)
+    answer = call(zoom, TOKEN_URL, GRANT | changed, method="POST", auth=basic)
     assert (answer.status_code, answer.json()["error"], zoom.minting.minted) == (400, error, 0)
 
 
 def test_hosts_and_scopes(clock: Clock) -> None:
     with serving(Zoom(scopes="meeting:read", clock=clock)) as zoom:
         assert report(zoom).json()["code"] == 4711
-        assert ask(zoom, "zoom.us", "/v2/report/activities", bearer=zoom.minting.mint()).status_code == 404
-        assert ask(zoom, "api.zoom.us", "/oauth/token", method="POST", query=GRANT, auth=BASIC).status_code == 401
+        assert (
+            call(zoom, "https://zoom.us/v2/report/activities", headers=bearer(zoom.minting.mint())).status_code == 404
+        )
+        assert call(zoom, "https://api.zoom.us/oauth/token", GRANT, method="POST", auth=BASIC).status_code == 401
 
 
 def test_the_daily_limit_says_its_end_as_an_iso_time(clock: Clock) -> None:
