@@ -267,7 +267,7 @@ class Session:
 
     def _call(self, function: Callable[..., Any], *arguments: Any) -> Any:
         """Call the library. A fatal error comes out of any of its calls: bare, or, from in between callbacks, in a
-        SystemError. Raises KafkaException."""
+        SystemError, which says nothing of it where two callbacks failed. Raises KafkaException."""
         kafka = self._library
         try:
             return function(*arguments)
@@ -279,7 +279,19 @@ class Session:
                 raise inner from None
             if isinstance(inner, kafka.KafkaError):
                 raise kafka.KafkaException(inner) from None
-            raise
+            fatal = self._fatal_error()
+            if fatal is None:
+                raise
+            raise kafka.KafkaException(fatal) from None
+
+    def _fatal_error(self) -> Any:
+        """What has ended the producer for good: every call says so then. None where nothing has, and this one is refused
+        for the transaction that is under way."""
+        try:
+            self._producer.begin_transaction()
+        except self._library.KafkaException as raised:
+            return raised.args[0] if raised.args[0].fatal() else None
+        return None
 
     def _serve(self, seconds: float) -> None:
         """Let the library call back; a fatal error, which it raises from there, is heard of like others."""

@@ -7,6 +7,7 @@ import os
 import signal
 from collections import Counter
 
+import confluent_kafka
 import pytest
 
 from flicker_dagster.deliver.destinations.kafka import Kafka
@@ -183,6 +184,46 @@ def test_a_process_that_was_taken_over_stops_and_says_so() -> None:
         old.close()
         new.close()
         assert uids_read(kafka.address) == expected()
+
+
+class _ForgetfulProducer(confluent_kafka.Producer):
+    """Loses the exception of what it was doing, as the library does where two of its callbacks fail in one call."""
+
+    def flush(self, *arguments: float) -> int:
+        try:
+            return super().flush(*arguments)
+        except BaseException:
+            raise SystemError("returned NULL without setting an exception") from None
+
+
+def test_a_fatal_error_that_the_library_lost_on_the_way_is_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(confluent_kafka, "Producer", _ForgetfulProducer)
+    lots = lots_of(EVENTS, size=SIZE)
+    with broker() as kafka:
+        old, new = opened(kafka.address), opened(kafka.address)
+        assert isinstance(old.send(lots[0]), Delivered)
+        assert isinstance(new.send(lots[1]), Delivered)
+        refused = old.send(lots[2])
+        assert isinstance(refused, Blocked)
+        assert "another process sends for this lane" in refused.why
+        old.close()
+        new.close()
+
+
+def test_a_call_that_is_broken_for_no_error_of_the_producers_is_not_taken_for_one(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def broken(*_: float) -> int:
+        raise SystemError("returned NULL without setting an exception")
+
+    monkeypatch.setattr(_ForgetfulProducer, "flush", broken)
+    monkeypatch.setattr(confluent_kafka, "Producer", _ForgetfulProducer)
+    with broker() as kafka:
+        destination = opened(kafka.address)
+        with pytest.raises(SystemError):
+            destination.send(lots_of(EVENTS, size=SIZE)[0])
+        destination.close()
+        assert uids_read(kafka.address) == {}
 
 
 def test_streams_and_lanes_do_not_fence_each_other() -> None:
