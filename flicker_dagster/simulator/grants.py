@@ -1,0 +1,42 @@
+"""Requests for access tokens by a client's own credentials (RFC 6749, 4.4), and answers to them."""
+
+from __future__ import annotations
+
+from typing import Any
+from urllib.parse import unquote_plus
+
+from flicker_dagster.simulator.minting import Minting
+from flicker_dagster.simulator.server import Request, Response
+
+FORM = "application/x-www-form-urlencoded"
+
+
+def fault_of_request(request: Request, grant: str) -> tuple[str, str] | None:
+    """Why a request is none for a token of this grant: RFC 6749's code, and a description."""
+    if request.method != "POST":
+        return "invalid_request", f"expected POST, not {request.method}"
+    if request.headers.get("content-type", "").partition(";")[0].strip() != FORM:
+        return "invalid_request", f"expected {FORM}"
+    if request.form.get("grant_type") != grant:
+        return "unsupported_grant_type", f"expected {grant}"
+    return None
+
+
+def client_of(request: Request) -> tuple[str, str]:
+    """Client id and secret: of the Authorization header, else of the form (RFC 6749, 2.3.1)."""
+    given = request.basic()
+    if given is not None:
+        return unquote_plus(given[0]), unquote_plus(given[1])
+    return request.form.get("client_id", ""), request.form.get("client_secret", "")
+
+
+def granted(minting: Minting, lifetime_s: float, **more: Any) -> Response:
+    """A new token. `more` are further members of the answer, or other spellings of the usual ones."""
+    token = minting.mint(lifetime_s=lifetime_s)
+    answer = {"access_token": token, "token_type": "Bearer", "expires_in": int(lifetime_s)}
+    return Response.json(answer | more, headers=[("Cache-Control", "no-store")])
+
+
+def refused(code: str, description: str, status: int = 400) -> Response:
+    """RFC 6749, 5.2."""
+    return Response.json({"error": code, "error_description": description}, status)
