@@ -27,6 +27,21 @@ def rfc3339_of(text: object, *, days: bool = False) -> int | None:
     return parse_time_ms(text, "iso8601")
 
 
+def span_of(
+    request: Request, start: str, end: str, spelled: re.Pattern[str], *, now_ms: int, fmt: str = "iso8601"
+) -> tuple[int, int] | None:
+    """Milliseconds of the parameters named `start` and `end`: all there is until now where one is not given. None for a
+    time in another spelling, and for an end before the start."""
+    times: list[int] = []
+    for name, default in ((start, 0), (end, now_ms)):
+        text = request.query.get(name)
+        ms = default if text is None else parse_time_ms(text, fmt) if spelled.fullmatch(text) else None
+        if ms is None:
+            return None
+        times.append(ms)
+    return (times[0], times[1]) if times[0] <= times[1] else None
+
+
 def token_for_client(
     request: Request,
     minting: Minting,

@@ -15,7 +15,9 @@ from flicker_dagster.times import parse_time_ms
 
 #: Who asks for a port of this machine means whichever host of the vendor has the path.
 _HERE = ("127.0.0.1", "localhost", "")
-_NEXT_LINK = re.compile(rb'("next(?:_page|_page_url)?":\s*(?:\{[^{}]*?"(?:href|link)":\s*)?")(?:https?://[^/"]+)?(?=/)')
+_NEXT_LINK = re.compile(
+    rb'("next(?:_page|_page_url|PageLink)?":\s*(?:\{[^{}]*?"(?:href|link)":\s*)?")(?:https?://[^/"]+)?(?=/)'
+)
 SECONDS_Z = r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ"
 MILLISECONDS_Z = r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z"
 
