@@ -1,0 +1,128 @@
+"""Twilio's Monitor events: newest first, inclusive whole seconds, next pages by whole URLs with a token of the server."""
+
+from __future__ import annotations
+
+import random
+from urllib.parse import urlencode
+
+from flicker_dagster.simulator.emitter import Event
+from flicker_dagster.simulator.listings import by_event_time, cursor_of, place_of
+from flicker_dagster.simulator.pages import (
+    SECONDS_Z,
+    beyond,
+    compact,
+    document,
+    is_for,
+    lead_next_elsewhere,
+    place,
+    raw,
+    time_in,
+)
+from flicker_dagster.simulator.server import Request, Response
+from flicker_dagster.simulator.vendor import Vendor
+from flicker_dagster.times import datetime_of
+
+HOST, PATH = "monitor.twilio.com", "/v1/Events"
+FILTERS = ("EventType", "ActorSid", "ResourceSid", "SourceIpAddress")
+TYPES = ("account.updated", "api-key.created", "phone-number.deleted", "user.logged-in")
+
+
+class Twilio(Vendor):
+    name = "twilio"
+    id_path = "sid"
+    params = {"account_sid": "AC0123456789abcdef0123456789abcdef", "auth_token": "5f0c2d1e9c1d0e7f8a001b2c3d4e5f60"}
+    traits = frozenset({"expired", "copies", "late"})
+    quota_per_minute = 1_200
+
+    def make_event(self, number: int, published_ms: int, chance: random.Random) -> tuple[str, bytes]:
+        event_id, account = f"AE{chance.getrandbits(128):032x}", self.params["account_sid"]
+        event = {
+            "sid": event_id,
+            "account_sid": account,
+            "actor_sid": "US0123456789abcdef0123456789abcdef",
+            "actor_type": "user",
+            "description": None,
+            "event_date": f"{datetime_of(published_ms):%Y-%m-%dT%H:%M:%SZ}",
+            "event_type": chance.choice(TYPES),
+            "resource_sid": account,
+            "resource_type": "account",
+            "source": chance.choice(("web", "api")),
+            "source_ip_address": f"203.0.113.{chance.randrange(1, 255)}",
+            "event_data": {"friendly_name": {"previous": f"A{number}", "updated": f"B{number}"}},
+            "url": f"https://{HOST}{PATH}/{event_id}",
+        }
+        return event_id, compact(event)
+
+    def authorize(self, request: Request) -> Response | None:
+        expected = (self.params["account_sid"], self.params["auth_token"])
+        return None if request.basic() == expected else self.unauthorized()
+
+    def unauthorized(self) -> Response:
+        return _error(401, 20003, "Authenticate")
+
+    def limited(self, wait_s: float) -> Response:
+        return self.too_many([])
+
+    def too_many(self, headers: list[tuple[str, str]]) -> Response:
+        return _error(429, 20429, "Too Many Requests", headers)
+
+    def quota_headers(self, remaining: int, reset_s: int) -> list[tuple[str, str]]:
+        return []
+
+    def lead_elsewhere(self, response: Response) -> None:
+        lead_next_elsewhere(response)
+
+    def answer(self, request: Request, *, expired: bool) -> Response:
+        if request.path != PATH or not is_for(request, HOST):
+            return _error(404, 20404, f"The requested resource {request.path} was not found")
+        if request.method != "GET":
+            return _error(405, 20004, "Method not allowed")
+        query = request.query
+        unknown = request.unknown("StartDate", "EndDate", "PageSize", "Page", "PageToken", *FILTERS)
+        if unknown:
+            return _error(400, 20001, f"Unknown parameter {unknown[0]}")
+        size, number = request.number("PageSize", 50), request.number("Page", 0)
+        if size is None or not 1 <= size <= 1000 or number is None or number < 0:
+            return _error(400, 20006, "PageSize must be between 1 and 1000, and Page a number")
+        if (number > 0) != ("PageToken" in query):
+            return _error(400, 20006, "Page goes with the PageToken that was given for it")
+        times = {name: time_in(query[name], SECONDS_Z) for name in ("StartDate", "EndDate") if name in query}
+        for name, ms in times.items():
+            if ms is None:
+                return _error(400, 20001, f"{name} is not a valid GMT ISO 8601 date-time")
+        start_ms, end_ms = times.get("StartDate"), times.get("EndDate")
+        if start_ms is not None and end_ms is not None and end_ms < start_ms:
+            return _error(400, 20001, "EndDate must be on or after StartDate")
+        after = None
+        if "PageToken" in query:
+            kept = None if expired else place_of(query["PageToken"].removeprefix("PA"))
+            if kept is None or "v" not in kept:
+                return _error(400, 20006, "Invalid PageToken")
+            after = kept["v"]
+        end_ms = None if end_ms is None else end_ms + 999
+        left = beyond(by_event_time(self.emitter, start_ms, end_ms, newest_first=True), after, newest_first=True)
+        return self._page(request, left[:size], number, size, more=len(left) > size)
+
+    def _page(self, request: Request, page: list[Event], number: int, size: int, *, more: bool) -> Response:
+        asked = {**request.query, "PageSize": str(size)}
+        asked.pop("PageToken", None)
+
+        def url(of: int, **token: str) -> str:
+            return f"{request.base}{PATH}?{urlencode({**asked, 'Page': str(of), **token})}"
+
+        following = url(number + 1, PageToken=f"PA{cursor_of(v=place(page[-1]))}") if more else None
+        meta = {
+            "page": number,
+            "page_size": size,
+            "first_page_url": url(0),
+            "previous_page_url": None,
+            "url": f"{request.base}{request.target}",
+            "next_page_url": following,
+            "key": "events",
+        }
+        return document({"events": raw(page), "meta": meta})
+
+
+def _error(status: int, code: int, message: str, headers: list[tuple[str, str]] | None = None) -> Response:
+    more_info = f"https://www.twilio.com/docs/errors/{code}"
+    return Response.json({"code": code, "message": message, "more_info": more_info, "status": status}, status, headers)

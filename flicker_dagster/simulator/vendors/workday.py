@@ -1,0 +1,137 @@
+"""Workday's user activity: offsets inside a span that is cut off at 10,000 rows, tokens for a refresh token."""
+
+from __future__ import annotations
+
+import math
+import random
+from typing import Any
+
+from flicker_dagster.simulator.listings import by_event_time
+from flicker_dagster.simulator.pages import MILLISECONDS_Z, compact, document, is_for, raw, time_in
+from flicker_dagster.simulator.server import Request, Response
+from flicker_dagster.simulator.vendor import Vendor, content_of
+from flicker_dagster.times import rfc3339_ms
+
+TASKS = ("View Worker", "Edit Business Process", "Run Report", "Change Job")
+OTHERS = ("taskId", "systemAccount", "type")
+
+
+class Workday(Vendor):
+    """`instances` is how many rows of one span there are at most per instance asked for: what lies beyond them is left
+    out without a word. An event of exactly `to` is not listed. `rotates`: whether each new token comes with a new
+    refresh token, after which the old one is refused."""
+
+    name = "workday"
+    id_path = None
+    params = {
+        "host": "wd5-services1.myworkday.com",
+        "tenant": "acme",
+        "client_id": "ZmxpY2tlci1zaW0",
+        "client_secret": "5f0c2d1e9c1d0e7f",
+        "refresh_token": "rt-8a001b2c3d4e5f60",
+    }
+    traits = frozenset({"late", "copies", "minted"})
+    quota_per_minute = 600
+
+    def __init__(self, *, instances: int = 10_000, rotates: bool = False, **options: Any) -> None:
+        self._instances = instances
+        self._rotates = rotates
+        self._refresh_token = self.params["refresh_token"]
+        super().__init__(**options)
+
+    def make_event(self, number: int, published_ms: int, chance: random.Random) -> tuple[str, bytes]:
+        worker = f"{chance.getrandbits(64):016x}"
+        event = {
+            "requestTime": rfc3339_ms(published_ms),
+            "systemAccount": chance.choice(("aegger", "bhahn", "integration")),
+            "taskDisplayName": chance.choice(TASKS),
+            "taskId": f"{chance.getrandbits(64):016x}",
+            "activityAction": chance.choice(("READ", "WRITE")),
+            "sessionId": f"{number:06x}",
+            "ipAddress": f"203.0.113.{chance.randrange(1, 255)}",
+            "deviceType": "Desktop",
+            "target": {
+                "id": worker,
+                "descriptor": "Bo Hahn",
+                "href": f"https://{self.params['host']}/ccx/api/v1/{self.params['tenant']}/workers/{worker}",
+            },
+        }
+        return content_of(event), compact(event)
+
+    # -- tokens
+
+    def is_token_request(self, request: Request) -> bool:
+        return request.path == f"/ccx/oauth2/{self.params['tenant']}/token"
+
+    def _token(self, request: Request) -> Response:
+        if request.method != "POST" or not is_for(request, self.params["host"]):
+            return _refused("invalid_request", f"expected POST to {self.params['host']}")
+        if request.headers.get("content-type", "").partition(";")[0] != "application/x-www-form-urlencoded":
+            return _refused("invalid_request", "expected a form")
+        form = request.form
+        client = request.basic() or (form.get("client_id"), form.get("client_secret"))
+        if client != (self.params["client_id"], self.params["client_secret"]):
+            return _refused("invalid_client", "unknown client or wrong secret", 401)
+        if form.get("grant_type") != "refresh_token":
+            return _refused("unsupported_grant_type", "expected refresh_token")
+        with self._lock:
+            if form.get("refresh_token") != self._refresh_token:
+                return _refused("invalid_grant", "unknown refresh token")
+            if self._rotates:
+                self._refresh_token = f"rt-{self.minting.minted + 1:016x}"
+            answer = {"refresh_token": self._refresh_token, "token_type": "Bearer"}
+        return document({"access_token": self.minting.mint(), **answer, "expires_in": 3600})
+
+    # -- the activity
+
+    def authorize(self, request: Request) -> Response | None:
+        scheme, _, token = request.headers.get("authorization", "").partition(" ")
+        return None if scheme == "Bearer" and self.minting.accepts(token) else self.unauthorized()
+
+    def unauthorized(self) -> Response:
+        return Response.json({"error": "invalid_token", "code": "S1001"}, 401)
+
+    def limited(self, wait_s: float) -> Response:
+        return self.too_many([("Retry-After", str(math.ceil(wait_s)))])
+
+    def too_many(self, headers: list[tuple[str, str]]) -> Response:
+        return Response.json({"error": "too many requests", "code": "S429"}, 429, headers)
+
+    def quota_headers(self, remaining: int, reset_s: int) -> list[tuple[str, str]]:
+        return []
+
+    def answer(self, request: Request, *, expired: bool) -> Response:
+        if self.is_token_request(request):
+            return self._token(request)
+        path = f"/ccx/api/privacy/v1/{self.params['tenant']}/activityLogging"
+        if request.path != path or not is_for(request, self.params["host"]):
+            return Response.json({"error": "not found", "code": "S404"}, 404)
+        if request.method != "GET":
+            return Response.json({"error": "method not allowed", "code": "S405"}, 405)
+        unknown = request.unknown("from", "to", "instancesReturned", "limit", "offset", *OTHERS)
+        if unknown:
+            return _invalid(f"unknown query parameter {unknown[0]}")
+        times: list[int] = []
+        for name in ("from", "to"):
+            ms = time_in(request.query.get(name, ""), MILLISECONDS_Z)
+            if ms is None:
+                return _invalid(f"{name} is required as YYYY-MM-DDTHH:MM:SS.fffZ")
+            times.append(ms)
+        if times[1] <= times[0]:
+            return _invalid("to must be after from")
+        instances, limit = request.number("instancesReturned", 1), request.number("limit", 100)
+        offset = request.number("offset", 0)
+        if instances is None or not 1 <= instances <= 25:
+            return _invalid("instancesReturned must be between 1 and 25")
+        if limit is None or offset is None or not 1 <= limit <= 1000 or offset < 0:
+            return _invalid("limit must be between 1 and 1000, and offset no less than 0")
+        events = by_event_time(self.emitter, times[0], times[1], end_inclusive=False)[: instances * self._instances]
+        return document({"data": raw(events[offset : offset + limit]), "total": len(events)})
+
+
+def _invalid(message: str) -> Response:
+    return Response.json({"error": "invalid request", "code": "S400", "errors": [{"error": message}]}, 400)
+
+
+def _refused(code: str, description: str, status: int = 400) -> Response:
+    return Response.json({"error": code, "error_description": description}, status)
