@@ -132,7 +132,8 @@ class LaunchDarkly(Vendor):
         event = next((event for event in self.emitter.stored() if event.id == event_id), None)
         if event is None:
             return _error(404, "not_found", "Unknown audit log entry identifier")
-        self.fetched[event_id] += 1
+        with self._lock:
+            self.fetched[event_id] += 1
         more = {
             "previousVersion": {"on": False},
             "currentVersion": {"on": True},
