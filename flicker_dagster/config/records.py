@@ -6,7 +6,10 @@ from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field
 
-Template = Annotated[str, Field(description="text; may hold ${VAR}, ${VAR:-default} or ${file:path}")]
+Template = Annotated[
+    str,
+    Field(description="text; may hold ${VAR}, ${VAR:-default}, ${file:path}, ${aws_secret:name} or ${aws_ssm:name}"),
+]
 DAY_MS = 86_400_000
 #: More than any span of time here can mean; a time so far away is still a time to Python.
 CENTURY_MS = 36_525 * DAY_MS

@@ -24,6 +24,7 @@ from flicker_dagster.config.groups import (
 )
 from flicker_dagster.config.models import SourceConfig
 from flicker_dagster.config.records import Record, Tls
+from flicker_dagster.printable import visible
 
 BEGIN, END = "<!-- configuration reference: made by `make reference` -->", "<!-- end of the reference -->"
 
@@ -171,7 +172,7 @@ def default_of(field: FieldInfo) -> str:
         return ""
     if default == "":
         return '`""`'
-    return f"`{str(default).lower() if isinstance(default, bool) else default}`"
+    return f"`{str(default).lower() if isinstance(default, bool) else visible(str(default))}`"
 
 
 def put_into(text: str) -> str:

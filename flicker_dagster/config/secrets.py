@@ -1,4 +1,5 @@
-"""`${VAR}`, `${VAR:-default}` and `${file:path}`: what they stand for, which is looked up only when it is used."""
+"""`${VAR}`, `${VAR:-default}`, `${file:path}`, `${aws_secret:name}` and `${aws_ssm:name}`: what they stand for, which is
+looked up only when it is used."""
 
 from __future__ import annotations
 
@@ -15,8 +16,9 @@ from flicker_dagster.errors import SecretUnset
 if TYPE_CHECKING:
     from flicker_dagster.config.models import FlickerConfig
 
-_REFERENCE = re.compile(
+REFERENCE = re.compile(
     r"\$\$|\$\{(?P<name>[A-Za-z_][A-Za-z0-9_]*)(?::-(?P<default>[^}]*))?\}|\$\{file:(?P<file>[^}]+)\}"
+    r"|\$\{(?P<service>aws_secret|aws_ssm):(?P<entry>[^}]+)\}"
 )
 
 #: As much as Kubernetes lets a secret hold; `${file:/dev/zero}` would never end.
@@ -24,8 +26,9 @@ MAX_SECRET_CHARS = 1024 * 1024
 
 #: Keys whose values are secret even where they are written out in the file.
 _SECRET_KEYS = re.compile(
-    r"(authorization|api[_-]?key|token|secret|password|passphrase|credential|cookie|[_-]key$|key_json$|(^|\.)value$)"
-    r"(?!.*_(header|field|param|url)$)",
+    r"^(?!.*(^|\.)explain\.).*"  # what to do about a refusal, by its code
+    r"(authorization|api[_-]?key|token|secret|password|passphrase|credential|cookie|[_-]key$|key_(json|pem)$|(^|\.)value$)"
+    r"(?!.*_(header|field|param|url|in|headers)$)",
     re.IGNORECASE,
 )
 
@@ -36,17 +39,31 @@ def is_secret_key(path: str) -> bool:
 
 
 class Reference(msgspec.Struct, frozen=True):
-    """One reference in a template: a variable, perhaps with a default, or a file."""
+    """One reference in a template: a variable, perhaps with a default, a file, or an entry of a service that keeps
+    secrets."""
 
     name: str | None = None
     default: str | None = None
     file: str | None = None
+    service: str | None = None
+    entry: str | None = None
+
+    @classmethod
+    def of(cls, found: re.Match[str]) -> Reference:
+        return cls(found["name"], found["default"], found["file"], found["service"], found["entry"])
 
     def __str__(self) -> str:
+        if self.service:
+            return f"${{{self.service}:{self.entry}}}"
         return f"${{file:{self.file}}}" if self.file else f"${{{self.name}}}"
 
-    def value(self, env: Mapping[str, str]) -> str:
-        """Raises SecretUnset. An empty variable counts as unset where there is a default, as in a shell."""
+    def value(self, env: Mapping[str, str], *, fresh: bool = False) -> str:
+        """Raises SecretUnset. An empty variable counts as unset where there is a default, as in a shell. What a service
+        gave is remembered for a few minutes, unless it is to be `fresh`."""
+        if self.service is not None and self.entry is not None:
+            from flicker_dagster.config.aws_secrets import aws_value
+
+            return aws_value(self.service, self.entry, fresh=fresh)
         if self.file is not None:
             try:
                 with open(self.file, encoding="utf-8") as file:
@@ -70,28 +87,25 @@ class Reference(msgspec.Struct, frozen=True):
 
 def references(template: str) -> list[Reference]:
     """Every reference of a template, in order."""
-    return [
-        Reference(found["name"], found["default"], found["file"])
-        for found in _REFERENCE.finditer(template)
-        if found[0] != "$$"
-    ]
+    return [Reference.of(found) for found in REFERENCE.finditer(template) if found[0] != "$$"]
 
 
-def resolve(template: str, *, env: Mapping[str, str] | None = None) -> str:
-    """The template with its references filled in; `$$` is a dollar. Raises SecretUnset naming the first unset one."""
+def resolve(template: str, *, env: Mapping[str, str] | None = None, fresh: bool = False) -> str:
+    """The template with its references filled in; `$$` is a dollar. `fresh` asks services for what may have been rotated.
+    Raises SecretUnset naming the first unset one."""
     env = os.environ if env is None else env
 
     def fill(found: re.Match[str]) -> str:
         if found[0] == "$$":
             return "$"
-        return Reference(found["name"], found["default"], found["file"]).value(env)
+        return Reference.of(found).value(env, fresh=fresh)
 
-    return _REFERENCE.sub(fill, template)
+    return REFERENCE.sub(fill, template)
 
 
 def without_references(template: str, *, instead: str) -> str:
     """The template with every reference replaced by the same text; for looking at what stands around them."""
-    return _REFERENCE.sub(lambda found: "$" if found[0] == "$$" else instead, template)
+    return REFERENCE.sub(lambda found: "$" if found[0] == "$$" else instead, template)
 
 
 def unset_variables(config: FlickerConfig, env: Mapping[str, str]) -> list[str]:

@@ -38,7 +38,9 @@ class BodyHmac:
     def sign(self, request: Request) -> Request:
         digest = hmac.digest(self._secret, request.body or b"", getattr(hashlib, self._auth.algorithm))
         text = digest.hex() if self._auth.encoding == "hex" else base64.b64encode(digest).decode()
-        return msgspec.structs.replace(request, headers=request.headers | {self._auth.header: self._auth.prefix + text})
+        return msgspec.structs.replace(
+            request, headers=request.headers | {self._auth.header or "": self._auth.prefix + text}
+        )
 
     def renew(self, refused: Answer) -> bool:
         return False

@@ -25,7 +25,7 @@ def client_credentials(
 ) -> MintedToken:
     """Raises SecretUnset, and ValueError for a token_url that cannot be used."""
     url = resolve(auth.token_url, env=env)
-    client_id, secret = resolve(auth.client_id, env=env), resolve(auth.client_secret, env=env)
+    client_id, secret = resolve(auth.client_id, env=env), resolve(auth.client_secret or "", env=env)
     form = {"grant_type": "client_credentials"}
     form |= {name: value for name, value in (("scope", auth.scope), ("audience", auth.audience)) if value is not None}
     form |= {name: resolve(value, env=env) for name, value in auth.parameters.items()}

@@ -12,9 +12,9 @@ from typing import Any
 import msgspec
 
 from flicker_dagster.config.auth import SigV4Auth
+from flicker_dagster.config.quiet import unlogged
 from flicker_dagster.config.secrets import resolve
 from flicker_dagster.transport.auth_failed import AuthFailed
-from flicker_dagster.transport.connections import unlogged
 from flicker_dagster.transport.exchange import Answer, Request
 
 SESSION_NAME = "flicker"

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 
 from flicker_dagster.config.auth import (
     Auth,
-    BasicDestinationAuth,
+    BasicCredentials,
     BearerAuth,
     GoogleServiceAccount,
     HeaderAuth,
@@ -42,7 +42,7 @@ def authenticator_of(
         return NoAuth()
     if isinstance(auth, BearerAuth):
         return FixedHeader("Authorization", f"Bearer {resolve(auth.token, env=env)}")
-    if isinstance(auth, BasicDestinationAuth):
+    if isinstance(auth, BasicCredentials):
         name, word = resolve(auth.username, env=env), resolve(auth.password, env=env)
         return FixedHeader("Authorization", basic_authorization(name, word))
     if isinstance(auth, HeaderAuth):
@@ -57,7 +57,8 @@ def authenticator_of(
         from flicker_dagster.transport.auth_google import service_account
 
         return service_account(auth, env=env, tokens=tokens, key=key, clock=clock, ends=ends)
-    assert isinstance(auth, SigV4Auth)
+    if not isinstance(auth, SigV4Auth):
+        raise ValueError(f"auth of type {auth.type} cannot be opened yet")
     from flicker_dagster.transport.auth_sigv4 import SigV4
 
     return SigV4(auth, env=env)

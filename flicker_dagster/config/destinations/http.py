@@ -8,7 +8,7 @@ from pydantic import Field
 
 from flicker_dagster.config.auth import (
     Auth,
-    BasicDestinationAuth,
+    BasicCredentials,
     BearerAuth,
     authorization_headers,
     two_ways_to_authenticate,
@@ -104,7 +104,7 @@ class HttpDestination(DestinationRecord):
         if self.api_key is not None:
             return BearerAuth(type="bearer", token=self.api_key)
         if self.basic is not None:
-            return BasicDestinationAuth(type="basic", username=self.basic.username, password=self.basic.password)
+            return BasicCredentials(type="basic", username=self.basic.username, password=self.basic.password)
         return None
 
     def faults(self) -> list[tuple[str, str]]:

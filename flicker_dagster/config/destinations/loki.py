@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from flicker_dagster.config.auth import BasicDestinationAuth, BearerAuth, HeaderAuth
+from flicker_dagster.config.auth import BasicCredentials, BearerAuth, HeaderAuth
 from flicker_dagster.config.destinations.base import Fix, Guide
 from flicker_dagster.config.destinations.posted import SMALLEST_BODY_BYTES, PostedRecord
 from flicker_dagster.config.records import Count, Template
@@ -94,7 +94,7 @@ class LokiDestination(PostedRecord):
 
     type: Literal["loki"]
     endpoint: Template = Field(description=f"address before `{PUSH_PATH}`; VictoriaLogs: with `/insert` behind it")
-    auth: Annotated[BearerAuth | BasicDestinationAuth | HeaderAuth, Field(discriminator="type")] | None = Field(
+    auth: Annotated[BearerAuth | BasicCredentials | HeaderAuth, Field(discriminator="type")] | None = Field(
         default=None, description="how requests are signed; default not at all"
     )
     tenant: Template | None = Field(default=None, description="tenant, sent as `X-Scope-OrgID`; a template")
