@@ -144,7 +144,9 @@ class HttpDestinationBase(DestinationBase):
             now_ms=self.context.now_ms(),
         )
         if isinstance(outcome, Blocked) and answer.status in (401, 403):
-            return Blocked(f"{outcome.why} (credentials: {self.context.credentials})", outcome.status)
+            known = self.mask(self._authenticator.explain(answer))
+            why = f"{outcome.why}; {known}" if known else outcome.why
+            return Blocked(f"{why} (credentials: {self.context.credentials})", outcome.status)
         return outcome
 
     def reason(self, answer: Answer, lot: Lot | None = None) -> str:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import logging
 import os
 import secrets
+import socket
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
 from functools import cached_property
@@ -19,7 +20,7 @@ import msgspec
 
 from flicker_dagster.errors import StateError, TokenUnreadable, WriteConflict
 from flicker_dagster.state.conflicts import attempts
-from flicker_dagster.state.files import exclusive
+from flicker_dagster.state.files import exclusive, replace_file
 from flicker_dagster.state.names import file_safe
 from flicker_dagster.state.stores import Store, Stored
 from flicker_dagster.state.token_keys import VARIABLE, TokenKey, token_keys
@@ -113,20 +114,39 @@ class TokenStore:
         if token is not None:
             self.put(to, token, replacing=None)
 
+    @property
+    def place(self) -> str:
+        """This machine's work directory, by a name that no other has. Raises StateError."""
+        return self._place
+
+    @cached_property
+    def _place(self) -> str:
+        path = self._work_dir / "token-locks" / ".place"
+        try:
+            with exclusive(path.with_name(".place.lock")):
+                if not path.exists():
+                    replace_file(path, secrets.token_hex(16).encode(), durable=True)
+                # The name of the machine beside it, for directories that were copied.
+                return f"{socket.gethostname()} {path.read_text()[:64]}"
+        except OSError as error:
+            raise StateError(f"cannot write {path}: {error.strerror}; check the path and its permissions") from error
+
     @contextmanager
-    def minting(self, key: str) -> Iterator[None]:
+    def minting(self, key: str) -> Iterator[bool]:
         """Processes of this machine take turns; those of others are told by `put` who was faster."""
         lock = self._work_dir / "token-locks" / f"{file_safe(key)}.lock"
         with ExitStack() as held:
+            alone = True
             try:
                 held.enter_context(exclusive(lock, wait_s=MINTING_S))
             except BlockingIOError:
+                alone = False
                 log.warning(
                     "another process has been minting the token of %s for %d s; minting as well", key, MINTING_S
                 )
             except OSError as error:
                 raise StateError(f"cannot lock {lock}: {error.strerror}; check the path and its permissions") from error
-            yield
+            yield alone
 
     # -- encryption
 

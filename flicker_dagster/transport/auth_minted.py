@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import logging
+import re
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from hashlib import blake2b
 
 import msgspec
 
-from flicker_dagster.errors import StateError
+from flicker_dagster.config.auth import SendsToken
+from flicker_dagster.config.placeholders import fill
+from flicker_dagster.errors import SecretUnset, StateError
 from flicker_dagster.transport.auth_failed import AuthFailed
-from flicker_dagster.transport.exchange import Answer, Request
+from flicker_dagster.transport.exchange import Answer, NoAuth, Request
+from flicker_dagster.transport.token_answer import TOLD
 from flicker_dagster.transport.tokens import Token, Tokens
 
 log = logging.getLogger("flicker.transport")
@@ -25,34 +29,50 @@ EARLY_RENEWAL_PAUSE_MS = 30_000
 
 _FOR, _AFTER_REFUSAL = "for", "after_refusal"
 
+#: What a server says of a token that it refuses (RFC 6750, 3).
+_CHALLENGE = re.compile(r'(error|scope)\s*=\s*"([\x20-\x21\x23-\x7e]{1,200})"')
+LONGEST_CHALLENGE_CHARS = 8 * 1024
+
 
 def identity(*parts: str) -> str:
     """A fingerprint of everything that a token depends on: one that was minted for another is of no use."""
     return blake2b("\x00".join(parts).encode("utf-8", "surrogatepass"), digest_size=16).hexdigest()
 
 
-class MintedToken:
-    """`Authorization: Bearer` of a token. Thread-safe.
+class Minter(msgspec.Struct, frozen=True):
+    """How a token is asked for with credentials as they are: `identity` changes with anything that it depends on. `ask`
+    raises AuthFailed."""
 
-    `mint` asks for a new one and raises AuthFailed. `key` names it in the store, `identity` what it is for. It is renewed
+    identity: str
+    ask: Callable[[], Token]
+
+
+class MintedToken(NoAuth):
+    """A token in a header. Thread-safe.
+
+    `make` gives how to ask for one, with what is `fresh` of the configuration's secrets where it is given True: after a
+    refusal they may have been rotated. `sends` says how the token is sent, `key` names it in the store. It is renewed
     `renew_before_ms` before its end, after half of its life at the earliest, and once after a 401. A store that cannot be
-    read or written costs a warning and another mint, never a request.
+    read or written costs a warning and another mint, never a request. Raises what `make` raises.
     """
 
     def __init__(
         self,
-        mint: Callable[[], Token],
+        make: Callable[[bool], Minter],
         *,
+        sends: SendsToken,
         tokens: Tokens,
         key: str,
-        identity: str,
         renew_before_ms: int,
+        env: Mapping[str, str] | None = None,
         clock: Callable[[], float] = time.time,
     ) -> None:
-        self._mint = mint
+        self._make = make
+        self._minter = make(False)
+        self._sends = sends
+        self._env = env
         self._tokens = tokens
         self._key = key
-        self._identity = identity
         self._renew_before_ms = renew_before_ms
         self._clock = clock
         self._lock = threading.Lock()
@@ -66,9 +86,9 @@ class MintedToken:
     # -- the protocol
 
     def sign(self, request: Request) -> Request:
-        token = self._usable()
-        self._signed.token = token
-        return msgspec.structs.replace(request, headers=request.headers | {"Authorization": f"Bearer {token.value}"})
+        token = self.token()
+        header = {self._sends.header: fill(self._sends.format, lambda _: token.value, env=self._env)}
+        return msgspec.structs.replace(request, headers=request.headers | header)
 
     def renew(self, refused: Answer) -> bool:
         used: Token | None = getattr(self._signed, "token", None)
@@ -85,6 +105,28 @@ class MintedToken:
     def secrets(self) -> tuple[str, ...]:
         used: Token | None = getattr(self._signed, "token", None)
         return tuple({token.value for token in (self._token, used) if token is not None})
+
+    def told(self, name: str) -> str | None:
+        return self.token().extra.get(TOLD + name)
+
+    def explain(self, refused: Answer) -> str:
+        used: Token | None = getattr(self._signed, "token", None)
+        if used is None or refused.status not in (401, 403):
+            return ""
+        said = dict(_CHALLENGE.findall(refused.headers.get("www-authenticate", "")[:LONGEST_CHALLENGE_CHARS]))
+        if said.get("error") == "insufficient_scope":
+            wanted = f", which asks for {said['scope']}" if said.get("scope") else ""
+            return f"the token lacks a scope{wanted}: check scope, and that it was granted to the client"
+        if refused.status == 403:
+            return "the token is known, and may not do this: check scope, and what is granted to the client or user"
+        if _AFTER_REFUSAL in used.extra:
+            return "a new token is refused as well: check audience, scope and the account's region or tenant"
+        return ""
+
+    def token(self) -> Token:
+        """The token to sign with now, for who sends it in another way. Raises AuthFailed."""
+        self._signed.token = self._usable()
+        return self._signed.token
 
     # -- one token for all
 
@@ -121,22 +163,47 @@ class MintedToken:
         """A token from the store that is fresh and not the refused one, else a new one."""
         with self._alone():
             found = self._stored()
-            ours = found if found is not None and found.extra.get(_FOR) == self._identity else None
-            if ours is not None and self._is_fresh(ours) and (unlike is None or ours.value != unlike.value):
-                return ours
-            token = self._mint()
-            extra = {**token.extra, _FOR: self._identity}
-            if unlike is not None:
-                extra[_AFTER_REFUSAL] = str(self._now_ms())
-            token = msgspec.structs.replace(token, extra=extra)
+            if found is not None and self._serves(found, unlike):
+                return found
+            token = self._marked(self._asked(), unlike)
             try:
                 standing = self._tokens.put(self._key, token, replacing=found)
             except StateError as error:
                 self._warn(error)
                 return token
         # What another machine put there meanwhile serves as well, where it is for the same.
-        ours_too = standing.extra.get(_FOR) == self._identity and self._is_fresh(standing)
-        return standing if ours_too and (unlike is None or standing.value != unlike.value) else token
+        return standing if self._serves(standing, unlike) else token
+
+    def _asked(self) -> Token:
+        """A new token; where the credentials are refused and others are there by now, with those."""
+        try:
+            return self._minter.ask()
+        except AuthFailed as error:
+            if error.retryable or not self._rotated():
+                raise
+            return self._minter.ask()
+
+    def _rotated(self) -> bool:
+        """Are there other credentials by now?"""
+        try:
+            again = self._make(True)
+        except (SecretUnset, ValueError):  # the refusal says more
+            return False
+        rotated = again.identity != self._minter.identity
+        self._minter = again
+        return rotated
+
+    def _marked(self, token: Token, unlike: Token | None) -> Token:
+        """The token with what it is for, and whether another one was refused before it."""
+        extra = {**token.extra, _FOR: self._minter.identity}
+        if unlike is not None:
+            extra[_AFTER_REFUSAL] = str(self._now_ms())
+        return msgspec.structs.replace(token, extra=extra)
+
+    def _serves(self, token: Token, unlike: Token | None) -> bool:
+        """Is it for the same, due for longer, and not the one that was refused?"""
+        ours = token.extra.get(_FOR) == self._minter.identity and self._is_fresh(token)
+        return ours and (unlike is None or token.value != unlike.value)
 
     @contextmanager
     def _alone(self) -> Iterator[None]:

@@ -15,7 +15,7 @@ from flicker_dagster.config.auth import SigV4Auth
 from flicker_dagster.config.quiet import unlogged
 from flicker_dagster.config.secrets import resolve
 from flicker_dagster.transport.auth_failed import AuthFailed
-from flicker_dagster.transport.exchange import Answer, Request
+from flicker_dagster.transport.exchange import Answer, NoAuth, Request
 
 SESSION_NAME = "flicker"
 CONNECT_TIMEOUT_S, READ_TIMEOUT_S = 5, 20
@@ -35,7 +35,7 @@ _PASSING = frozenset(
 )
 
 
-class SigV4:
+class SigV4(NoAuth):
     """Signs each request with its method, path, query, headers and body's hash. Thread-safe.
 
     Credentials that end are renewed by the SDK ahead of their end. Raises SecretUnset.

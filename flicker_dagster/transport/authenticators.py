@@ -9,15 +9,22 @@ from flicker_dagster.config.auth import (
     Auth,
     BasicCredentials,
     BearerAuth,
+    DigestAuth,
     GoogleServiceAccount,
     HeaderAuth,
+    HeadersAuth,
     HmacAuth,
+    JwtAuth,
+    LoginAuth,
     OAuth2ClientCredentials,
+    OAuth2JwtBearer,
+    OAuth2RefreshToken,
+    QueryAuth,
     SigV4Auth,
 )
+from flicker_dagster.config.placeholders import fill
 from flicker_dagster.config.secrets import resolve
 from flicker_dagster.transport.auth_failed import AuthFailed
-from flicker_dagster.transport.auth_fixed import BodyHmac, FixedHeader
 from flicker_dagster.transport.connections import basic_authorization
 from flicker_dagster.transport.deadlines import Deadline
 from flicker_dagster.transport.exchange import Authenticator, NoAuth
@@ -35,30 +42,80 @@ def authenticator_of(
     clock: Callable[[], float] = time.time,
     ends: Callable[[], Deadline | None] = lambda: None,
 ) -> Authenticator:
-    """The authenticator of a record. `key` names its tokens in the store; `ends` tells when everything has to be over, a
-    token endpoint's answer included. Raises SecretUnset, and ValueError for what cannot be used, in words without
-    secrets. Nothing is connected to yet."""
+    """The authenticator of a record. `key` names its tokens in the store: one per account. `ends` tells when everything has
+    to be over, a token endpoint's answer included. Raises SecretUnset, and ValueError for what cannot be used, in words
+    without secrets. Nothing is connected to yet, except for secrets that AWS keeps."""
     if auth is None:
         return NoAuth()
-    if isinstance(auth, BearerAuth):
-        return FixedHeader("Authorization", f"Bearer {resolve(auth.token, env=env)}")
-    if isinstance(auth, BasicCredentials):
-        name, word = resolve(auth.username, env=env), resolve(auth.password, env=env)
-        return FixedHeader("Authorization", basic_authorization(name, word))
-    if isinstance(auth, HeaderAuth):
-        return FixedHeader(auth.name, resolve(auth.value, env=env))
-    if isinstance(auth, HmacAuth):
-        return BodyHmac(auth, resolve(auth.secret, env=env))
+    fixed = _fixed(auth, env=env, clock=clock)
+    if fixed is not None:
+        return fixed
+    from flicker_dagster.transport.auth_opening import Opening
+
+    opening = Opening(env, tokens, key, clock, ends)
+    if isinstance(auth, LoginAuth):
+        from flicker_dagster.transport.auth_login import login
+
+        nested = auth.auth
+        return login(auth, opening, signs=lambda: NoAuth() if nested is None else _signs(nested, env=env, clock=clock))
+    from flicker_dagster.transport.auth_oauth2 import client_credentials, jwt_bearer, refresh_token
+
     if isinstance(auth, OAuth2ClientCredentials):
-        from flicker_dagster.transport.auth_oauth2 import client_credentials
-
-        return client_credentials(auth, env=env, tokens=tokens, key=key, clock=clock, ends=ends)
+        return client_credentials(auth, opening)
+    if isinstance(auth, OAuth2RefreshToken):
+        return refresh_token(auth, opening)
     if isinstance(auth, GoogleServiceAccount):
-        from flicker_dagster.transport.auth_google import service_account
+        return jwt_bearer(auth.written_out(), opening)
+    assert isinstance(auth, OAuth2JwtBearer)
+    return jwt_bearer(auth, opening)
 
-        return service_account(auth, env=env, tokens=tokens, key=key, clock=clock, ends=ends)
-    if not isinstance(auth, SigV4Auth):
-        raise ValueError(f"auth of type {auth.type} cannot be opened yet")
-    from flicker_dagster.transport.auth_sigv4 import SigV4
 
-    return SigV4(auth, env=env)
+def _fixed(auth: Auth, *, env: Mapping[str, str] | None, clock: Callable[[], float]) -> Authenticator | None:
+    """The authenticator of a record that needs no token."""
+    from flicker_dagster.transport.auth_fixed import FixedHeaders, QueryParameters
+
+    if isinstance(auth, BearerAuth | BasicCredentials | HeaderAuth | HeadersAuth):
+        return FixedHeaders(lambda fresh: _headers(auth, env, fresh=fresh))
+    if isinstance(auth, QueryAuth):
+        return QueryParameters(lambda fresh: {auth.name: resolve(auth.value, env=env, fresh=fresh)})
+    if isinstance(auth, HmacAuth):
+        from flicker_dagster.transport.auth_hmac import SignedText
+
+        return SignedText(auth, env=env, clock=clock)
+    if isinstance(auth, DigestAuth):
+        from flicker_dagster.transport.auth_digest import Digest
+
+        return Digest(
+            lambda fresh: (resolve(auth.username, env=env, fresh=fresh), resolve(auth.password, env=env, fresh=fresh))
+        )
+    if isinstance(auth, JwtAuth):
+        from flicker_dagster.transport.auth_jwt import SignedJwt
+
+        return SignedJwt(auth, env=env, clock=clock)
+    if isinstance(auth, SigV4Auth):
+        from flicker_dagster.transport.auth_sigv4 import SigV4
+
+        return SigV4(auth, env=env)
+    return None
+
+
+def _signs(auth: Auth, *, env: Mapping[str, str] | None, clock: Callable[[], float]) -> Authenticator:
+    found = _fixed(auth, env=env, clock=clock)
+    assert found is not None
+    return found
+
+
+def _headers(
+    auth: BearerAuth | BasicCredentials | HeaderAuth | HeadersAuth, env: Mapping[str, str] | None, *, fresh: bool
+) -> dict[str, str]:
+    def read(template: str) -> str:
+        return resolve(template, env=env, fresh=fresh)
+
+    if isinstance(auth, BearerAuth):
+        token = read(auth.token)
+        return {auth.header: fill(auth.format, lambda _: token, env=env, fresh=fresh)}
+    if isinstance(auth, BasicCredentials):
+        return {"Authorization": basic_authorization(read(auth.username), read(auth.password))}
+    if isinstance(auth, HeaderAuth):
+        return {auth.name: read(auth.value)}
+    return {name: read(value) for name, value in auth.headers.items()}

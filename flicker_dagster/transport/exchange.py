@@ -76,9 +76,19 @@ class Authenticator(Protocol):
         """What it signs with and no configuration holds, such as a token: to be masked where a server's words are shown."""
         ...
 
+    def told(self, name: str) -> str | None:
+        """What was said beside a token, such as `instance_url`; None where nothing was. May ask for a token: raises
+        AuthFailed."""
+        ...
+
+    def explain(self, refused: Answer) -> str:
+        """What is known here of the reason for a refusal, and what to do, to be told beside it; empty where nothing is. It
+        may hold what the server said, so it is masked before it is shown."""
+        ...
+
 
 class NoAuth:
-    """Requests go as they are."""
+    """Requests go as they are. What is signed with less than a token is derived from it."""
 
     def sign(self, request: Request) -> Request:
         return request
@@ -88,6 +98,12 @@ class NoAuth:
 
     def secrets(self) -> tuple[str, ...]:
         return ()
+
+    def told(self, name: str) -> str | None:
+        return None
+
+    def explain(self, refused: Answer) -> str:
+        return ""
 
 
 class Transport:

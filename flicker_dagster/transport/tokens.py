@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import uuid
 from collections.abc import Iterator
 from contextlib import AbstractContextManager
 from typing import Any, Protocol
@@ -31,15 +32,20 @@ class Token(msgspec.Struct, frozen=True):
 class Tokens(Protocol):
     """A store of tokens by key, shared by runs and processes. Thread-safe. Raises StateError."""
 
+    @property
+    def place(self) -> str:
+        """Where those are that `minting` keeps apart: who holds it there knows that no other one of the place does."""
+        ...
+
     def get(self, key: str) -> Token | None: ...
 
     def put(self, key: str, token: Token, *, replacing: Token | None) -> Token:
         """Keep a token in place of the one that was read; gives the one that stands, which may be another's newer one."""
         ...
 
-    def minting(self, key: str) -> AbstractContextManager[None]:
+    def minting(self, key: str) -> AbstractContextManager[bool]:
         """Held while a token is minted: others that need the same one wait as far as the store can make them, and find
-        it then."""
+        it then. False where it is not held, for somebody else never let go of it."""
         ...
 
 
@@ -50,6 +56,7 @@ class MemoryTokens:
         self._tokens: dict[str, Token] = {}
         self._lock = threading.Lock()
         self._minting: dict[str, threading.Lock] = {}
+        self.place = f"memory {uuid.uuid4()}"
 
     def get(self, key: str) -> Token | None:
         return self._tokens.get(key)
@@ -62,6 +69,6 @@ class MemoryTokens:
             self._tokens[key] = token
             return token
 
-    def minting(self, key: str) -> AbstractContextManager[None]:
+    def minting(self, key: str) -> AbstractContextManager[bool]:
         with self._lock:
             return self._minting.setdefault(key, threading.Lock())  # type: ignore[return-value]

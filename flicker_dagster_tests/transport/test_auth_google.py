@@ -12,6 +12,7 @@ import pytest
 from flicker_dagster.config.auth import GoogleServiceAccount
 from flicker_dagster.simulator.token_server import TokenServer
 from flicker_dagster.transport.auth_failed import AuthFailed
+from flicker_dagster.transport.signing import Signer
 from flicker_dagster_tests.transport.minting import EMAIL, Clock, a_key, an_account, bearer, google, opened
 
 PRIVATE, PUBLIC = an_account()
@@ -76,12 +77,12 @@ def test_a_clock_that_is_wrong_is_told(server: TokenServer, clock: Clock) -> Non
 @pytest.mark.parametrize(
     ("text", "told"),
     [
-        ("not json", "is no key of a service account"),
-        ("{}", "is no key of a service account"),
-        ('{"type":"service_account","client_email":"a","private_key":7}', "is no key of a service account"),
+        ("not json", "is no private key, expected a PEM, a JWK, or JSON"),
+        ("{}", r"holds no private key at private_key \(it has nothing\)"),
+        ('{"type":"service_account","client_email":"a","private_key":7}', "holds no private key at private_key"),
         (
-            '{"type":"authorized_user","client_email":"a","private_key":"verysecretvalue"}',
-            "of type 'authorized_user', expected service_account",
+            '{"type":"authorized_user","client_id":"a","refresh_token":"verysecretvalue"}',
+            r"it has type, client_id, refresh_token\), expected a PEM there; check that it is the key's file",
         ),
         ('{"type":"service_account","client_email":"a","private_key":"verysecretvalue"}', "expected a PEM"),
         (
@@ -115,7 +116,6 @@ def test_one_key_is_expected(keys: dict[str, str]) -> None:
 
 
 def test_the_key_is_in_no_text(server: TokenServer) -> None:
-    from flicker_dagster.transport.auth_google import _key_of
-
-    found = _key_of(GoogleServiceAccount(type="google_service_account", key_json=a_key(server, PRIVATE)), {})
+    record = GoogleServiceAccount(type="google_service_account", key_json=a_key(server, PRIVATE)).written_out()
+    found = Signer(record, env={})
     assert json.loads(a_key(server, PRIVATE))["private_key"][40:80] not in repr(found)

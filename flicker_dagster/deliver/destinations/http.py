@@ -18,7 +18,7 @@ from flicker_dagster.errors import DestinationBlocked
 from flicker_dagster.json_paths import lookup_any, readings
 from flicker_dagster.json_text import read_json
 from flicker_dagster.lots import Lot
-from flicker_dagster.transport.auth_fixed import BodyHmac
+from flicker_dagster.transport.auth_hmac import SignedText
 from flicker_dagster.transport.exchange import Answer, Authenticator, Request
 
 
@@ -62,7 +62,9 @@ class Http(HttpDestinationBase):
         if self.http.hmac is None:
             return signs
         record = self.http.hmac
-        hashes = BodyHmac(HmacAuth(type="hmac", **record.model_dump()), self.resolve(record.secret))
+        hashes = SignedText(
+            HmacAuth(type="hmac", **record.model_dump()), env=self.context.env, clock=self.context.clock
+        )
         return _Both(signs, hashes)
 
     def _fixed_headers(self) -> dict[str, str]:
@@ -108,10 +110,17 @@ class _Both:
         return self._second.sign(self._first.sign(request))
 
     def renew(self, refused: Answer) -> bool:
-        return self._first.renew(refused)
+        second = self._second.renew(refused)
+        return self._first.renew(refused) or second
 
     def secrets(self) -> tuple[str, ...]:
         return self._first.secrets()
+
+    def told(self, name: str) -> str | None:
+        return self._first.told(name)
+
+    def explain(self, refused: Answer) -> str:
+        return self._first.explain(refused) or self._second.explain(refused)
 
 
 def _of_the_body(headers: Mapping[str, str], key_header: str) -> list[str]:
