@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 from urllib.parse import unquote_plus
 
@@ -40,3 +41,33 @@ def granted(minting: Minting, lifetime_s: float, **more: Any) -> Response:
 def refused(code: str, description: str, status: int = 400) -> Response:
     """RFC 6749, 5.2."""
     return Response.json({"error": code, "error_description": description}, status)
+
+
+def token_for_client(
+    request: Request,
+    minting: Minting,
+    clients: Mapping[str, str],
+    *,
+    lifetime_s: float,
+    must: Mapping[str, str] | None = None,
+    may: tuple[str, ...] = (),
+    grant_implied: bool = False,
+    status: int = 200,
+) -> Response:
+    """A token for client credentials, or the refusal. `clients` are secrets by client id; `must` are fields with the value
+    they have to have, `may` others that are known; `grant_implied` where the grant need not be named."""
+    form, must = request.form, must or {}
+    fault = fault_of_request(request, "client_credentials")
+    implied = grant_implied and "grant_type" not in form and fault is not None and fault[0] == "unsupported_grant_type"
+    if fault is not None and not implied:
+        return refused(*fault)
+    client, secret = client_of(request)
+    if not client or clients.get(client) != secret:
+        return refused("invalid_client", "unknown client or wrong secret", 401)
+    strange = sorted(form.keys() - {"grant_type", "client_id", "client_secret", *must, *may})
+    wrong = [name for name, value in must.items() if form.get(name) != value]
+    if strange or wrong:
+        return refused("invalid_request", f"bad parameter: {', '.join(strange + wrong)}")
+    answer = granted(minting, lifetime_s)
+    answer.status = status
+    return answer

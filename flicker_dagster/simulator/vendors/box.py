@@ -9,7 +9,8 @@ import threading
 from typing import Any, ClassVar
 
 from flicker_dagster.simulator.assertions import BadAssertion, claims_of, private_key_pem
-from flicker_dagster.simulator.checks import FORM, content_type, oauth_error, rfc3339_of
+from flicker_dagster.simulator.checks import content_type, rfc3339_of
+from flicker_dagster.simulator.grants import FORM, refused
 from flicker_dagster.simulator.listings import by_arrival, by_event_time
 from flicker_dagster.simulator.pages import compact, document, is_for, raw
 from flicker_dagster.simulator.server import Request, Response
@@ -91,17 +92,17 @@ class Box(Vendor):
     def _token(self, request: Request) -> Response:
         form = request.form
         if request.method != "POST" or content_type(request) != FORM:
-            return oauth_error("invalid_request", "expected a form by POST")
+            return refused("invalid_request", "expected a form by POST")
         if form.get("grant_type") != GRANTS[self.auth]:
-            return oauth_error("unauthorized_client", "This app is not authorized for this grant type")
+            return refused("unauthorized_client", "This app is not authorized for this grant type")
         known = (self.params["client_id"], self.token or self.params["client_secret"])
         if (form.get("client_id"), form.get("client_secret")) != known:
-            return oauth_error("invalid_client", "The client credentials are invalid")
+            return refused("invalid_client", "The client credentials are invalid")
         if self.auth == "refresh_token":
             return self._renewed(form.get("refresh_token", ""))
         wrong = self._wrong_assertion(form.get("assertion", "")) if self.auth == "jwt" else _wrong_subject(form)
         if wrong is not None:
-            return oauth_error("invalid_grant", wrong)
+            return refused("invalid_grant", wrong)
         return Response.json({**self._minted(), "restricted_to": []})
 
     def _minted(self) -> dict[str, Any]:
@@ -112,7 +113,7 @@ class Box(Vendor):
         """A refresh token is good for one time: the answer holds the next one."""
         with self._guard:
             if refresh_token != self._refresh_token:
-                return oauth_error("invalid_grant", "Refresh token has expired")
+                return refused("invalid_grant", "Refresh token has expired")
             answer = self._minted()
             self._refresh_token = f"rt-{answer['access_token']}"
         return Response.json({**answer, "refresh_token": self._refresh_token, "restricted_to": []})

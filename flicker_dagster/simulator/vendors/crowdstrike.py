@@ -11,8 +11,9 @@ import random
 import re
 from typing import Any
 
-from flicker_dagster.simulator.checks import content_type, rfc3339_of, token_for_client
+from flicker_dagster.simulator.checks import content_type, rfc3339_of
 from flicker_dagster.simulator.emitter import Event
+from flicker_dagster.simulator.grants import token_for_client
 from flicker_dagster.simulator.pages import compact, document, is_for, raw
 from flicker_dagster.simulator.server import Request, Response
 from flicker_dagster.simulator.spans import in_span, page_after

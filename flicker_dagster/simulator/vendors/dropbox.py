@@ -9,7 +9,8 @@ import re
 from typing import Any, ClassVar
 
 from flicker_dagster.simulator.alike import Alike, once_each
-from flicker_dagster.simulator.checks import FORM, content_type, oauth_error
+from flicker_dagster.simulator.checks import content_type
+from flicker_dagster.simulator.grants import FORM, refused
 from flicker_dagster.simulator.listings import cursor_of, place_of
 from flicker_dagster.simulator.pages import document, is_for
 from flicker_dagster.simulator.server import Request, Response
@@ -52,14 +53,14 @@ class Dropbox(Vendor):
     def _token(self, request: Request) -> Response:
         form = request.form
         if request.method != "POST" or content_type(request) != FORM:
-            return oauth_error("invalid_request", "expected a form by POST")
+            return refused("invalid_request", "expected a form by POST")
         if form.get("grant_type") != "refresh_token":
-            return oauth_error("unsupported_grant_type", "grant_type must be refresh_token")
+            return refused("unsupported_grant_type", "grant_type must be refresh_token")
         client = request.basic() or (form.get("client_id", ""), form.get("client_secret", ""))
         if client != (self.params["app_key"], self.token or self.params["app_secret"]):
-            return oauth_error("invalid_client", "Invalid client_id or client_secret")
+            return refused("invalid_client", "Invalid client_id or client_secret")
         if form.get("refresh_token") != self.params["refresh_token"]:
-            return oauth_error("invalid_grant", "refresh token is invalid or revoked")
+            return refused("invalid_grant", "refresh token is invalid or revoked")
         token = self.minting.mint(lifetime_s=TOKEN_LIFE_S, prefix="sl.")
         return Response.json({"access_token": token, "token_type": "bearer", "expires_in": TOKEN_LIFE_S})
 

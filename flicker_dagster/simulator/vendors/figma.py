@@ -9,7 +9,8 @@ import random
 import re
 from typing import Any
 
-from flicker_dagster.simulator.checks import FORM, content_type, span_of
+from flicker_dagster.simulator.checks import content_type, span_of
+from flicker_dagster.simulator.grants import FORM
 from flicker_dagster.simulator.listings import by_event_time, cursor_of, place_of
 from flicker_dagster.simulator.pages import beyond, compact, document, is_for, place, raw
 from flicker_dagster.simulator.server import Request, Response

@@ -13,7 +13,8 @@ import random
 import re
 from typing import Any
 
-from flicker_dagster.simulator.checks import content_type, token_for_client
+from flicker_dagster.simulator.checks import content_type
+from flicker_dagster.simulator.grants import token_for_client
 from flicker_dagster.simulator.pages import compact, document, is_for, raw
 from flicker_dagster.simulator.server import Request, Response
 from flicker_dagster.simulator.spans import in_span, page_after

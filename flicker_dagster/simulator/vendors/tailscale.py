@@ -9,7 +9,8 @@ import random
 import re
 from typing import Any
 
-from flicker_dagster.simulator.checks import rfc3339_of, token_for_client
+from flicker_dagster.simulator.checks import rfc3339_of
+from flicker_dagster.simulator.grants import token_for_client
 from flicker_dagster.simulator.pages import compact, document, is_for, raw
 from flicker_dagster.simulator.server import Request, Response
 from flicker_dagster.simulator.spans import in_span
