@@ -21,7 +21,6 @@ ELSEWHERE = "http://evil.invalid"
 #: Scheme and server of an absolute link.
 ORIGIN = re.compile(r"https?://[^/?\s\"<>]+")
 HTML = b"<!doctype html><html><title>Sign in</title><body>Please sign in.</body></html>"
-_LINKED = re.compile(r"<https?://[^/>]+")
 
 
 class Vendor:
