@@ -8,7 +8,7 @@ import uuid
 from typing import Any
 from urllib.parse import urlencode
 
-from flicker_dagster.simulator.checks import token_for_client
+from flicker_dagster.simulator.grants import token_for_client
 from flicker_dagster.simulator.listings import by_event_time
 from flicker_dagster.simulator.pages import compact, document, is_for, lead_next_elsewhere, raw, time_in
 from flicker_dagster.simulator.server import Request, Response
