@@ -47,7 +47,7 @@ class Page:
 def page_after(
     events: list[Event],
     limit: int,
-    cursor: str | None,
+    cursor: object,
     asked: Any,
     *,
     newest_first: bool = False,
@@ -58,7 +58,7 @@ def page_after(
     to what was asked; None where it is refused. `empty` gives a page of no events before that page."""
     bound = crc32(json.dumps(asked, sort_keys=True, default=str).encode())
     if cursor is not None:
-        kept = None if expired else place_of(cursor)
+        kept = None if expired or not isinstance(cursor, str) else place_of(cursor)
         if kept is None or kept.get("asked") != bound:
             return None
         events = beyond(events, kept["at"], newest_first=newest_first)

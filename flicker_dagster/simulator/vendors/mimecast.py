@@ -108,7 +108,10 @@ class Mimecast(Vendor):
         return self._events(body, expired)
 
     def _events(self, body: dict[str, Any], expired: bool) -> Response:
-        paging = (body.get("meta") or {}).get("pagination") or {}
+        meta = body.get("meta", {})
+        paging = meta.get("pagination", {}) if isinstance(meta, dict) else None
+        if not isinstance(paging, dict):
+            return _failed("err_validation_null", "meta.pagination must be an object")
         size, token = paging.get("pageSize", 100), paging.get("pageToken")
         if paging.keys() - {"pageSize", "pageToken"} or not isinstance(size, int) or not 1 <= size <= MOST:
             return _failed("err_validation_pagination", f"pageSize must be between 1 and {MOST}")
@@ -116,7 +119,7 @@ class Mimecast(Vendor):
         if token is not None and self.version == "1.0":
             if asked:
                 return _failed("err_validation_pagination", "data must not be sent with a pageToken")
-            asked = self.questions.get(token)
+            asked = self.questions.get(str(token))
         span = _span(asked)
         if span is None:
             return _failed("err_validation_null", "startDateTime and endDateTime must be like 2026-05-02T09:00:00+0000")

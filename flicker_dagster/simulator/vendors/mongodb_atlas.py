@@ -78,7 +78,7 @@ class MongoDBAtlas(Vendor):
             return None if self.minting.accepts(value) else self.unauthorized()
         if scheme != "Digest":
             return self.unauthorized()
-        return None if self._is_right(request, parse_keqv_list(parse_http_list(value))) else self.unauthorized()
+        return None if self._is_right(request, _said(value)) else self.unauthorized()
 
     def _is_right(self, request: Request, said: dict[str, str]) -> bool:
         """RFC 7616 with MD5 and qop auth; no count of a nonce comes twice."""
@@ -170,6 +170,11 @@ class MongoDBAtlas(Vendor):
         answer = document(listing)
         answer.headers = [("Content-Type", media_type)]
         return answer
+
+
+def _said(text: str) -> dict[str, str]:
+    """What a digest's header says; what is no pair of name and value is left out."""
+    return parse_keqv_list([pair for pair in parse_http_list(text) if "=" in pair])
 
 
 def _md5(text: str) -> str:

@@ -103,7 +103,8 @@ class Wiz(Vendor):
         asked = request.json()
         if request.method != "POST" or content_type(request) != "application/json" or not isinstance(asked, dict):
             return _errors("BAD_REQUEST", "expected a JSON object as application/json", 400)
-        if asked.keys() - {"query", "variables", "operationName"} or not isinstance(asked.get("query"), str):
+        strange = asked.keys() - {"query", "variables", "operationName"}
+        if strange or not isinstance(asked.get("query"), str) or not isinstance(asked.get("variables", {}), dict):
             return _errors("BAD_REQUEST", "expected query, variables, operationName", 400)
         return self._executed(asked, expired=expired, empty=request.fault == "empty")
 
@@ -123,7 +124,7 @@ class Wiz(Vendor):
             SCHEMA,
             query,
             {"auditLogEntries": entries},
-            variable_values=asked.get("variables") or {},
+            variable_values=asked.get("variables", {}),
             operation_name=asked.get("operationName"),
         )
         if result.errors:

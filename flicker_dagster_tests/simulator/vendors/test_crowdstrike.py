@@ -71,6 +71,8 @@ def test_an_updated_alert_is_another_version_of_the_same(clock: Clock) -> None:
         {"limit": 1001},
         {"offset": 0},
         {"after": "abc"},
+        {"after": 5},
+        {"filter": ["x"]},
     ],
 )
 @pytest.mark.parametrize("status", [200, 400])

@@ -98,6 +98,8 @@ def test_a_cursor_belongs_to_its_filter_and_sort_and_may_be_over(datadog: Datado
         {"sort": "id"},
         {"query": "*"},
         {"cursor": "abc"},
+        {"cursor": 5},
+        {"page": "x"},
     ],
 )
 def test_a_wrong_question_is_refused(datadog: Datadog, wrong: dict[str, Any]) -> None:

@@ -104,6 +104,10 @@ def test_times_are_whole_seconds_with_an_offset_without_colon(mimecast: Mimecast
         {"data": None},
         {"size": 501},
         {"page": "abc"},
+        {"page": 5},
+        {"page": ["x"]},
+        {"size": "2"},
+        {"data": "x"},
     ],
 )
 def test_a_wrong_question_fails_with_status_200(mimecast: Mimecast, wrong: dict[str, Any]) -> None:

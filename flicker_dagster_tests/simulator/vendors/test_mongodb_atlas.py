@@ -105,6 +105,7 @@ def test_a_digest_is_for_one_request_with_the_right_key(atlas: MongoDBAtlas) -> 
     assert replayed.headers["WWW-Authenticate"].startswith('Digest realm="MMS Public API"')
     assert ask(atlas, auth=HTTPDigestAuth(KEYS[0], "bad")).status_code == 401
     assert ask(atlas, auth=KEYS).status_code == 401
+    assert call(atlas, API + ORG, headers={"Accept": ACCEPT, "Authorization": "Digest x"}).status_code == 401
     assert ask(atlas, ORG.replace("5e1f", "6e1f")).status_code == 403
 
 

@@ -93,6 +93,12 @@ def test_fractions_of_a_second_have_up_to_six_digits(wiz: Wiz) -> None:
     assert len(lengths) > 1
 
 
+def test_variables_are_an_object(wiz: Wiz) -> None:
+    headers = {"Authorization": f"Bearer {token(wiz).json()['access_token']}"}
+    body = {"query": QUERY, "variables": [2]}
+    assert call(wiz, API, method="POST", json=body, headers=headers).status_code == 400
+
+
 @pytest.mark.parametrize(
     "wrong",
     [
