@@ -115,8 +115,9 @@ def test_order_limit_and_offset(salesforce: Salesforce, clock: Clock) -> None:
 
 
 def test_login_history_is_asked_by_login_time(salesforce: Salesforce, clock: Clock) -> None:
-    salesforce.emitter.emit(1, at_ms=clock.ago_ms(50))
-    (event,) = salesforce.emitter.emit(1, at_ms=clock.ago_ms(10))
+    logins = salesforce.emitters["login_history"]
+    logins.emit(1, at_ms=clock.ago_ms(50))
+    (event,) = logins.emit(1, at_ms=clock.ago_ms(10))
     answer = ask(salesforce, f"SELECT Id, LoginTime FROM LoginHistory WHERE LoginTime > {at(clock, 30)}").json()
     (record,) = answer["records"]
     assert record["Id"] == event.id

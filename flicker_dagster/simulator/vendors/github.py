@@ -1,4 +1,5 @@
-"""GitHub's organization audit log: newest first unless asked otherwise, times inside the search phrase, opaque cursors."""
+"""GitHub's audit log of an organization or an enterprise: newest first unless asked otherwise, times inside the search
+phrase, opaque cursors. A GitHub App signs itself in and is given a token for its installation."""
 
 from __future__ import annotations
 
@@ -6,23 +7,42 @@ import base64
 import json
 import random
 import re
+from typing import Any, ClassVar
 from urllib.parse import urlencode
 
+from flicker_dagster.simulator.assertions import BadAssertion, claims_of, private_key_pem
 from flicker_dagster.simulator.emitter import Event, rows
+from flicker_dagster.simulator.pages import is_for
 from flicker_dagster.simulator.server import Request, Response
 from flicker_dagster.simulator.vendor import Vendor
-from flicker_dagster.times import parse_time_ms
+from flicker_dagster.times import format_time, parse_time_ms
 
+HOST = "api.github.com"
+TOKEN_LIFE_S, ASSERTION_LIFE_S = 3_600, 600
 DAY_MS = 86_400_000
 PATH = re.compile(r"/(orgs|enterprises)/[^/]+/audit-log")
 ACTIONS = ("org.add_member", "repo.create", "team.add_repository", "protected_branch.update", "git.clone")
+_INSTALLATION = re.compile(r"/app/installations/(\d+)/access_tokens")
 _CREATED = re.compile(r"created:(>=|<=|>|<)?(\S*)")
 _TIME = re.compile(r"\d{4}-\d\d-\d\d(T\d\d:\d\d:\d\d(Z|[+-]\d\d:\d\d))?")
 
 
 class GitHub(Vendor):
+    """`app`: is the log read by a GitHub App, with tokens for its installation alone (see `app_params`)?"""
+
     name = "github"
     id_path = "_document_id"
+    params = {"org": "acme", "token": "ghp_AcmeAudit0001"}
+    installation: ClassVar = {"org": "acme", "app_id": "4711", "installation_id": "99887766"}
+    traits = frozenset({"copies", "late", "expired", "minted"})
+
+    def __init__(self, *, app: bool = False, **options: Any) -> None:
+        self.app = app
+        super().__init__(**options)
+
+    @classmethod
+    def app_params(cls) -> dict[str, str]:
+        return {**cls.installation, "private_key": private_key_pem()}
 
     def is_listed(self, stream: str, body: bytes) -> bool:
         """Git events are listed only for who asks for them (`include=all`)."""
@@ -49,6 +69,30 @@ class GitHub(Vendor):
             del event["created_at"]
         return event_id, json.dumps(event, separators=(",", ":")).encode()
 
+    def is_token_request(self, request: Request) -> bool:
+        return _INSTALLATION.fullmatch(request.path) is not None and is_for(request, HOST)
+
+    def authorize(self, request: Request) -> Response | None:
+        if not self.app:
+            return super().authorize(request)
+        return None if self.minting.accepts(request.bearer()) else self.unauthorized()
+
+    def _token(self, request: Request, installation_id: str) -> Response:
+        """For an assertion of ten minutes at most that the app signed."""
+        try:
+            claims = claims_of(request.bearer(), audiences=(), clock=self.clock, required=("iss", "iat", "exp"))
+        except BadAssertion:
+            return Response.json({"message": "A JSON web token could not be decoded"}, 401)
+        if not self.app or str(claims["iss"]) != self.installation["app_id"]:
+            return Response.json({"message": "Integration not found"}, 404)
+        if claims["exp"] - claims["iat"] > ASSERTION_LIFE_S + 60:  # issued a minute ago, against clocks that drift
+            return Response.json({"message": "'Expiration time' claim ('exp') is too far in the future"}, 401)
+        if request.method != "POST" or installation_id != self.installation["installation_id"]:
+            return Response.json({"message": "Not Found"}, 404)
+        ends = format_time(self.emitter.now_ms() + TOKEN_LIFE_S * 1000, "%Y-%m-%dT%H:%M:%SZ")
+        token = self.minting.mint(lifetime_s=TOKEN_LIFE_S, prefix="ghs_")
+        return Response.json({"token": token, "expires_at": ends, "permissions": {}}, 201)
+
     def too_many(self, headers: list[tuple[str, str]]) -> Response:
         """GitHub says 403 as often as 429 when nothing remains."""
         if not any(name == "Retry-After" for name, _ in headers):
@@ -57,7 +101,10 @@ class GitHub(Vendor):
         return Response.json({"message": "You have exceeded a secondary rate limit"}, 429, headers)
 
     def answer(self, request: Request, *, expired: bool) -> Response:
-        if not PATH.fullmatch(request.path):
+        installation = _INSTALLATION.fullmatch(request.path)
+        if installation is not None and is_for(request, HOST):
+            return self._token(request, installation[1])
+        if not PATH.fullmatch(request.path) or not is_for(request, HOST):
             return Response.json({"message": "Not Found"}, 404)
         if not request.headers.get("user-agent"):
             return Response.json({"message": "Request forbidden by administrative rules. User-Agent required"}, 403)

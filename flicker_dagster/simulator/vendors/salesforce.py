@@ -1,4 +1,5 @@
-"""Salesforce's SOQL query resource over SetupAuditTrail and LoginHistory: batches, nextRecordsUrl, its own errors."""
+"""Salesforce's REST API: SOQL queries over SetupAuditTrail, LoginHistory and EventLogFile in batches, the files
+themselves, and the tokens of a connected app (https://developer.salesforce.com/docs/atlas.en-us.api_rest.meta/api_rest/)."""
 
 from __future__ import annotations
 
@@ -6,26 +7,34 @@ import itertools
 import json
 import random
 import re
+from collections import Counter
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
+from flicker_dagster.simulator.assertions import BadAssertion, claims_of, private_key_pem
+from flicker_dagster.simulator.checks import FORM, content_type, oauth_error
 from flicker_dagster.simulator.emitter import Event, rows
+from flicker_dagster.simulator.pages import is_for
 from flicker_dagster.simulator.server import Request, Response
+from flicker_dagster.simulator.token_server import JWT_BEARER
 from flicker_dagster.simulator.vendor import ELSEWHERE, Vendor
-from flicker_dagster.times import datetime_of, parse_time_ms
+from flicker_dagster.simulator.vendors._event_log_files import LogFile, files_of, listed, make_row, values_of
+from flicker_dagster.simulator.vendors._salesforce_objects import (
+    INSTANCE,
+    OBJECTS,
+    SObject,
+    make_login,
+    make_setup,
+    spelled,
+)
+from flicker_dagster.simulator.vendors._soql import QUERY, Malformed, bounds, condition_of
 
+LOGIN = "login.salesforce.com"
+TOKEN_PATH = "/services/oauth2/token"
 PATH = re.compile(r"/services/data/v(\d+\.\d)/query")
 LOCATOR = re.compile(r"/services/data/v\d+\.\d/query/(\w+)-(\d+)")
+LOG_FILE = re.compile(r"/services/data/v\d+\.\d/sobjects/EventLogFile/(\w+)/LogFile")
 LOCATOR_LIFE_S = 2 * 86_400
-_SOQL = re.compile(
-    r"SELECT\s+(?P<fields>.+?)\s+FROM\s+(?P<object>\w+)(?:\s+WHERE\s+(?P<where>.+?))?"
-    r"(?:\s+ORDER\s+BY\s+(?P<order>.+?))?(?:\s+LIMIT\s+(?P<limit>\d+))?(?:\s+OFFSET\s+(?P<offset>\d+))?\s*$",
-    re.IGNORECASE | re.DOTALL,
-)
-_AND = re.compile(r"\s+AND\s+", re.IGNORECASE)
-_CONDITION = re.compile(r"(\w+)\s*(>=|<=|>|<|=)\s*([^\s']+)")  # a datetime literal is not quoted
-OBJECTS = {"setupaudittrail": ("SetupAuditTrail", "CreatedDate"), "loginhistory": ("LoginHistory", "LoginTime")}
-FIELDS = frozenset({"id", "action", "section", "createddate", "logintime", "createdby", "delegateuser", "display"})
 
 
 @dataclass(frozen=True)
@@ -41,27 +50,91 @@ class _Query:
 
 
 class Salesforce(Vendor):
-    name = "salesforce"
-    id_path = "Id"
+    """Without a `token`, anybody is let in until the first one is given out. `file_delay_s`: how long after its hour a log
+    file is there, 3 to 6 h at the real one. `session_s`: how long tokens live, which their answer does not say. `fetched`
+    counts the downloads of each file."""
 
-    def __init__(self, **options: Any) -> None:
+    name = "salesforce"
+    streams = ("setup_audit_trail", "login_history", "event_log_files")
+    id_path = {"setup_audit_trail": "Id", "login_history": "Id", "event_log_files": None}
+    params = {"domain": INSTANCE, "client_id": "3MVG9acme.audit", "client_secret": "salesforce-secret-01"}
+    username: ClassVar = "audit@acme.test"
+    traits = frozenset({"copies", "late", "expired", "minted"})
+
+    def __init__(self, *, file_delay_s: float = 10_800, session_s: float = 7_200, **options: Any) -> None:
         self._queries: dict[str, _Query] = {}
         self._numbers = itertools.count()
+        self._file_delay_ms = int(file_delay_s * 1000)
+        self._session_s = session_s
+        self.fetched: Counter[str] = Counter()
         super().__init__(**options)
 
-    def make_event(self, number: int, published_ms: int, chance: random.Random) -> tuple[str, bytes]:
-        event_id = f"0Ym5f{number:012d}{chance.choice('ABCDEFGH')}"
-        record = {
-            "Id": event_id,
-            "Action": chance.choice(("PermSetAssign", "changedPassword", "createdUser", "loginAsGranted")),
-            "Section": chance.choice(("Manage Users", "Security Controls")),
-            "CreatedDate": _spelled(published_ms),
-            "LoginTime": _spelled(published_ms),
-            "CreatedBy": {"attributes": {"type": "User"}, "Username": "ana@acme.test"},
-            "DelegateUser": None,
-            "Display": f"Permission set Auditor: assigned to user number {number}",
+    @classmethod
+    def jwt_params(cls) -> dict[str, str]:
+        known = {"client_id": cls.params["client_id"], "username": cls.username}
+        return {"domain": LOGIN, **known, "private_key": private_key_pem()}
+
+    def make(self, stream: str, number: int, published_ms: int, chance: random.Random) -> tuple[str, bytes]:
+        if stream == "event_log_files":
+            return make_row(number, published_ms, chance)
+        return (make_setup if stream == "setup_audit_trail" else make_login)(number, spelled(published_ms), chance)
+
+    # -- tokens
+
+    def is_token_request(self, request: Request) -> bool:
+        return request.path == TOKEN_PATH and is_for(request, LOGIN, INSTANCE)
+
+    def _token(self, request: Request) -> Response:
+        """The answer says where the data are, and not how long the token lives."""
+        if request.method != "POST" or content_type(request) != FORM:
+            return oauth_error("invalid_request", "expected a form by POST")
+        form = request.form
+        if form.get("grant_type") == JWT_BEARER:
+            refusal = self._wrong_assertion(form.get("assertion", ""))
+        elif form.get("grant_type") == "client_credentials":
+            refusal = self._wrong_client(request, form)
+        else:
+            refusal = oauth_error("unsupported_grant_type", "grant type not supported")
+        if refusal is not None:
+            return refusal
+        answer = {
+            "access_token": self.minting.mint(lifetime_s=self._session_s, prefix="00D000000000001!AQ"),
+            "scope": "api",
+            "instance_url": request.base if is_for(request) else f"https://{INSTANCE}",
+            "id": f"https://{LOGIN}/id/00D000000000001/005000000000001",
+            "token_type": "Bearer",
+            "issued_at": str(self.emitter.now_ms()),
         }
-        return event_id, json.dumps(record).encode()
+        return Response.json(answer)
+
+    def _wrong_client(self, request: Request, form: dict[str, str]) -> Response | None:
+        if not is_for(request, INSTANCE):
+            return oauth_error("invalid_grant", "request not supported on this domain")
+        client, secret = request.basic() or (form.get("client_id", ""), form.get("client_secret", ""))
+        if client != self.params["client_id"]:
+            return oauth_error("invalid_client_id", "client identifier invalid")
+        wrong = secret != (self.token or self.params["client_secret"])
+        return oauth_error("invalid_client", "invalid client credentials") if wrong else None
+
+    def _wrong_assertion(self, assertion: str) -> Response | None:
+        audiences = (f"https://{LOGIN}", f"https://{INSTANCE}")
+        required = ("iss", "sub", "aud", "exp")
+        try:
+            claims = claims_of(assertion, audiences=audiences, clock=self.clock, required=required)
+        except BadAssertion as error:
+            return oauth_error("invalid_grant", f"invalid assertion: {error}")
+        if (claims["iss"], claims["sub"]) != (self.params["client_id"], self.username):
+            return oauth_error("invalid_grant", "user hasn't approved this consumer")
+        return None
+
+    def authorize(self, request: Request) -> Response | None:
+        token = request.bearer()
+        if self.minting.accepts(token) or token == self.token:
+            return None
+        nobody = self.token is None and not self.minting.minted
+        return None if nobody else self.unauthorized()
+
+    # -- queries and files
 
     def unauthorized(self) -> Response:
         return _error(401, "INVALID_SESSION_ID", "Session expired or invalid")
@@ -73,26 +146,37 @@ class Salesforce(Vendor):
         return [("Sforce-Limit-Info", f"api-usage={self.per_minute - remaining}/{self.per_minute}")]
 
     def answer(self, request: Request, *, expired: bool) -> Response:
+        if self.is_token_request(request):
+            return self._token(request)
+        if not is_for(request, INSTANCE):
+            return _error(404, "NOT_FOUND", "The requested resource does not exist")
         locator = LOCATOR.fullmatch(request.path)
         if locator is not None:
             return self._more(locator[1], int(locator[2]), expired=expired)
+        file = LOG_FILE.fullmatch(request.path)
+        if file is not None:
+            return self._file(file[1])
         version = PATH.fullmatch(request.path)
         if version is None:
             return _error(404, "NOT_FOUND", "The requested resource does not exist")
-        found = _SOQL.match(request.query.get("q", ""))
+        return self._first(request, f"/services/data/v{version[1]}")
+
+    def _first(self, request: Request, api: str) -> Response:
+        asked = request.query.get("q", "")
+        found = QUERY.match(asked)
         if found is None or found["object"].lower() not in OBJECTS:
-            return _error(400, "MALFORMED_QUERY", f"unexpected token: {request.query.get('q', '')[:80]!r}")
+            return _error(400, "MALFORMED_QUERY", f"unexpected token: {asked[:80]!r}")
         if found["offset"] and int(found["offset"]) > 2000:
             return _error(400, "NUMBER_OUTSIDE_VALID_RANGE", "Maximum SOQL offset allowed is 2000")
+        kind = OBJECTS[found["object"].lower()]
         fields = [field.strip() for field in found["fields"].split(",")]
         for field in fields:
-            if field.split(".")[0].lower() not in FIELDS:
+            if field.split(".")[0].lower() not in kind.fields:
                 return _error(400, "INVALID_FIELD", f"No such column '{field}' on entity '{found['object']}'")
-        kind, time_field = OBJECTS[found["object"].lower()]
-        span = _bounds(found["where"], time_field, self.emitter.now_ms())
-        if span is None:
-            return _error(400, "MALFORMED_QUERY", f"cannot read: {found['where']}")
-        events = self.emitter.between(*span)
+        try:
+            events = self._found(kind, found["where"], api)
+        except Malformed as error:
+            return _error(400, "MALFORMED_QUERY", f"cannot read: {error}")
         if "desc" in (found["order"] or "").lower():
             events = events[::-1]
         offset = int(found["offset"] or 0)
@@ -100,10 +184,29 @@ class Salesforce(Vendor):
         batch = re.search(r"batchSize=(\d+)", request.headers.get("sforce-query-options", ""))
         size = min(2000, max(200, int(batch[1]) if batch else 2000))
         name = f"01g{next(self._numbers):015d}"
-        query = _Query(self.clock(), events, fields, kind, f"/services/data/v{version[1]}", size)
+        query = _Query(self.clock(), events, fields, kind.name, api, size)
         if len(events) > size:
             self._queries[name] = query
         return _batch(query, name, 0)
+
+    def _found(self, kind: SObject, where: str | None, api: str) -> list[Event]:
+        """Oldest first. Raises Malformed."""
+        if kind.stream != "event_log_files":
+            span = bounds(where, kind.time_field, self.emitter.now_ms())
+            return self.emitters[kind.stream].between(*span)
+        fulfils = condition_of(where, {name: how for name, how in kind.fields.items() if how}) if where else None
+        return [listed(file, api) for file in self._files() if fulfils is None or fulfils(values_of(file))]
+
+    def _files(self) -> list[LogFile]:
+        emitter = self.emitters["event_log_files"]
+        return files_of(emitter.emitted(), now_ms=emitter.now_ms(), delay_ms=self._file_delay_ms)
+
+    def _file(self, file_id: str) -> Response:
+        file = next((file for file in self._files() if file.id == file_id), None)
+        if file is None:
+            return _error(404, "NOT_FOUND", "The requested resource does not exist")
+        self.fetched[file_id] += 1
+        return Response(200, file.content(), [("Content-Type", "text/csv")])
 
     def _more(self, name: str, start: int, *, expired: bool) -> Response:
         query = self._queries.get(name)
@@ -137,30 +240,6 @@ def _record(event: Event, query: _Query) -> dict[str, Any]:
         if known is not None:
             record[known] = full[known]
     return record
-
-
-def _bounds(where: str | None, time_field: str, now_ms: int) -> tuple[int, int] | None:
-    """The span of conditions on the time field, both edges inclusive; None for a condition that cannot be read."""
-    start_ms, end_ms = 0, now_ms
-    for condition in _AND.split(where.strip()) if where else []:
-        found = _CONDITION.fullmatch(condition)
-        ms = parse_time_ms(found[3], "iso8601") if found is not None else None
-        if found is None or ms is None or found[1].lower() != time_field.lower():
-            return None
-        operator = found[2]
-        if operator in (">=", "="):
-            start_ms = ms
-        if operator == ">":
-            start_ms = ms + 1
-        if operator in ("<=", "="):
-            end_ms = ms
-        if operator == "<":
-            end_ms = ms - 1
-    return start_ms, end_ms
-
-
-def _spelled(ms: int) -> str:
-    return f"{datetime_of(ms):%Y-%m-%dT%H:%M:%S}.{ms % 1000:03d}+0000"
 
 
 def _error(status: int, code: str, message: str, headers: list[tuple[str, str]] | None = None) -> Response:
