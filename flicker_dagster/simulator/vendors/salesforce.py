@@ -12,8 +12,9 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from flicker_dagster.simulator.assertions import BadAssertion, claims_of, private_key_pem
-from flicker_dagster.simulator.checks import FORM, content_type, oauth_error
+from flicker_dagster.simulator.checks import content_type
 from flicker_dagster.simulator.emitter import Event, rows
+from flicker_dagster.simulator.grants import FORM, client_of, refused
 from flicker_dagster.simulator.pages import is_for
 from flicker_dagster.simulator.server import Request, Response
 from flicker_dagster.simulator.token_server import JWT_BEARER
@@ -87,14 +88,14 @@ class Salesforce(Vendor):
     def _token(self, request: Request) -> Response:
         """The answer says where the data are, and not how long the token lives."""
         if request.method != "POST" or content_type(request) != FORM:
-            return oauth_error("invalid_request", "expected a form by POST")
+            return refused("invalid_request", "expected a form by POST")
         form = request.form
         if form.get("grant_type") == JWT_BEARER:
             refusal = self._wrong_assertion(form.get("assertion", ""))
         elif form.get("grant_type") == "client_credentials":
             refusal = self._wrong_client(request, form)
         else:
-            refusal = oauth_error("unsupported_grant_type", "grant type not supported")
+            refusal = refused("unsupported_grant_type", "grant type not supported")
         if refusal is not None:
             return refusal
         answer = {
@@ -109,12 +110,12 @@ class Salesforce(Vendor):
 
     def _wrong_client(self, request: Request, form: dict[str, str]) -> Response | None:
         if not is_for(request, INSTANCE):
-            return oauth_error("invalid_grant", "request not supported on this domain")
-        client, secret = request.basic() or (form.get("client_id", ""), form.get("client_secret", ""))
+            return refused("invalid_grant", "request not supported on this domain")
+        client, secret = client_of(request)
         if client != self.params["client_id"]:
-            return oauth_error("invalid_client_id", "client identifier invalid")
+            return refused("invalid_client_id", "client identifier invalid")
         wrong = secret != (self.token or self.params["client_secret"])
-        return oauth_error("invalid_client", "invalid client credentials") if wrong else None
+        return refused("invalid_client", "invalid client credentials") if wrong else None
 
     def _wrong_assertion(self, assertion: str) -> Response | None:
         audiences = (f"https://{LOGIN}", f"https://{INSTANCE}")
@@ -122,9 +123,9 @@ class Salesforce(Vendor):
         try:
             claims = claims_of(assertion, audiences=audiences, clock=self.clock, required=required)
         except BadAssertion as error:
-            return oauth_error("invalid_grant", f"invalid assertion: {error}")
+            return refused("invalid_grant", f"invalid assertion: {error}")
         if (claims["iss"], claims["sub"]) != (self.params["client_id"], self.username):
-            return oauth_error("invalid_grant", "user hasn't approved this consumer")
+            return refused("invalid_grant", "user hasn't approved this consumer")
         return None
 
     def authorize(self, request: Request) -> Response | None:
