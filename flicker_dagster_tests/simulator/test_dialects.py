@@ -1,0 +1,48 @@
+"""What holds for every dialect, whichever there are: it loads, says how to read it, and its events are told apart."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+
+import pytest
+
+from flicker_dagster.errors import FlickerError
+from flicker_dagster.simulator.dialects import dialect, dialect_names
+from flicker_dagster.simulator.vendor import Vendor
+from flicker_dagster_tests.simulator.worlds import Clock, serving
+
+#: The first ones let anybody in who gives no token, so that a source needs no parameters.
+OPEN = {"okta", "salesforce", "github"}
+
+
+@pytest.fixture(params=dialect_names())
+def vendor(request: pytest.FixtureRequest) -> Iterator[Vendor]:
+    with serving(dialect(request.param)(clock=Clock(), history_s=60, history_rate=4)) as served:
+        yield served
+
+
+def test_it_is_named_as_its_file_and_says_with_what_it_is_read(vendor: Vendor) -> None:
+    assert dialect(vendor.name) is type(vendor)
+    assert vendor.params or vendor.name in OPEN
+    assert all(isinstance(value, str) for value in vendor.params.values())
+    assert len(set(vendor.streams)) == len(vendor.streams)
+
+
+def test_its_events_are_found_again_and_equal_ones_are_declared(vendor: Vendor) -> None:
+    for stream, emitter in vendor.emitters.items():
+        events = emitter.emitted()
+        assert len(events) == 240
+        equal = len(events) - len({event.id for event in events})
+        assert bool(equal) == getattr(vendor, "equal_rows", False), f"{stream}: {equal} are equal"
+
+
+def test_an_unknown_one_is_refused_by_name() -> None:
+    with pytest.raises(FlickerError, match="did you mean slack"):
+        dialect("slak")
+
+
+def test_rows_are_json_and_hold_what_identifies_them(vendor: Vendor) -> None:
+    for stream, emitter in vendor.emitters.items():
+        for event in emitter.emitted()[:20]:
+            assert vendor.id_of(stream, json.loads(event.body)) == event.id, stream
