@@ -190,3 +190,17 @@ def test_the_quota_is_told_and_ends_in_429_until_the_next_minute(clock: Clock) -
 def test_a_duplicate_is_listed_twice_on_its_page(okta: Okta) -> None:
     (event,) = okta.emitter.emit(1, copies=2)
     assert listed(ask(okta)) == [event.id, event.id]
+
+
+def test_links_lead_to_the_server_that_was_asked(okta: Okta) -> None:
+    headers = {"Authorization": "SSWS good", "Host": "acme.okta.com"}
+    answer = requests.get(f"{okta.url}/api/v1/logs", headers=headers, timeout=5)
+    assert answer.links["next"]["url"].startswith("https://acme.okta.com/api/v1/logs?")
+
+
+def test_an_empty_page_leads_to_what_it_left_out(okta: Okta) -> None:
+    (event,) = okta.emitter.emit(1)
+    okta.faults.plan("empty")
+    answer = ask(okta)
+    assert listed(answer) == []
+    assert listed(ask(okta, url=answer.links["next"]["url"])) == [event.id]

@@ -14,13 +14,18 @@ from bisect import bisect_left
 from typing import Any
 from urllib.parse import urlencode
 
+from flicker_dagster.simulator.assertions import BadAssertion, claims_of, private_key_pem
 from flicker_dagster.simulator.emitter import Event, rows
+from flicker_dagster.simulator.grants import fault_of_request, granted, refused
 from flicker_dagster.simulator.server import Request, Response
 from flicker_dagster.simulator.vendor import Vendor
 from flicker_dagster.times import parse_time_ms, rfc3339_ms
 
 DAY_MS = 86_400_000
-PATH = "/api/v1/logs"
+PATH, TOKEN_PATH = "/api/v1/logs", "/oauth2/v1/token"
+DOMAIN, CLIENT_ID, KEY_ID = "acme.okta.com", "0oa1simulated2client3", "acme-audit-1"
+SCOPE = "okta.logs.read"
+ASSERTION_TYPE = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
 PEOPLE = ("ana", "bob", "chi", "dee", "eva")
 TYPES = (
     ("user.session.start", "User login to Okta"),
@@ -31,8 +36,25 @@ TYPES = (
 
 
 class Okta(Vendor):
+    """Without a `token` any SSWS token will do. With `oauth` the organization has a service application as well, whose
+    tokens are for assertions that are signed with its key: `oauth_params` are what a source then says."""
+
     name = "okta"
     id_path = "uuid"
+    params = {"domain": DOMAIN, "token": "00AbCdEfGhIjKlMnOpQrStUvWxYz0123456789simu"}
+    oauth_params = {
+        "domain": DOMAIN,
+        "client_id": CLIENT_ID,
+        "private_key": private_key_pem(),
+        "key_id": KEY_ID,
+    }
+    traits = frozenset({"expired", "empty", "copies", "late"})
+
+    def __init__(self, *, oauth: bool = False, token_lifetime_s: float = 3_600, **options: Any) -> None:
+        self.oauth = oauth
+        self.token_lifetime_s = token_lifetime_s
+        self._used: set[str] = set()  # assertions that name themselves are good for once
+        super().__init__(**options)
 
     def make_event(self, number: int, published_ms: int, chance: random.Random) -> tuple[str, bytes]:
         event_id = str(uuid.UUID(int=chance.getrandbits(128), version=4))
@@ -68,6 +90,48 @@ class Okta(Vendor):
         }
         return event_id, json.dumps(event, separators=(",", ":")).encode()
 
+    # -- tokens
+
+    def is_token_request(self, request: Request) -> bool:
+        return self.oauth and request.path == TOKEN_PATH
+
+    def _token(self, request: Request) -> Response:
+        fault = fault_of_request(request, "client_credentials")
+        if fault is not None:
+            return refused(*fault)
+        form = request.form
+        if form.get("client_assertion_type") != ASSERTION_TYPE:
+            says = "Client Credentials requests to the Org Authorization Server must use the private_key_jwt method."
+            return refused("invalid_client", says, 401)
+        try:
+            claims = claims_of(
+                form.get("client_assertion", ""),
+                audiences=(f"https://{DOMAIN}{TOKEN_PATH}", f"{request.base}{TOKEN_PATH}"),
+                clock=self.clock,
+                key_id=KEY_ID,
+                required=("iss", "sub", "aud", "exp"),
+            )
+        except BadAssertion as error:
+            return refused("invalid_client", f"The client_assertion token is not valid: {error}", 401)
+        if (claims["iss"], claims["sub"]) != (CLIENT_ID, CLIENT_ID):
+            return refused("invalid_client", "The issuer and subject of client_assertion must be the client id.", 401)
+        own = claims.get("jti")
+        if own in self._used:
+            return refused("invalid_client", "The client_assertion token has been used already.", 401)
+        if form.get("scope") != SCOPE:
+            return refused("invalid_scope", "One or more scopes are not configured for the application.")
+        if own is not None:
+            self._used.add(own)
+        return granted(self.minting, self.token_lifetime_s, scope=SCOPE)
+
+    def authorize(self, request: Request) -> Response | None:
+        scheme, _, token = request.headers.get("authorization", "").partition(" ")
+        if self.oauth and scheme == "Bearer":
+            return None if self.minting.accepts(token) else self.unauthorized()
+        return super().authorize(request)
+
+    # -- the log
+
     def quota_headers(self, remaining: int, reset_s: int) -> list[tuple[str, str]]:
         return [
             ("X-Rate-Limit-Limit", str(self.per_minute)),
@@ -84,6 +148,8 @@ class Okta(Vendor):
         return _error(429, "E0000047", "API call exceeded rate limit due to too many requests.", headers)
 
     def answer(self, request: Request, *, expired: bool) -> Response:
+        if self.is_token_request(request):
+            return self._token(request)
         if request.path != PATH:
             return _error(404, "E0000007", f"Not found: Resource not found: {request.path}")
         query = request.query
@@ -116,7 +182,7 @@ class Okta(Vendor):
         stored = self.emitter.stored()
         if start is None:
             start = bisect_left(stored, since_ms, key=lambda event: event.visible_ms)
-        page = stored[start : start + limit]
+        page = [] if request.fault == "empty" else stored[start : start + limit]
         return self._page(request, rows(page), _cursor(start + len(page), bounded=False))
 
     def _bounded(
@@ -131,7 +197,7 @@ class Okta(Vendor):
 
     def _page(self, request: Request, events: list[Event], after: str | None) -> Response:
         """Self and next are two header lines, as Okta sends them. The next link repeats the parameters it was asked with."""
-        here = f"{self.url}{request.path}"
+        here = f"{request.base}{request.path}"
         links = [("Link", f'<{here}?{urlencode(request.query)}>; rel="self"')]
         if after is not None:
             links.append(("Link", f'<{here}?{urlencode(request.query | {"after": after})}>; rel="next"'))
