@@ -125,7 +125,7 @@ class Duo(Vendor):
         if unknown:
             return _invalid(unknown[0])
         bounds = [request.query.get(name, "") for name in ("mintime", "maxtime")]
-        if not all(len(text) == 13 and text.isdigit() for text in bounds) or int(bounds[0]) >= int(bounds[1]):
+        if not all(len(text) == 13 and text.isdecimal() for text in bounds) or int(bounds[0]) >= int(bounds[1]):
             return _invalid("mintime" if len(bounds[0]) != 13 else "maxtime")
         limit = request.number("limit", 100)
         if limit is None or not 1 <= limit <= 1_000:
@@ -145,7 +145,7 @@ class Duo(Vendor):
         after = request.query.get("next_offset")
         if after is not None:
             at, comma, unique = after.partition(",")
-            if expired or not comma or not at.isdigit():
+            if expired or not comma or not at.isdecimal():
                 return _invalid("next_offset")
             newest_first = request.query.get("sort", "ts:desc") == "ts:desc"
             place = (int(at), unique)
@@ -162,7 +162,7 @@ class Duo(Vendor):
     def _version_1(self, request: Request, stream: str) -> Response:
         unknown = request.unknown("mintime")
         text = request.query.get("mintime", "0")
-        if unknown or not text.isdigit() or len(text) > 10:
+        if unknown or not text.isdecimal() or len(text) > 10:
             return _invalid(unknown[0] if unknown else "mintime")
         start_ms = max(int(text) * 1000, self.emitter.now_ms() - KEPT_MS)
         page = by_event_time(self.emitters[stream], start_ms)[: self.v1_most]

@@ -94,7 +94,7 @@ class JumpCloud(Vendor):
                 400, f"invalid request body: {strange[0] if strange else 'fields or search_term'} is not simulated"
             )
         services = body.get("service")
-        if not isinstance(services, list) or not services or not set(services) <= {"all", *SERVICES}:
+        if not isinstance(services, list) or not services or any(each not in ("all", *SERVICES) for each in services):
             return _error(400, "invalid request body: service")
         span = self._span(body)
         if isinstance(span, Response):

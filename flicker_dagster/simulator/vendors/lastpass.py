@@ -86,7 +86,7 @@ class LastPass(Vendor):
         events = [event for event in self.emitter.emitted() if first <= _local(event.published_ms) <= last]
         events.sort(key=_micros, reverse=True)
         if begin is not None:
-            if not str(begin).isdigit():
+            if not str(begin).isdecimal():
                 return _fail("Invalid next")
             events = [event for event in events if _micros(event) <= int(begin)]
         page = events[: self.rows_per_page]

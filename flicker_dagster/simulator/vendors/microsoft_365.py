@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 import re
+import threading
 import uuid
 from collections import Counter
 from typing import Any
@@ -74,6 +75,7 @@ class Microsoft365(Vendor):
         self.token_lifetime_s = token_lifetime_s
         self.fetched: Counter[str] = Counter()
         self.started: Counter[str] = Counter()
+        self._guard = threading.Lock()
         self._enabled: dict[str, bool] = {}  # by content type, in the order of their first start
         self._started_s: dict[str, float] = {}
         self._blobs = {stream: Blobs(kind) for stream, kind in CONTENT_TYPES.items()}
@@ -161,14 +163,15 @@ class Microsoft365(Vendor):
             return _error("AF20001", "Missing parameter: contentType.")
         if stream is None:
             return _error("AF20020", "The specified content type is not valid.")
-        if action == "start":
-            return self._start(stream, kind)
-        if not self._enabled.get(kind):
-            return _error("AF20022", "No subscription found for the specified content type")
-        if action == "stop":
-            self._look(stream)
-            self._enabled[kind] = False
-            return Response(204)
+        with self._guard:
+            if action == "start":
+                return self._start(stream, kind)
+            if not self._enabled.get(kind):
+                return _error("AF20022", "No subscription found for the specified content type")
+            if action == "stop":
+                self._look(stream)
+                self._enabled[kind] = False
+                return Response(204)
         return self._list(request, stream, expired=expired)
 
     def _start(self, stream: str, kind: str) -> Response:
@@ -241,7 +244,8 @@ class Microsoft365(Vendor):
             return _error("AF20050", f"The specified content ({content_id[:80]}) does not exist.")
         if blob.created_ms + KEPT_MS <= self.emitter.now_ms():
             return _error("AF20051", f"Content requested with the key {content_id} has already expired.")
-        self.fetched[content_id] += 1
+        with self._guard:
+            self.fetched[content_id] += 1
         return Response(200, b"[" + b",".join(blob.bodies) + b"]", [("Content-Type", "application/json")])
 
 

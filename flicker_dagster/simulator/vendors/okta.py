@@ -53,7 +53,7 @@ class Okta(Vendor):
     def __init__(self, *, oauth: bool = False, token_lifetime_s: float = 3_600, **options: Any) -> None:
         self.oauth = oauth
         self.token_lifetime_s = token_lifetime_s
-        self._used: set[str] = set()  # assertions that name themselves are good for once
+        self._asserted: set[str] = set()  # assertions that name themselves are good for once
         super().__init__(**options)
 
     def make_event(self, number: int, published_ms: int, chance: random.Random) -> tuple[str, bytes]:
@@ -116,12 +116,12 @@ class Okta(Vendor):
         if (claims["iss"], claims["sub"]) != (CLIENT_ID, CLIENT_ID):
             return refused("invalid_client", "The issuer and subject of client_assertion must be the client id.", 401)
         own = claims.get("jti")
-        if own in self._used:
+        if own in self._asserted:
             return refused("invalid_client", "The client_assertion token has been used already.", 401)
         if form.get("scope") != SCOPE:
             return refused("invalid_scope", "One or more scopes are not configured for the application.")
         if own is not None:
-            self._used.add(own)
+            self._asserted.add(own)
         return granted(self.minting, self.token_lifetime_s, scope=SCOPE)
 
     def authorize(self, request: Request) -> Response | None:

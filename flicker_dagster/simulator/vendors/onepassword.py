@@ -130,7 +130,7 @@ class OnePassword(Vendor):
             kept = None if expired else place_of(str(body["cursor"]))
             if body.keys() != {"cursor"}:
                 return _error(400, "Bad Request: a cursor stands alone")
-            if kept is None or kept.get("stream") != stream:
+            if kept is None or kept.get("stream") != stream or "begin" not in kept:
                 return _error(400, "Bad Request: Invalid cursor")
             return kept
         unknown = sorted(body.keys() - {"limit", "start_time", "end_time"})
