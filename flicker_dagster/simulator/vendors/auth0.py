@@ -81,9 +81,10 @@ class Auth0(Vendor):
         if request.method != "POST":
             return _error(404, "Not Found", "Not Found")
         media = request.headers.get("content-type", "").partition(";")[0].strip()
-        asked = request.json() if media == "application/json" else request.form
-        if not isinstance(asked, dict) or asked.get("grant_type") != "client_credentials":
-            return _refused(403, "unauthorized_client", f"Grant type '{(asked or {}).get('grant_type')}' not allowed.")
+        body = request.json() if media == "application/json" else request.form
+        asked = body if isinstance(body, dict) else {}
+        if asked.get("grant_type") != "client_credentials":
+            return _refused(403, "unauthorized_client", f"Grant type '{asked.get('grant_type')}' not allowed.")
         if any(asked.get(name) != self.params[name] for name in ("client_id", "client_secret")):
             return _refused(401, "access_denied", "Unauthorized")
         if asked.get("audience") != f"https://{DOMAIN}/api/v2/":

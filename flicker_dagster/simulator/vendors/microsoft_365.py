@@ -23,6 +23,7 @@ PATH = re.compile(r"/api/v1(?:\.0)?/([^/]+)/activity/feed/(subscriptions/(?:star
 HOUR_MS = 3_600_000
 KEPT_MS = 168 * HOUR_MS
 TIME = r"\d{4}-\d\d-\d\d(T\d\d:\d\d(:\d\d)?)?"
+_CONTENT_URI = re.compile(rb'("contentUri": ")https?://[^/"]+')
 CONTENT_TYPES = {
     "audit_azure_active_directory": "Audit.AzureActiveDirectory",
     "audit_exchange": "Audit.Exchange",
@@ -128,6 +129,8 @@ class Microsoft365(Vendor):
         return self.too_many([])
 
     def lead_elsewhere(self, response: Response) -> None:
+        """The next page and the content, which want the token as well."""
+        response.body = _CONTENT_URI.sub(rb"\g<1>" + ELSEWHERE.encode(), response.body)
         response.headers = [
             (name, ORIGIN.sub(ELSEWHERE, value) if name == self.next_header else value)
             for name, value in response.headers

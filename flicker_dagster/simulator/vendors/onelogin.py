@@ -10,7 +10,7 @@ from flicker_dagster.simulator.emitter import Event
 from flicker_dagster.simulator.listings import by_event_time, cursor_of, place_of
 from flicker_dagster.simulator.pages import compact, document, is_for, raw, time_in
 from flicker_dagster.simulator.server import Request, Response
-from flicker_dagster.simulator.vendor import Vendor
+from flicker_dagster.simulator.vendor import ELSEWHERE, Vendor
 from flicker_dagster.times import rfc3339_ms
 
 SUBDOMAIN = "acme"
@@ -24,6 +24,7 @@ TYPES = {
     8: "USER_LOGGED_INTO_APP",
     11: "PASSWORD_CHANGED",
 }
+_NEXT_LINK = re.compile(rb'("next_link":")https?://[^/"]+')
 _LOGIN = re.compile(r"client_id:\s*([^,\s]+),\s*client_secret:\s*(\S+)")
 
 
@@ -100,6 +101,9 @@ class OneLogin(Vendor):
 
     def limited(self, wait_s: float) -> Response:
         return self.too_many([])
+
+    def lead_elsewhere(self, response: Response) -> None:
+        response.body = _NEXT_LINK.sub(rb"\g<1>" + ELSEWHERE.encode(), response.body, count=1)
 
     # -- events
 

@@ -109,6 +109,7 @@ def test_a_query_that_is_too_long_has_a_status_of_its_own(auth0: Auth0) -> None:
 )
 def test_a_wrong_login_brings_no_token(auth0: Auth0, said: dict[str, str], status: int) -> None:
     assert token(auth0, **said).status_code == status
+    assert call(auth0, f"{URL}/oauth/token", method="POST", json=["client_credentials"]).status_code == 403
 
 
 def test_tokens_last_a_day_and_the_quota_tells_when_it_begins_anew(clock: Clock) -> None:

@@ -99,6 +99,8 @@ def test_an_empty_page_may_lead_to_a_full_one_and_a_place_that_is_gone_is_refuse
     assert walked(entra) == [[], [event.id]]
     entra.emitter.emit(5)
     link = ask(entra, top=1).json()["@odata.nextLink"]
+    entra.faults.plan("wrong_host", after=1)
+    assert ask(entra, top=1).json()["@odata.nextLink"].startswith("http://evil.invalid/v1.0/")
     entra.faults.plan("expired", after=1)
     assert ask(entra, link).status_code == 400
 

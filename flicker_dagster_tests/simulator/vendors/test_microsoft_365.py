@@ -159,6 +159,16 @@ def test_a_blob_may_be_listed_again_days_later(clock: Clock) -> None:
         assert records(office, listed(office, **span(clock, 60))) == [event.id]
 
 
+def test_links_may_lead_elsewhere(office: Microsoft365, clock: Clock) -> None:
+    start(office)
+    office.emitter.emit(100)
+    clock.move(1)
+    office.faults.plan("wrong_host", after=1)
+    answer = ask(office, "/subscriptions/content", contentType=KIND, **span(clock, 60))
+    links = [answer.headers["NextPageUri"], *(blob["contentUri"] for blob in answer.json())]
+    assert all(link.startswith("http://evil.invalid/api/v1") for link in links)
+
+
 @pytest.mark.parametrize(
     ("form", "status", "error"),
     [

@@ -80,6 +80,8 @@ def test_a_cursor_is_good_for_its_own_question_until_it_is_gone(onelogin: OneLog
     cursor = ask(onelogin, limit=1).json()["pagination"]["after_cursor"]
     assert ask(onelogin, limit=1, after_cursor=cursor).status_code == 200
     assert ask(onelogin, limit=1, after_cursor=cursor, sort="-id").status_code == 400
+    onelogin.faults.plan("wrong_host", after=1)
+    assert ask(onelogin, limit=1).json()["pagination"]["next_link"].startswith("http://evil.invalid/api/1/events?")
     onelogin.faults.plan("expired", after=1)
     assert ask(onelogin, limit=1, after_cursor=cursor).status_code == 400
 

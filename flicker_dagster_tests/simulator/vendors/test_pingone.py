@@ -57,6 +57,12 @@ def test_the_newest_come_first_and_pages_are_linked(pingone: PingOne, clock: Clo
     assert [each for page in pages for each in page] == ids(events[::-1])
     assert [len(page) for page in pages] == [2, 2, 1]
     assert walked(pingone, filter=since(clock.now_ms)) == [[]]
+    pingone.faults.plan("wrong_host", after=1)
+    links = ask(pingone, filter=since(clock.ago_ms(60)), limit=2).json()["_links"]
+    assert [link["href"].partition("/v1")[0] for link in links.values()] == [
+        "https://api.pingone.com",
+        "http://evil.invalid",
+    ]
 
 
 def test_both_operators_are_exclusive_and_late_rows_tell_when_they_were_stored(pingone: PingOne, clock: Clock) -> None:
