@@ -26,7 +26,8 @@ class Blob:
 
 class Blobs:
     """Those of one content type. What arrives is cut into blobs when somebody looks, and stays as it was cut. A record that
-    the log shows twice comes again in a blob of its own.
+    the log shows twice comes again in a blob of its own. What arrived before the present second is not made to wait for
+    what arrives within it: who asks until this second has all of it.
 
     What arrives while the subscription is stopped is in none, and its ids are in `lost`.
     """
@@ -47,9 +48,14 @@ class Blobs:
             if not subscribed:
                 self.lost.update(event.id for event in new)
                 return list(self._blobs)
+            second_ms = emitter.now_ms() // SECOND_MS * SECOND_MS
             portion: list[Event] = []
             for event in new:
-                if portion and (len(portion) == MOST_EVENTS or event.visible_ms - portion[0].visible_ms >= TOGETHER_MS):
+                if portion and (
+                    len(portion) == MOST_EVENTS
+                    or event.visible_ms - portion[0].visible_ms >= TOGETHER_MS
+                    or portion[-1].visible_ms < second_ms <= event.visible_ms
+                ):
                     self._cut(portion)
                     portion = []
                 portion.append(event)

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 import requests
 
+from flicker_dagster.simulator.emitter import Habits
 from flicker_dagster.simulator.vendors.microsoft_365 import Microsoft365
 from flicker_dagster.times import datetime_of
 from flicker_dagster_tests.simulator.vendors.by_http import call
@@ -99,6 +100,17 @@ def test_windows_are_half_open_on_when_content_became_available(office: Microsof
     clock.move(60)
     assert records(office, listed(office, **span(clock, 120, 60))) == []
     assert records(office, listed(office, **span(clock, 60))) == [late.id]
+
+
+def test_windows_that_join_hold_everything_that_arrived_before_their_end(clock: Clock) -> None:
+    with serving(Microsoft365(clock=clock, rate=3, habits=Habits(late_share=0.1))) as office:
+        start(office)
+        met: set[str] = set()
+        for _ in range(10):
+            clock.move(7.3)
+            met |= set(records(office, listed(office, **span(clock, clock.now_s % 1 + 7.3, 0))))
+            whole_ms = clock.now_ms // 1000 * 1000
+            assert {event.id for event in office.emitter.emitted() if event.visible_ms < whole_ms} <= met
 
 
 @pytest.mark.parametrize(
