@@ -9,40 +9,16 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from hashlib import blake2b
 from itertools import accumulate
-from typing import Any, Generic, TypeVar, overload
 
 import msgspec
 
 from flicker_dagster.json_scan import Damaged, compact
+from flicker_dagster.lazy import lazy
 
 #: Hex digits of a lot's id, a request's key and an event's uid.
 ID_BYTES = 16
 
 Spans = list[tuple[int, int]]
-
-
-T = TypeVar("T")
-
-
-class lazy(Generic[T]):
-    """A property that is computed when it is first asked for, and kept in the object. Two threads that ask at once may both
-    compute it: unlike `functools.cached_property`, which until Python 3.12 has one lock for all objects of a class, it makes
-    nobody wait for another one's object, and so no two for each other."""
-
-    def __init__(self, compute: Callable[[Any], T]) -> None:
-        self._compute = compute
-        self._name = compute.__name__
-        self.__doc__ = compute.__doc__
-
-    @overload
-    def __get__(self, instance: None, owner: type) -> lazy[T]: ...
-    @overload
-    def __get__(self, instance: object, owner: type) -> T: ...
-    def __get__(self, instance: object | None, owner: type) -> lazy[T] | T:
-        if instance is None:
-            return self
-        found = instance.__dict__[self._name] = self._compute(instance)
-        return found
 
 
 class Lot:
@@ -239,11 +215,16 @@ class Receipt(msgspec.Struct, frozen=True):
 
 
 class Awaiting(msgspec.Struct, frozen=True):
-    """A part of a lot that was taken, and the receipt for it; `at_ms` is when."""
+    """A part of a lot that was taken, and the receipt for it; `at_ms` is when. The part is read when it is asked for: that of
+    a queue on the disk raises StateError where it is damaged."""
 
-    lot: Lot
+    read: Callable[[], Lot]
     receipt: Receipt
     at_ms: int
+
+    @property
+    def lot(self) -> Lot:
+        return self.read()
 
 
 def lot_id_of(source: str, digests: Sequence[bytes] | bytes) -> str:

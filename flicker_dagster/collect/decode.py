@@ -15,7 +15,7 @@ from flicker_dagster.collect.identity import (
     digest_of_value,
     digests_of_texts,
 )
-from flicker_dagster.collect.paths import Reader
+from flicker_dagster.collect.paths import Reader, reader_of
 from flicker_dagster.config.models import SourceConfig
 from flicker_dagster.errors import BadAnswer
 from flicker_dagster.json_items import TooMany
@@ -189,7 +189,7 @@ class _AnswerReader:
         self._array = msgspec.json.Decoder(list[item])
         self._envelope: Reader | None = None
         if root:
-            self._envelope = Reader({**dict.fromkeys(fields, msgspec.Raw), root: list[item]}, "Envelope")
+            self._envelope = reader_of("Envelope", *({**dict.fromkeys(fields, msgspec.Raw), root: list[item]}.items()))
             self._decoder = msgspec.json.Decoder(self._envelope.type)
 
     def read(self, text: bytes) -> tuple[list[Any] | None, dict[str, Any], Standing]:

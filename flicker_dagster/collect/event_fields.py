@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 
-from flicker_dagster.collect.paths import Reader
+from flicker_dagster.collect.paths import reader_of
 from flicker_dagster.config.models import SourceConfig
 from flicker_dagster.json_paths import Parts, readings
 from flicker_dagster.json_scan import value_at
@@ -31,7 +31,7 @@ class EventFields:
         self._zone = source.zone
         self.id_paths, self.time_paths = as_list(source.id_field), as_list(source.timestamp_field)
         wanted = list(dict.fromkeys([*self.id_paths, *self.time_paths]))
-        self.reader = Reader(dict.fromkeys(wanted, Scalar), "Event")
+        self.reader = reader_of("Event", *((path, Scalar) for path in wanted))
         self._decoder = msgspec.json.Decoder(self.reader.type)
         self._ways: dict[str, list[Parts]] = {path: readings(path) for path in wanted}
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import lru_cache
 from operator import attrgetter
 from typing import Any
 
@@ -75,6 +76,13 @@ class Reader:
             inner = self._struct(leaf, f"{name}_{number}", parts) if isinstance(leaf, dict) else leaf
             fields.append((field, inner if inner is msgspec.Raw else inner | None | UnsetType, UNSET))
         return msgspec.defstruct(name, fields, rename=rename, gc=False)
+
+
+@lru_cache(maxsize=256)
+def reader_of(name: str, *leaves: tuple[str, Any]) -> Reader:
+    """The reader of these paths with their types; made once for all walks of a process, as making it takes longer than
+    reading a small answer. Raises FlickerError as `Reader` does."""
+    return Reader(dict(leaves), name)
 
 
 def _plant(tree: dict[str, Any], parts: Parts, leaf: Any) -> None:

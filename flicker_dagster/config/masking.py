@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator, Mapping
-from functools import cached_property
+from collections.abc import Callable, Iterator, Mapping
 from urllib.parse import parse_qsl, quote, quote_plus, unquote
 
 from flicker_dagster.config.models import SourceConfig
@@ -13,6 +12,7 @@ from flicker_dagster.config.records import Record
 from flicker_dagster.config.secrets import is_secret_key, references, resolve, texts_of
 from flicker_dagster.config.spellings import RUN, Finder
 from flicker_dagster.errors import SecretUnset
+from flicker_dagster.lazy import lazy
 from flicker_dagster.printable import cut, visible
 
 #: Shorter values are words of the language as often as they are secrets; masking them would tear every message.
@@ -38,6 +38,10 @@ _NO_SECRETS = re.compile(
 )
 
 
+#: Values by name that are sealed as well as masked, and what is masked only.
+Found = tuple[Mapping[str, str], tuple[str, ...]]
+
+
 class Masker:
     """Replaces known secret values in texts. Each value has a name, which outlives the value when it is changed.
 
@@ -46,38 +50,43 @@ class Masker:
 
     def __init__(self, values: Mapping[str, str] | list[str], *, others: tuple[str, ...] = ()) -> None:
         named = values if isinstance(values, Mapping) else {str(number): value for number, value in enumerate(values)}
-        self._values = {name.replace("}", ")"): value for name, value in named.items() if len(value) >= SHORTEST_SECRET}
-        self._others = others
-        self._forms: dict[str, str] = {_MARK: _ITSELF}
-        for form, spell in _FORMS.items():
-            for name, value in self._values.items():
-                self._forms.setdefault(spell(value), f"{_MARK}{form}:{name}}}")
-        longest_first = sorted(self._forms, key=len, reverse=True)
-        self._sealed = re.compile("|".join(map(re.escape, longest_first)))
+        self._find: Callable[[], Found] = lambda: (named, others)
 
     @classmethod
     def for_source(cls, source: SourceConfig, env: Mapping[str, str] | None = None) -> Masker:
-        """Everything secret of a source: what its references stand for, and what its secret keys spell out.
+        """Everything secret of a source: what its references stand for, and what its secret keys spell out. It is looked up
+        when something is first masked: a run without a message pays nothing for it.
 
         Only what belongs to requests to the vendor is ever filled into one; the destination's secrets are masked, and so
         are the credentials of the environment's proxies. An unset reference has no value to hide; using it raises
         elsewhere.
         """
-        env = os.environ if env is None else env
-        named = list(_secrets_of(source, env))
-        ours: dict[str, str] = {}
-        for name, value in named:
-            if not name.startswith(_DESTINATION):
-                ours.setdefault(name, value)
-        others = [value for name, value in named if name.startswith(_DESTINATION)]
-        addresses = [address for record in source.lanes.values() for address in record.addresses()]
-        for template in (source.endpoint, *addresses):
-            others += _parts_of_endpoint(template, env)
-        return cls(ours, others=(*others, *_proxy_credentials()))
+        masker = cls([])
+        masker._find = lambda: _found_in(source, os.environ if env is None else env)
+        return masker
 
-    @cached_property
+    @lazy
+    def _found(self) -> Found:
+        values, others = self._find()
+        return {name.replace("}", ")"): text for name, text in values.items() if len(text) >= SHORTEST_SECRET}, others
+
+    @lazy
+    def _forms(self) -> dict[str, str]:
+        """What is sealed, with the placeholder in place of it; the longest first."""
+        forms: dict[str, str] = {_MARK: _ITSELF}
+        for form, spell in _FORMS.items():
+            for name, value in self._found[0].items():
+                forms.setdefault(spell(value), f"{_MARK}{form}:{name}}}")
+        return dict(sorted(forms.items(), key=lambda each: len(each[0]), reverse=True))
+
+    @lazy
+    def _sealed(self) -> re.Pattern[str]:
+        return re.compile("|".join(map(re.escape, self._forms)))
+
+    @lazy
     def _finder(self) -> Finder:
-        secrets = [*self._values.values(), *self._others]
+        values, others = self._found
+        secrets = [*values.values(), *others]
         return Finder(
             [value for value in secrets if len(value) >= RUN],
             short=[value for value in secrets if SHORTEST_SECRET <= len(value) < RUN],
@@ -103,12 +112,13 @@ class Masker:
 
     def unseal(self, text: str) -> str:
         """The URL again, with the secrets of today in place. A name that is no longer known stays as it is."""
+        values = self._found[0]
 
         def fill(found: re.Match[str]) -> str:
             form, name = found.groups()
             if form == "text":
                 return _MARK if not name else found[0]
-            return _FORMS[form](self._values[name]) if name in self._values else found[0]
+            return _FORMS[form](values[name]) if name in values else found[0]
 
         return _PLACEHOLDER.sub(fill, text)
 
@@ -129,6 +139,19 @@ _FORMS = {"plain": _plainly, "quoted": _quoted, "lower": _lower, "plus": quote_p
 
 #: Before the name of a secret that the vendor has no use for.
 _DESTINATION = "destination:"
+
+
+def _found_in(source: SourceConfig, env: Mapping[str, str]) -> Found:
+    named = list(_secrets_of(source, env))
+    ours: dict[str, str] = {}
+    for name, value in named:
+        if not name.startswith(_DESTINATION):
+            ours.setdefault(name, value)
+    others = [value for name, value in named if name.startswith(_DESTINATION)]
+    addresses = [address for record in source.lanes.values() for address in record.addresses()]
+    for template in (source.endpoint, *addresses):
+        others += _parts_of_endpoint(template, env)
+    return ours, (*others, *_proxy_credentials())
 
 
 def _secrets_of(source: SourceConfig, env: Mapping[str, str]) -> Iterator[tuple[str, str]]:

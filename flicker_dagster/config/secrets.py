@@ -123,6 +123,9 @@ def unset_variables(config: FlickerConfig, env: Mapping[str, str]) -> list[str]:
     return lines
 
 
+_MAY_HOLD_TEXT = (str, Record, dict, list, tuple)
+
+
 def templates_of(record: Record, path: str) -> Iterator[tuple[str, str]]:
     """Every text of a record that holds a reference, with its path."""
     return ((at, text) for at, text in texts_of(record, path) if references(text))
@@ -132,12 +135,10 @@ def texts_of(value: object, path: str) -> Iterator[tuple[str, str]]:
     """Every text inside a record, mapping or list, with its path."""
     if isinstance(value, str):
         yield path, value
-    elif isinstance(value, Record):
-        for name in type(value).model_fields:
-            yield from texts_of(getattr(value, name), f"{path}.{name}")
-    elif isinstance(value, dict):
-        for key, inner in value.items():
-            yield from texts_of(inner, f"{path}.{key}")
+    elif isinstance(value, Record | dict):
+        for key, inner in (value if isinstance(value, dict) else vars(value)).items():
+            if isinstance(inner, _MAY_HOLD_TEXT):
+                yield from texts_of(inner, f"{path}.{key}")
     elif isinstance(value, list | tuple):
         for index, inner in enumerate(value):
             yield from texts_of(inner, f"{path}[{index}]")

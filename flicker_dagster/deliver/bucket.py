@@ -95,7 +95,7 @@ class Bucket(HttpDestinationBase):
         if not said.code and (told := self.reason(answer)):
             outcome = _with_words(outcome, told)
         if isinstance(outcome, Blocked) and (answer.status in (401, 403) or said.code in EXPIRED):
-            return Blocked(f"{outcome.why} (credentials: {self.context.credentials})")
+            return Blocked(f"{outcome.why} (credentials: {self.context.credentials()})")
         return outcome
 
     def _heeds_conditions(self) -> bool:

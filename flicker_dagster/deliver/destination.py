@@ -60,8 +60,8 @@ class Destination(Protocol):
 class LaneContext:
     """What a destination needs to know beside its own record.
 
-    `stream` names the stream of events, `vendor` its preset or None, `lane` the lane. `credentials` says where in the
-    file the destination's credentials stand, for messages. `env` stands for the process environment where templates are
+    `stream` names the stream of events, `vendor` its preset or None, `lane` the lane. `credentials` finds where in
+    the file the destination's credentials stand, for messages. `env` stands for the process environment where templates are
     resolved, `clock` gives seconds since the epoch. `tokens` keeps what must outlive a run, under `token_key`.
     """
 
@@ -70,7 +70,7 @@ class LaneContext:
     vendor: str | None = None
     message_field: str | None = None
     event_fields: frozenset[str] = frozenset()
-    credentials: str = "its credentials"
+    credentials: Callable[[], str] = lambda: "its credentials"
     masker: Masker = field(default_factory=lambda: Masker([]))
     env: Mapping[str, str] = field(default_factory=lambda: os.environ, repr=False)  # it holds secrets
     clock: Callable[[], float] = time.time

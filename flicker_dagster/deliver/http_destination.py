@@ -146,7 +146,7 @@ class HttpDestinationBase(DestinationBase):
         if isinstance(outcome, Blocked) and answer.status in (401, 403):
             known = self.mask(self._authenticator.explain(answer))
             why = f"{outcome.why}; {known}" if known else outcome.why
-            return Blocked(f"{why} (credentials: {self.context.credentials})", outcome.status)
+            return Blocked(f"{why} (credentials: {self.context.credentials()})", outcome.status)
         return outcome
 
     def reason(self, answer: Answer, lot: Lot | None = None) -> str:
@@ -176,7 +176,7 @@ class HttpDestinationBase(DestinationBase):
         return (
             Retry(words, error.after_s)
             if error.retryable
-            else Blocked(f"{words} (credentials: {self.context.credentials})")
+            else Blocked(f"{words} (credentials: {self.context.credentials()})")
         )
 
     def authenticator(self) -> Authenticator:

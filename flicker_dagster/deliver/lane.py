@@ -32,8 +32,10 @@ BUSY_SHARE = 0.5
 #: A run that is told to end notices it after so long at most.
 HEED_S = 0.5
 
-#: What was taken and not confirmed is asked of once more at the end of a run, where that is due within so many seconds.
+#: What was taken and not confirmed is asked of again at the end of a run, where that is due within so many seconds; and how
+#: often a destination is asked at most.
 ASKED_WITHIN_S = 2.0
+ASK_EVERY_S = 1.0
 
 
 class LaneQueue(Protocol):
@@ -154,10 +156,9 @@ def _ask_for_receipts(queue: LaneQueue, destination: Destination, sender: Sender
             if outcome is not None:
                 sender.confirmed(each.lot, outcome)
             elif age_s >= each.receipt.expires_s or age_s < 0:
-                log.warning(
-                    "%s: %d events were taken and never confirmed; they are sent again", sender.who, len(each.lot)
-                )
-                queue.expire(each.lot)
+                lot = each.lot
+                log.warning("%s: %d events were taken and never confirmed; they are sent again", sender.who, len(lot))
+                queue.expire(lot)
 
 
 def _wait_for_receipts(
@@ -168,18 +169,15 @@ def _wait_for_receipts(
     sleep: Callable[[float], None],
     at_most_s: float,
 ) -> None:
-    """Ask once more about what becomes due soon. What is not confirmed by then is for the next run."""
+    """Ask again about what is due or becomes so soon. What is not confirmed by then is for the next run."""
     until_s = clock() + at_most_s
     while queue.awaiting_events:
-        waiting = queue.awaiting()
-        next_s = min(each.at_ms / 1000 + each.receipt.ask_after_s for each in waiting)
-        if next_s > until_s:
+        due_s = min(each.at_ms / 1000 + each.receipt.ask_after_s for each in queue.awaiting())
+        wait_s = max(due_s - clock(), ASK_EVERY_S)
+        if clock() + wait_s > until_s:
             return
-        sleep(max(0.05, next_s - clock()))
-        before = len(waiting)
+        sleep(wait_s)
         _ask_for_receipts(queue, destination, sender, clock)
-        if len(queue.awaiting()) == before and clock() >= until_s:
-            return
 
 
 class _Workers:

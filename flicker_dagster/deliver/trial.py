@@ -11,14 +11,12 @@ import msgspec
 
 from flicker_dagster.config.destination_answers import NOT_ACKNOWLEDGED
 from flicker_dagster.deliver.destination import Destination
+from flicker_dagster.deliver.lane import ASK_EVERY_S
 from flicker_dagster.deliver.outcomes import Delivered, Duplicate, Outcome, PerItem, Receipt
 from flicker_dagster.lots import Lot
 from flicker_dagster.times import rfc3339_ms
 
 DIGEST_BYTES = 16
-
-#: How often an acknowledgement that is due is asked for.
-ASK_EVERY_S = 1.0
 
 NEVER_SENT, UNACKNOWLEDGED = "never_sent", "unacknowledged"
 

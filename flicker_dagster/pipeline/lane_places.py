@@ -55,7 +55,7 @@ def _used_as(
     source: SourceConfig, layout: StateLayout, record: DestinationRecord, names: Collection[str]
 ) -> str | None:
     """Of these lanes the one whose destination last took something configured as this one is, on this machine."""
-    wanted = fingerprint(record)
+    wanted = fingerprint(record) if names else None
     return next((name for name in names if _health_of(source, layout, name) == wanted), None)
 
 

@@ -11,7 +11,7 @@ from flicker_dagster.config.masking import Masker, names_of_events
 from flicker_dagster.config.models import SourceConfig
 from flicker_dagster.config.written import siem_credentials
 from flicker_dagster.deliver.destination import Destination, LaneContext, open_destination
-from flicker_dagster.lots import lazy
+from flicker_dagster.lazy import lazy
 from flicker_dagster.pipeline.lane_places import fingerprint
 from flicker_dagster.state.dead_letters import DeadLetters
 from flicker_dagster.state.lane_book import LanePlace
@@ -101,7 +101,7 @@ def open_lane(
         vendor=source.vendor,
         message_field=source.message_field,
         event_fields=frozenset(names_of_events(source)),
-        credentials=siem_credentials(source, name),
+        credentials=lambda: siem_credentials(source, name),
         masker=Masker.for_source(source, env),
         env=os.environ if env is None else env,
         clock=clock,

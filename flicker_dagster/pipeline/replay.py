@@ -162,7 +162,7 @@ class _Letters:
 
     def receive(self, lot: Lot, receipt: Receipt, *, at_ms: int) -> None:
         with self._lock:
-            self._awaiting.append(Awaiting(lot, receipt, at_ms))
+            self._awaiting.append(Awaiting(lambda: lot, receipt, at_ms))
 
     def expire(self, lot: Lot) -> None:
         with self._lock:

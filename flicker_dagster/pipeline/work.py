@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from functools import cached_property
 from types import TracebackType
 
 from flicker_dagster.collect.client import VendorClient
@@ -13,6 +12,7 @@ from flicker_dagster.collect.event_fields import EventFields
 from flicker_dagster.collect.shape import shape_of
 from flicker_dagster.config.models import SourceConfig
 from flicker_dagster.deliver.cutting import LotCutter
+from flicker_dagster.lazy import lazy
 from flicker_dagster.pipeline.lane_places import places_of
 from flicker_dagster.pipeline.lanes import LaneWork
 from flicker_dagster.state.exclusive import Clocks, exclusive_run
@@ -76,32 +76,32 @@ class SourceWork:
                 lane.ledger.refresh()
             yield
 
-    @cached_property
+    @lazy
     def client(self) -> VendorClient:
         return VendorClient(self.source, env=self.env)
 
-    @cached_property
+    @lazy
     def state_id(self) -> str:
         """See `StateLayout.state_id`. Raises StateError."""
         return self.layout.state_id()
 
-    @cached_property
+    @lazy
     def registry(self) -> Registry:
         return self.layout.registry()
 
-    @cached_property
+    @lazy
     def history(self) -> PositionHistory:
         return self.layout.history()
 
-    @cached_property
+    @lazy
     def rewinds(self) -> Rewinds:
         return self.layout.rewinds(self.source.name)
 
-    @cached_property
+    @lazy
     def walk_notes(self) -> WalkNotebook:
         return self.layout.walk_notes(self.source.name)
 
-    @cached_property
+    @lazy
     def shape(self) -> str:
         """The fingerprint of what shapes this source's walks. Raises SecretUnset."""
         return shape_of(self.source, self.env)
@@ -110,7 +110,7 @@ class SourceWork:
         """Has an answer under this configuration held what names the next page? Raises SecretUnset, StateError."""
         return self.walk_notes.read().paging_shape == self.shape
 
-    @cached_property
+    @lazy
     def lanes(self) -> list[LaneWork]:
         """The lanes of all destinations, in their order in the file. A lane that is new is written down. Raises
         StateError."""
@@ -146,7 +146,7 @@ class SourceWork:
             return start_from_ms(start_from, self.now_ms())
         return None if stands is None or stands.last_timestamp is None else parse_time_ms(stands.last_timestamp)
 
-    @cached_property
+    @lazy
     def spool(self) -> SourceSpool:
         lanes = self.source.lanes
         return self.layout.spool(

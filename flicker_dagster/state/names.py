@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import hashlib
+from functools import lru_cache
 from urllib.parse import quote, unquote
 
 #: Longest name used as it is; file systems allow 255 bytes, and suffixes are still to come.
 MAX_NAME_BYTES = 180
 
 
+@lru_cache(maxsize=4096)
 def file_safe(name: str) -> str:
     """`name` with everything but letters, digits, `_ - . ~` percent-encoded; never a dot file; a long one is hashed."""
     safe = quote(name, safe="")

@@ -6,6 +6,7 @@ import os
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from functools import cache
 from pathlib import Path
 
 from flicker_dagster.errors import SourceBusy, StateError
@@ -38,12 +39,17 @@ def run_lock(path: Path, source: str, *, wait_s: float, clock_s: float) -> Itera
 def identity(fd: int) -> str | None:
     """The same for two openings of one file by one kernel since its start, and for nothing else: whoever holds the lock of
     this file knows that everybody else who held it is gone. None where the kernel does not name its start."""
+    boot, found = _boot(), os.fstat(fd)
+    return f"{boot}/{found.st_dev:x}/{found.st_ino:x}" if boot else None
+
+
+@cache
+def _boot() -> str | None:
+    """The name of this start of the kernel, which no process outlives."""
     try:
-        boot = _BOOT_ID.read_text().strip()
+        return _BOOT_ID.read_text().strip()
     except OSError:
         return None
-    found = os.fstat(fd)
-    return f"{boot}/{found.st_dev:x}/{found.st_ino:x}" if boot else None
 
 
 def utc(clock_s: float) -> str:

@@ -168,10 +168,16 @@ class SourceSpool:
             raise SpoolFull(f"{self.source}: the spool holds {used} bytes and has reached limits.spool_bytes ({cap})")
 
     def _directories(self) -> list[Path]:
-        if not self.directory.is_dir():
-            return []
-        return [path for path in self.directory.iterdir() if path.is_dir() and not path.name.startswith(".")]
+        return [path for path in self._below() if not path.name.startswith(".")]
 
     def _sweep(self) -> None:
-        for grave in self.directory.glob(".removed-*"):
-            shutil.rmtree(grave, ignore_errors=True)
+        for path in self._below():
+            if path.name.startswith(".removed-"):
+                shutil.rmtree(path, ignore_errors=True)
+
+    def _below(self) -> list[Path]:
+        try:
+            with os.scandir(self.directory) as found:
+                return [self.directory / each.name for each in found if each.is_dir()]
+        except (FileNotFoundError, NotADirectoryError):
+            return []

@@ -13,12 +13,12 @@ import secrets
 import socket
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
-from functools import cached_property
 from pathlib import Path
 
 import msgspec
 
 from flicker_dagster.errors import StateError, TokenUnreadable, WriteConflict
+from flicker_dagster.lazy import lazy
 from flicker_dagster.state.conflicts import attempts
 from flicker_dagster.state.files import exclusive, replace_file
 from flicker_dagster.state.names import file_safe
@@ -58,7 +58,7 @@ class TokenStore:
         self._work_dir = work_dir
         self._env = os.environ if env is None else env
 
-    @cached_property
+    @lazy
     def _keys(self) -> tuple[TokenKey, ...]:
         return token_keys(self._work_dir, self._env)
 

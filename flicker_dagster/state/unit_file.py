@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -106,9 +108,10 @@ def write_unit_file(directory: Path, content: UnitFile, *, durable: bool) -> Non
 def present_generations(directory: Path) -> dict[int, list[Path]]:
     """Files of lots, their lanes' journals, and batches of older versions, by generation."""
     found: dict[int, list[Path]] = {}
-    for stem in ("lots", "batches", "journal"):
-        for path in directory.glob(f"{stem}.*"):
-            number = path.name.partition(".")[2].partition("@")[0]
-            if number.isdigit():
-                found.setdefault(int(number), []).append(path)
+    with suppress(FileNotFoundError):
+        for name in os.listdir(directory):
+            stem, _, rest = name.partition(".")
+            number = rest.partition("@")[0]
+            if stem in ("lots", "batches", "journal") and number.isdigit():
+                found.setdefault(int(number), []).append(directory / name)
     return found

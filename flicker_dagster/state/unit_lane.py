@@ -6,6 +6,7 @@ import threading
 from array import array
 from collections import deque
 from collections.abc import Callable, Iterator
+from functools import cache, partial
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -116,8 +117,7 @@ class UnitLane:
                 parts = None if progress is None else progress.parts()
             if parts is not None and not parts:
                 continue
-            lot = opened(self._frames.lot(index))
-            self._ids[index] = lot.lot_id
+            lot = self._lot(index)
             if parts is None:
                 yield lot
                 continue
@@ -125,17 +125,15 @@ class UnitLane:
                 yield lot.part(places)
 
     def awaiting(self) -> list[Awaiting]:
-        """Parts that were taken under a receipt, oldest first. Raises StateError."""
+        """Parts that were taken under a receipt, oldest first."""
         with self._mutex:
             found = [(i, dict(p.awaiting)) for i, p in sorted(self._progress.items()) if p.awaiting]
         parts: list[Awaiting] = []
         for index, receipts in found:
-            lot = opened(self._frames.lot(index))
-            self._ids[index] = lot.lot_id
+            whole = cache(partial(self._lot, index))  # several parts of a lot read it once
             for spans, kept in receipts.items():
-                places = [place for start, stop in spans for place in range(start, stop)]
                 receipt = Receipt(kept.token, kept.ask_after_s, kept.expires_s, kept.status)
-                parts.append(Awaiting(lot.part(places), receipt, kept.at_ms))
+                parts.append(Awaiting(partial(_part, whole, spans), receipt, kept.at_ms))
         return parts
 
     def is_left_whole(self, lot: Lot) -> bool:
@@ -208,6 +206,11 @@ class UnitLane:
         self._journal.file.close()
 
     # -- inside
+
+    def _lot(self, index: int) -> Lot:
+        lot = opened(self._frames.lot(index))
+        self._ids[index] = lot.lot_id
+        return lot
 
     def _entry(self, lot: Lot, **what: Any) -> Entry:
         index = lot.seq - self._frames.first_seq
@@ -292,6 +295,10 @@ class UnitLane:
         self.waiting_lots -= 1
         self.waiting_events -= fresh
         self.waiting_bytes -= self._frames.size_of(index)
+
+
+def _part(whole: Callable[[], Lot], spans: tuple[tuple[int, int], ...]) -> Lot:
+    return whole().part([place for start, stop in spans for place in range(start, stop)])
 
 
 def opened(frozen: FrozenLot) -> Lot:

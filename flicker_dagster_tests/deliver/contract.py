@@ -148,7 +148,7 @@ class MemoryQueue:
 
     def receive(self, lot: Lot, receipt: Receipt, *, at_ms: int) -> None:
         with self._lock:
-            awaiting = Awaiting(lot, receipt, at_ms)
+            awaiting = Awaiting(lambda: lot, receipt, at_ms)
             self._kept[lot.seq].awaiting |= dict.fromkeys(lot.places, awaiting)
 
     def expire(self, lot: Lot) -> None:

@@ -60,7 +60,7 @@ def lane(siem: Siem, auth: Auth | None = None, **context: Any) -> Destination:
         type="otlp", endpoint=siem.server.url, encoding="json", auth=auth or client(siem.tokens.url)
     )
     context.setdefault("tokens", MemoryTokens())
-    return open_destination(config, LaneContext("okta", credentials=WHERE, env={"SECRET": SECRET}, **context))
+    return open_destination(config, LaneContext("okta", credentials=lambda: WHERE, env={"SECRET": SECRET}, **context))
 
 
 def test_a_token_that_was_revoked_costs_no_attempt(siem: Siem) -> None:

@@ -290,6 +290,15 @@ def test_receipts_that_are_due_soon_are_waited_for() -> None:
     assert drain(queue, lambda: siem).done
 
 
+def test_a_destination_that_confirms_nothing_is_not_asked_all_the_time() -> None:
+    siem, queue, clock = ASiem(lambda lot: Receipt(lot.key(""), 1, 300)), MemoryQueue(lots_of(50)), FakeClock()
+    drain(queue, lambda: siem, clock=clock)
+    clock.sleep(60)
+    before = len(siem.asked)
+    drain(queue, lambda: siem, clock=clock)
+    assert 1 <= len(siem.asked) - before <= 3, "when the run began, and once a second while it waits"
+
+
 OUTCOMES = st.sampled_from(["ok", "ok", "ok", "retry", "lost", "split", "blocked", "partial", "receipt"])
 
 

@@ -29,7 +29,7 @@ def trusting(authority: Authority, *, certificate: bool = True) -> dict[str, str
 def opened(kind: str, endpoint: str, tls: dict[str, str], **keys: Any) -> Destination:
     record = destination_adapter().validate_python({"type": kind, "endpoint": endpoint, "tls": tls, **keys})
     return open_destination(
-        record, LaneContext("okta", credentials="destination.auth", env={"PASSWORD": "s3cret-word"})
+        record, LaneContext("okta", credentials=lambda: "destination.auth", env={"PASSWORD": "s3cret-word"})
     )
 
 

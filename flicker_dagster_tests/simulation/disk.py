@@ -22,8 +22,9 @@ class SimDisk:
     write fails half way, as on a full disk.
     """
 
-    def __init__(self, io: Callable[[str], None]) -> None:
+    def __init__(self, io: Callable[[str, str], None]) -> None:
         self.full = False
+        self.lasts = False  # nobody loses power any more: what would be left is not kept track of
         self.on_sync: Callable[[str], None] = lambda name: None  # told the name of each file brought to the disk
         self._io = io
         self._open: dict[int, str] = {}
@@ -31,14 +32,15 @@ class SimDisk:
         self._unnamed: dict[str, bytes | None] = {}  # by path, what stood under this name before; None: nothing
 
     def __getattr__(self, name: str) -> Any:
-        return getattr(os, name)
+        found = self.__dict__[name] = getattr(os, name)
+        return found
 
     # -- changes
 
     def open(self, path: Any, flags: int, mode: int = 0o777) -> int:
         path = os.fspath(path)
         if flags & os.O_CREAT and not os.path.exists(path):
-            self._io(f"create {_base(path)}")
+            self._io("create", path)
             self._refuse_if_full()
             self._unnamed.setdefault(path, None)
         fd = os.open(path, flags, mode)
@@ -48,7 +50,7 @@ class SimDisk:
     def write(self, fd: int, data: Any) -> int:
         path = self._changed(fd)
         try:
-            self._io(f"write {_base(path)}")
+            self._io("write", path)
             self._refuse_if_full()
         except BaseException:
             os.write(fd, bytes(data)[: len(data) // 2])
@@ -60,25 +62,26 @@ class SimDisk:
 
     def ftruncate(self, fd: int, length: int) -> None:
         path = self._changed(fd)
-        self._io(f"truncate {_base(path)}")
+        self._io("truncate", path)
         os.ftruncate(fd, length)
 
     def fsync(self, fd: int) -> None:
         path = self._open[fd]
-        self._io(f"sync {_base(path)}")
+        self._io("sync", path)
         if os.path.isdir(path):
             for name in [name for name in self._unnamed if os.path.dirname(name) == path]:
                 del self._unnamed[name]
         else:
             self._unsynced.pop(path, None)
-            self.on_sync(_base(path))
+            self.on_sync(base_of(path))
 
     fdatasync = fsync
 
     def replace(self, source: Any, target: Any) -> None:
         source, target = os.fspath(source), os.fspath(target)
-        self._io(f"replace {_base(target)}")
-        self._unnamed.setdefault(target, _content(target))
+        self._io("replace", target)
+        if not self.lasts and target not in self._unnamed:
+            self._unnamed[target] = _content(target)
         self._unnamed.pop(source, None)
         if self._unsynced.pop(source, None) is not None:
             self._unsynced[target] = b""
@@ -88,7 +91,7 @@ class SimDisk:
 
     def rename(self, source: Any, target: Any) -> None:
         moved = os.fspath(source)
-        self._io(f"rename {_base(moved)}")
+        self._io("rename", moved)
         for pending in (self._unsynced, self._unnamed):
             for path in [path for path in pending if path.startswith(f"{moved}/")]:
                 del pending[path]
@@ -96,7 +99,7 @@ class SimDisk:
 
     def unlink(self, path: Any) -> None:
         path = os.fspath(path)
-        self._io(f"unlink {_base(path)}")
+        self._io("unlink", path)
         os.unlink(path)
         self._unsynced.pop(path, None)
         self._unnamed.pop(path, None)
@@ -130,7 +133,7 @@ class SimDisk:
 
     def _changed(self, fd: int) -> str:
         path = self._open[fd]
-        if path not in self._unsynced:
+        if not self.lasts and path not in self._unsynced:
             self._unsynced[path] = _content(path) or b""
         return path
 
@@ -151,12 +154,13 @@ def _torn(sure: bytes, now: bytes, chance: random.Random) -> bytes:
 
 def _content(path: str) -> bytes | None:
     try:
-        return Path(path).read_bytes()
+        with open(path, "rb") as file:
+            return file.read()
     except FileNotFoundError:
         return None
 
 
-def _base(path: str) -> str:
+def base_of(path: str) -> str:
     """A file's name as a trace shows it: of an unfinished one, what it will be."""
     name = os.path.basename(path)
     return name[1:].rsplit(".", 3)[0] + "~" if name.startswith(".") and name.endswith(".tmp") else name

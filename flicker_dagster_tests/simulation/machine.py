@@ -6,13 +6,12 @@ import random
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from functools import cached_property
 from pathlib import Path
-from unittest.mock import patch
 
 from flicker_dagster.collect import client as vendor_client
 from flicker_dagster.collect.client import VendorClient
 from flicker_dagster.config.models import SourceConfig
+from flicker_dagster.lazy import lazy
 from flicker_dagster.pipeline import deliver_lanes
 from flicker_dagster.pipeline.work import SourceWork
 from flicker_dagster.state import append_only, files, leases, run_lock, spool, spool_unit, stores
@@ -29,7 +28,7 @@ DISK_MODULES = (append_only, files, run_lock, spool, spool_unit, stores)
 class SimWork(SourceWork):
     """A source's work on the virtual clock."""
 
-    @cached_property
+    @lazy
     def client(self) -> VendorClient:
         return VendorClient(self.source, env=self.env, clock=self.clock, sleep=self.sleep)
 
@@ -62,7 +61,7 @@ class Machine:
         routes: dict[str, Route],
         clock: Callable[[], float],
         sleep: Callable[[float], None],
-        on_io: Callable[[str], None],
+        on_io: Callable[[str, str], None],
     ) -> None:
         self.name = name
         self.directory = directory
@@ -75,37 +74,42 @@ class Machine:
     def io(self, what: str) -> None:
         self._io(what)
 
-    def _io(self, what: str) -> None:
+    def _io(self, what: str, path: str = "") -> None:
         self.power.spend()
-        self._on_io(what)
+        self._on_io(what, path)
 
     @contextmanager
     def at_work(self) -> Iterator[None]:
         def connections(url: str, **options: object) -> SimConnections:
             return SimConnections(self._network, url)
 
-        with (
-            patch.object(vendor_client, "Connections", connections),
-            patch.object(exchange, "Connections", connections),
-            patch.object(deliver_lanes, "run_all", _one_after_the_other),
-            patch.object(leases, "Renewal", NoRenewal),
-        ):
-            before = [module.__dict__.get("os") for module in DISK_MODULES]
-            for module in DISK_MODULES:
-                module.os = self.disk  # type: ignore[attr-defined]
-            try:
-                yield
-            finally:
-                for module, os_before in zip(DISK_MODULES, before, strict=True):
-                    module.os = os_before  # type: ignore[attr-defined]
+        own = [
+            (vendor_client, "Connections", connections),
+            (exchange, "Connections", connections),
+            (deliver_lanes, "run_all", _one_after_the_other),
+            (leases, "Renewal", NoRenewal),
+            *((module, "os", self.disk) for module in DISK_MODULES),
+        ]
+        before = [getattr(module, name) for module, name, _ in own]
+        for module, name, double in own:
+            setattr(module, name, double)
+        try:
+            yield
+        finally:
+            for (module, name, _), stood in zip(own, before, strict=True):
+                setattr(module, name, stood)
 
     @contextmanager
     def work(self, source: SourceConfig, *, wait_s: float = 0) -> Iterator[SimWork]:
         """What one op of a run sees: nothing is remembered but what lies on disk and in the store. It is the only run of its
         stream; where another one is, it waits for `wait_s`."""
-        work = SimWork(source, self.layout, env={}, clock=self._clock, sleep=self._sleep, elapsed=self._clock)
+        work = self.look(source)
         with work, work.exclusive(wait_s=wait_s):
             yield work
+
+    def look(self, source: SourceConfig) -> SimWork:
+        """The same for who only reads, and needs not be alone for it."""
+        return SimWork(source, self.layout, env={}, clock=self._clock, sleep=self._sleep, elapsed=self._clock)
 
     def restart(self, chance: random.Random, *, lost_power: bool) -> None:
         self.power.restart()

@@ -198,6 +198,13 @@ class HecSiem(Siem):
         numbered.append(arrival)
         return Response.json({"text": "Success", "code": 0, "ackId": len(numbered) - 1})
 
+    def all_open(self, machine: str) -> None:
+        """A confirmation that nobody heard is none: only this machine waits for what it sent, and another cannot know."""
+        for arrival in self.unheard:
+            if arrival.machine == machine:
+                arrival.confirmed = False
+        super().all_open(machine)
+
     def _confirms(self, channel: str, number: int) -> bool:
         numbered = self._channels.get(channel, [])
         if number >= len(numbered) or numbered[number] not in self.arrivals:

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import random
 from dataclasses import dataclass, field
+from typing import Literal
 
 from flicker_dagster_tests.simulation.siem import Manners
 
@@ -111,7 +112,7 @@ class StreamShape:
     most: int
     with_ids: bool
     buffer_size: int
-    format: str
+    format: Literal["json", "ndjson", "envelope"]
     run_pages: int
     lanes: tuple[str, ...] = ("http",)  # kinds of destinations
 

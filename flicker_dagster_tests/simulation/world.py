@@ -33,6 +33,7 @@ from flicker_dagster.types import Position
 from flicker_dagster_tests.simulation import steps
 from flicker_dagster_tests.simulation.bucket import Bucket, SimStore
 from flicker_dagster_tests.simulation.chaos import Killed
+from flicker_dagster_tests.simulation.disk import base_of
 from flicker_dagster_tests.simulation.machine import Machine
 from flicker_dagster_tests.simulation.network import Route
 from flicker_dagster_tests.simulation.siem import KINDS, Siem
@@ -254,6 +255,8 @@ class World:
     def _calm(self) -> None:
         """Nothing goes wrong any more: everything must be delivered, and the polls come to rest."""
         self.say("    calm")
+        for machine in self.machines:
+            machine.disk.lasts = True
         self.clock.now_s += LOOKBACK_S
         for stream in self.streams:  # a destination that takes one more event does not refuse everything
             stream.vendor.emitter.emit(1, at_ms=self.clock.now_ms, visible_ms=self.clock.now_ms)
@@ -303,9 +306,10 @@ class World:
         machine[0].disk.on_sync = lambda name: self._on_sync(name, machine[0])
         return machine[0]
 
-    def _on_io(self, what: str) -> None:
+    def _on_io(self, what: str, path: str) -> None:
         self._last_io = what
-        self.say(f"        {what}")
+        if self._trace is not None:
+            self.say(f"        {what} {base_of(path)}" if path else f"        {what}")
         if self._between is not None:
             left, run = self._between
             self._between = (left - 1, run)
@@ -359,7 +363,7 @@ class World:
 
     def _waits(self, stream: Stream, machine: Machine) -> bool:
         """Does anything wait for any lane, those included that nobody waits for?"""
-        with machine.work(stream.source) as work:
+        with machine.look(stream.source) as work:
             return any(work.live.waiting_of(lane).events for lane in stream.source.lanes)
 
     def dead_letters(self, stream: Stream, name: str) -> list[str]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from base64 import b64encode
 from collections.abc import Mapping
-from functools import cached_property
 
 from flicker_dagster.config.destinations.google_secops import GoogleSecopsDestination
 from flicker_dagster.config.masking import shown_endpoint
@@ -13,6 +12,7 @@ from flicker_dagster.deliver.destination import LaneContext
 from flicker_dagster.deliver.encoders.texts import json_text, rfc3339
 from flicker_dagster.deliver.outcomes import Ambiguous, Blocked, Outcome, Retry, Split
 from flicker_dagster.deliver.posted import PostedDestination
+from flicker_dagster.lazy import lazy
 from flicker_dagster.lots import Lot
 from flicker_dagster.transport.exchange import Answer
 
@@ -51,7 +51,7 @@ class GoogleSecops(PostedDestination):
     def describe(self) -> str:
         return self._shown
 
-    @cached_property
+    @lazy
     def _forwarder_name(self) -> str:
         forwarder = self.resolve(self._forwarder)
         return forwarder if "/" in forwarder else f"{self.resolve(self._parent)}/forwarders/{forwarder}"

@@ -167,7 +167,7 @@ class Kafka(DestinationBase):
 
     def _with_credentials(self, outcome: Outcome) -> Outcome:
         if isinstance(outcome, Blocked) and "sasl" in outcome.why.lower():
-            return msgspec.structs.replace(outcome, why=f"{outcome.why} (credentials: {self.context.credentials})")
+            return msgspec.structs.replace(outcome, why=f"{outcome.why} (credentials: {self.context.credentials()})")
         return outcome
 
     def _let_go(self) -> None:

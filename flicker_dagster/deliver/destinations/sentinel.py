@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 import uuid
 from collections.abc import Mapping
-from functools import cached_property
 
 from flicker_dagster.config.destinations.sentinel import SentinelDestination
 from flicker_dagster.config.masking import shown_endpoint
@@ -14,6 +13,7 @@ from flicker_dagster.deliver.encoders.message import MessageField
 from flicker_dagster.deliver.encoders.texts import json_string, json_text, json_value, rfc3339
 from flicker_dagster.deliver.outcomes import Blocked, Outcome, Split
 from flicker_dagster.deliver.posted import PostedDestination
+from flicker_dagster.lazy import lazy
 from flicker_dagster.lots import Lot
 from flicker_dagster.transport.exchange import Answer
 
@@ -52,7 +52,7 @@ class Sentinel(PostedDestination):
     def describe(self) -> str:
         return self._shown
 
-    @cached_property
+    @lazy
     def _encoding(self) -> str:
         """All that shapes a body beside the events."""
         path = self._message.path if self._message is not None and self._columns.message else ""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from functools import cached_property
 
 from flicker_dagster.config.destinations.sumo_logic import SumoLogicDestination
 from flicker_dagster.config.masking import MASK, Masker, shown_endpoint
@@ -12,6 +11,7 @@ from flicker_dagster.deliver.encoders.texts import json_string, json_text, json_
 from flicker_dagster.deliver.outcomes import Ambiguous, Outcome
 from flicker_dagster.deliver.posted import PostedDestination
 from flicker_dagster.errors import SecretUnset
+from flicker_dagster.lazy import lazy
 from flicker_dagster.lots import Lot, one_line
 from flicker_dagster.transport.exchange import Answer
 
@@ -41,7 +41,7 @@ class SumoLogic(PostedDestination):
             "X-Sumo-Fields": ",".join(f"{name}={value}" for name, value in config.sumo_fields.items()) or None,
         }
 
-    @cached_property
+    @lazy
     def _own_masker(self) -> Masker:
         """Hides the address, of which every part but the server is secret, also where it stands by itself."""
         try:

@@ -12,7 +12,7 @@ from flicker_dagster.config.event_templates import PLACEHOLDER, paths_of, templa
 from flicker_dagster.json_paths import Parts, lookup, readings
 from flicker_dagster.json_scan import value_at
 from flicker_dagster.json_text import read_json
-from flicker_dagster.lots import lazy
+from flicker_dagster.lazy import lazy
 
 
 class EventView:

@@ -7,6 +7,7 @@ stands for more than its HTTP status: 400 is a wrong index as well as a broken e
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -92,12 +93,12 @@ def read_said(body: bytes) -> Said | None:
 
 
 def judge(
-    answer: Answer, said: str, *, count: int, after_s: float | None, plain: bool, credentials: str
+    answer: Answer, said: str, *, count: int, after_s: float | None, plain: bool, credentials: Callable[[], str]
 ) -> Taken | RefusedAt | Outcome | None:
     """What an answer to a request of `count` events stands for; None where only its HTTP status tells.
 
     `said` is its reason, masked; `after_s` its Retry-After. `plain`: no acknowledgement is waited for, so that a body which
-    did not arrive takes nothing away from a 200. `credentials` says where they stand in the configuration.
+    did not arrive takes nothing away from a 200. `credentials` finds where they stand in the configuration.
     """
     name = status_name(answer.status)
     words = f"{name}: {said}" if said else name
@@ -114,7 +115,7 @@ def judge(
         missing = not begin or (not answer.whole and begin != b"<")
         return Taken() if plain and missing else Ambiguous(f"{words}, expected Splunk's")
     if code in FIXES:
-        place = f" (credentials: {credentials})" if code in CREDENTIALS else ""
+        place = f" (credentials: {credentials()})" if code in CREDENTIALS else ""
         return Blocked(f"{words}; {FIXES[code]}{place}")
     if code in BUSY:
         return Retry(words, after_s)

@@ -23,5 +23,7 @@ def opened(
 ) -> Destination:
     """A destination towards the cluster, of the cluster's type; `keys` are those of its record."""
     record = destination_adapter().validate_python({"type": kind_of(cluster), "endpoint": cluster.url} | keys)
-    context = LaneContext("okta", vendor="okta", message_field=message_field, credentials="siem.auth", env=env or {})
+    context = LaneContext(
+        "okta", vendor="okta", message_field=message_field, credentials=lambda: "siem.auth", env=env or {}
+    )
     return open_destination(record, context)

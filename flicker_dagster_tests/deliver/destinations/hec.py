@@ -27,7 +27,7 @@ def opened(
     config = SplunkHecDestination(type="splunk_hec", url=url, **({"token": "${HEC}", "max_in_flight": 1} | keys))
     context = LaneContext(
         stream="okta",
-        credentials="siem.yaml:7: token",
+        credentials=lambda: "siem.yaml:7: token",
         clock=clock or FakeClock(),
         env={"HEC": TOKEN} | (env or {}),
         masker=masker or Masker([]),

@@ -34,7 +34,12 @@ def record(url: str | None, **keys: Any) -> S3Destination:
 
 def context(*, message_field: str | None = None, env: Any = ENV) -> LaneContext:
     return LaneContext(
-        stream="okta", lane="lake", vendor="okta", message_field=message_field, env=env, credentials="config.yaml:9"
+        stream="okta",
+        lane="lake",
+        vendor="okta",
+        message_field=message_field,
+        env=env,
+        credentials=lambda: "config.yaml:9",
     )
 
 

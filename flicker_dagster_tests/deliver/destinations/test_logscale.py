@@ -29,7 +29,7 @@ def opened(url: str, *, token: str = TOKEN, message_field: str | None = None, **
         LaneContext(
             stream="okta",
             message_field=message_field,
-            credentials="siem.yaml:7: token",
+            credentials=lambda: "siem.yaml:7: token",
             clock=FakeClock(),
             env={"TOKEN": token, "TEAM": "secops"},
         ),

@@ -32,7 +32,12 @@ def test_only_a_200_is_taken_and_only_an_event_of_the_request_is_refused(
 ) -> None:
     said = read_said(body)
     found = judge(
-        Answer(status, {}, body, whole), "why", count=count, after_s=None, plain=plain, credentials="siem.yaml:7"
+        Answer(status, {}, body, whole),
+        "why",
+        count=count,
+        after_s=None,
+        plain=plain,
+        credentials=lambda: "siem.yaml:7",
     )
     assert not isinstance(found, Delivered | Duplicate)
     if isinstance(found, Taken):
