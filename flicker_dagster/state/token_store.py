@@ -119,7 +119,7 @@ class TokenStore:
         """This machine's work directory, by a name that no other has. Raises StateError."""
         return self._place
 
-    @cached_property
+    @lazy
     def _place(self) -> str:
         path = self._work_dir / "token-locks" / ".place"
         try:

@@ -6,7 +6,6 @@ import base64
 import re
 import uuid
 from collections.abc import Callable, Mapping
-from functools import cached_property
 from hashlib import sha256
 from typing import Any
 
@@ -177,7 +176,7 @@ class Signer:
             raise ValueError(f"{self._where} holds no text at {path}, expected one for {{key.{path}}}")
         return found
 
-    @cached_property
+    @lazy
     def _fingerprint(self) -> str:
         from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
