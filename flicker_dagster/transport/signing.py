@@ -15,6 +15,7 @@ from flicker_dagster.config.auth import SigningKey
 from flicker_dagster.config.placeholders import fill, fill_all
 from flicker_dagster.config.secrets import resolve
 from flicker_dagster.json_paths import lookup_any, readings
+from flicker_dagster.lazy import lazy
 from flicker_dagster.transport.token_answer import object_in
 
 LARGEST_KEY_BYTES = 64 * 1024

@@ -36,8 +36,8 @@ def _nothing_twice(world: World, stream: Stream) -> str | None:
 
     Across machines the arrow is as long as the ledger is behind: what a machine sent that then died, was cut off from the
     store or lost its lease before it could tell the ledger, and what a destination has not confirmed yet (or so that nobody
-    heard it), another one cannot know. It cuts its own lots, so its key is another. Once the ledger was told, nobody sends it again, but who was
-    paused with a request on the way: it had made sure of its lease, and no destination asks for that.
+    heard it), another one cannot know. It cuts its own lots, so its key is another. Once the ledger was told, nobody sends
+    it again, but who was paused with a request on the way: it had made sure of its lease, and no destination asks for that.
     """
     for name, siem in world.lanes(stream).items():
         found = _came_again(siem, stream)
