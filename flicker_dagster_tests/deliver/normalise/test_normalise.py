@@ -69,7 +69,11 @@ def simulated(count: int = 60) -> list[tuple[str, bytes]]:
     for kind in (Okta, GitHub, Salesforce):
         vendor = kind(rate=0)
         chance = random.Random(7)
-        made += [(kind.name, vendor.make_event(number, TIME_MS + number, chance)[1]) for number in range(count)]
+        made += [
+            (kind.name, vendor.make(stream, number, TIME_MS + number, chance)[1])
+            for stream in kind.streams
+            for number in range(count)
+        ]
         vendor.close()
     return made
 
