@@ -8,6 +8,7 @@ rotated. Where AWS does not answer, what was read before serves on.
 from __future__ import annotations
 
 import logging
+import os
 import threading
 import time
 from collections.abc import Callable
@@ -113,12 +114,6 @@ def _entries() -> _Entries:
     return _Entries(_read, time.monotonic)
 
 
-def forget_all() -> None:
-    """As if nothing had been read yet."""
-    _entries.cache_clear()
-    _client.cache_clear()
-
-
 def _member(text: str, path: str, reference: str) -> str:
     try:
         value = read_json(text.encode())
@@ -148,6 +143,7 @@ def _client(kind: str, region: str | None) -> Any:
         read_timeout=READ_TIMEOUT_S,
         retries={"mode": "standard", "total_max_attempts": 2},
     )
+    region = region or os.environ.get("AWS_REGION") or None  # the SDK reads AWS_DEFAULT_REGION only
     return boto3.Session(region_name=region).client(_SERVICES[kind], config=config)
 
 

@@ -139,9 +139,8 @@ def refresh_token(auth: OAuth2RefreshToken, opening: Opening) -> RefreshedToken:
                 question.request({"refresh_token": newest}), secrets=(newest, first, *client.secrets)
             )
 
-        return Refresher(
-            question.identity(auth), first=first, begun=identity(url, client.client_id or "", first), ask=ask
-        )
+        begun = identity(url, client.client_id or "", first)
+        return Refresher(question.identity(auth, begun), first, begun, ask)
 
     return RefreshedToken(
         make,

@@ -9,7 +9,7 @@ from typing import Any
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 
-from flicker_dagster.config.auth import GoogleServiceAccount, OAuth2ClientCredentials
+from flicker_dagster.config.auth import GoogleServiceAccount, OAuth2ClientCredentials, OAuth2RefreshToken
 from flicker_dagster.simulator.token_server import TokenServer
 from flicker_dagster.transport.authenticators import authenticator_of
 from flicker_dagster.transport.deadlines import Deadline
@@ -19,6 +19,8 @@ from flicker_dagster.transport.tokens import MemoryTokens, Tokens
 SECRET = "c1ient-s3cret/value+1"
 EMAIL = "flicker@project.iam.gserviceaccount.example"
 UNAUTHORISED = Answer(401, {})
+#: The refresh token of the configuration, and the name that tokens are kept by.
+FIRST, KEY = "rt.first-of-the-configuration", "okta@sentinel"
 
 
 class Clock:
@@ -36,12 +38,17 @@ def client(url: str, **keys: Any) -> OAuth2ClientCredentials:
     return OAuth2ClientCredentials(type="oauth2_client_credentials", **auth)
 
 
+def refreshing(url: str, **keys: Any) -> OAuth2RefreshToken:
+    given = {"token_url": url, "client_id": "flicker", "client_secret": "${SECRET}", "refresh_token": FIRST, **keys}
+    return OAuth2RefreshToken(type="oauth2_refresh_token", **given)
+
+
 def opened(
     auth: Any,
     *,
     tokens: Tokens | None = None,
     clock: Callable[[], float],
-    key: str = "okta@sentinel",
+    key: str = KEY,
     ends: Callable[[], Deadline | None] = lambda: None,
     env: dict[str, str] | None = None,
 ) -> Authenticator:
