@@ -78,9 +78,10 @@ lint: setup ## style
 types: setup ## static types
 	$(BIN)/pyright
 
-reference: setup ## renew the README's configuration reference and docs/destinations
+reference: setup ## renew the README's configuration reference, docs/auth.md and docs/destinations
 	$(BIN)/python -m flicker_dagster.config.reference README.md
 	$(BIN)/python -m flicker_dagster.config.destination_pages docs/destinations
+	$(BIN)/python -m flicker_dagster.config.auth_page docs/auth.md
 	$(BIN)/python -m flicker_dagster_tests.deliver.normalise.page docs/destinations/normalise.md
 
 conformance: setup ## renew docs/conformance.md

@@ -7,6 +7,7 @@ from typing import Any, get_args, get_origin
 
 from pydantic.fields import FieldInfo
 
+from flicker_dagster.config.auth import Auth
 from flicker_dagster.config.destinations.base import DestinationRecord, FieldRules
 from flicker_dagster.config.records import Record, Template, Tls
 from flicker_dagster.config.reference import MEANINGS, default_of
@@ -74,8 +75,8 @@ def key_groups(record: type[DestinationRecord]) -> list[KeyGroup]:
             below += _alternatives(name, field)
     groups = [KeyGroup("Its own keys", tuple(own)), KeyGroup("Keys that every destination has", tuple(shared)), *below]
     if any(Tls in records_in(field.annotation) for field in record.model_fields.values()):
-        groups.append(KeyGroup("`tls`", tuple(_keys_of(Tls, "tls."))))
-    groups.append(KeyGroup("`fields`", tuple(_keys_of(FieldRules, "fields."))))
+        groups.append(KeyGroup("`tls`", tuple(keys_of(Tls, "tls."))))
+    groups.append(KeyGroup("`fields`", tuple(keys_of(FieldRules, "fields."))))
     return groups
 
 
@@ -85,11 +86,12 @@ def _keys(path: str, field: FieldInfo) -> list[Key]:
     inner = _inner(field.annotation)
     if inner is not None:
         record, at = inner
-        found += _keys_of(record, f"{path}.{at}")
+        found += keys_of(record, f"{path}.{at}")
     return found
 
 
-def _keys_of(record: type[Record], prefix: str) -> list[Key]:
+def keys_of(record: type[Record], prefix: str) -> list[Key]:
+    """The keys of a record but for the `type` that tells it from others, each below `prefix`."""
     return [
         key for name, field in record.model_fields.items() if name != "type" or not tag_of(record)
         for key in _keys(prefix + name, field)
@@ -97,11 +99,18 @@ def _keys_of(record: type[Record], prefix: str) -> list[Key]:
 
 
 def _alternatives(path: str, field: FieldInfo) -> list[KeyGroup]:
-    """A group for each of several records that are told apart by their `type`."""
+    """A group for each of several records that are told apart by their `type`; those of `auth` have a page of their own."""
+    if is_any_auth(field):
+        return []
     records = [record for record in records_in(field.annotation) if tag_of(record)]
     return [
-        KeyGroup(f"`{path}` with `type: {tag_of(record)}`", tuple(_keys_of(record, f"{path}."))) for record in records
+        KeyGroup(f"`{path}` with `type: {tag_of(record)}`", tuple(keys_of(record, f"{path}."))) for record in records
     ]
+
+
+def is_any_auth(field: FieldInfo) -> bool:
+    """Does a key take every way to sign?"""
+    return set(records_in(get_args(Auth)[0])) <= set(records_in(field.annotation))
 
 
 def _inner(annotation: Any) -> tuple[type[Record], str] | None:
@@ -126,6 +135,8 @@ def _meaning(path: str, field: FieldInfo) -> str:
     words = [word for word in options(field.annotation) if isinstance(word, str)]
     unsaid = [word for word in words if f"`{word}`" not in meaning]
     tags = [tag for record in records_in(field.annotation) if (tag := tag_of(record))]
+    if is_any_auth(field):
+        return f"{meaning.removesuffix(', see below')}; one of [many ways](../auth.md)"
     if tags:
         return f"{meaning}; one of the types {', '.join(f'`{tag}`' for tag in tags)}"
     return f"{meaning} ({', '.join(f'`{word}`' for word in words)})" if len(words) > 1 and unsaid else meaning

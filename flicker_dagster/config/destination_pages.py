@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import re
 import sys
 from pathlib import Path
 
@@ -15,6 +14,7 @@ from flicker_dagster.config.destination_answers import ANSWERS, FIXES, HTTP_ANSW
 from flicker_dagster.config.destination_keys import KeyGroup, key_groups
 from flicker_dagster.config.destinations import destination_adapter, records
 from flicker_dagster.config.destinations.base import DestinationRecord, Fix
+from flicker_dagster.config.markdown import code, key_table, page_of, table
 
 DIRECTORY = "docs/destinations"
 
@@ -75,25 +75,25 @@ def index() -> str:
         for kind, record in records().items()
     ]
     tested = [[f"[`{kind}`]({kind}.md)", record.GUIDE.tested] for kind, record in records().items()]
-    return _page(
+    return page_of(
         "# Destinations",
         "Events go to one of these, or to several at once: `destination` of a source is a mapping, a name under the "
         "top-level `destinations`, or a list of either. Each page says what to create there, with which rights, and has a "
         "block to paste; `flicker destinations show TYPE` says the same, and `flicker test-destination NAME` sends one "
         "marked event and says what was answered. What of an event goes there, and in which schema: "
         "[fields](../fields.md), [examples of ECS and OCSF](normalise.md).",
-        _table(["type", "destination", "guarantee", "extra"], rows),
+        table(["type", "destination", "guarantee", "extra"], rows),
         "*Exactly once* holds however answers get lost, and whoever dies in between; where a page names a bound, it says "
         "what is beyond. *At least once, same ids*: an event comes twice only where an answer was lost, and then under the "
         "same id, by which it can be told. *Best effort* promises neither. An extra is installed by "
         f"`{pip_install('EXTRA')}`.",
         "## What is sent, and where id and time stand",
         "Limits are the defaults of one request; `max_…` keys change them.",
-        _table(["type", "a request holds", "the event's id", "its time", "limits"], details),
+        table(["type", "a request holds", "the event's id", "its time", "limits"], details),
         "## Tested against",
         "Every one is tried against a simulated receiver that is faithful to its API: wrong credentials, full queues, "
         "answers that are lost, cut or never end. Beside that:",
-        _table(["type", "tested against"], tested),
+        table(["type", "tested against"], tested),
     )
 
 
@@ -116,7 +116,7 @@ def page(kind: str, record: type[DestinationRecord]) -> str:
     name = guide.block.partition(":")[0]
     fixes = [*guide.fixes, *_general_fixes(kind, guide.http_answers)]
     answers = [*guide.answers, *(HTTP_ANSWERS if guide.http_answers else ()), *ANSWERS[: 0 if kind in _LOCAL else None]]
-    return _page(
+    return page_of(
         f"# {guide.title}",
         f"`type: {kind}` · {guide.guarantee} · [all destinations](README.md)",
         *([f"Needs an extra: `{pip_install(guide.extra)}`."] if guide.extra else []),
@@ -130,7 +130,7 @@ def page(kind: str, record: type[DestinationRecord]) -> str:
         "## The guarantee",
         f"**{guide.guarantee[0].upper()}{guide.guarantee[1:]}**: {guide.bound.rstrip('.')}.",
         "## Where things are",
-        _table(
+        table(
             ["what", "where, or how much"],
             [
                 ["a request holds", guide.body],
@@ -143,11 +143,11 @@ def page(kind: str, record: type[DestinationRecord]) -> str:
         "`flicker test-destination` prints this line with the ones of its event):",
         f"```\n{pasted(record).search_for('EVENT_UID', mark='MARK')}\n```",
         "## What becomes of events",
-        _table(["answer", "what becomes of the events"], [list(row) for row in answers]),
+        table(["answer", "what becomes of the events"], [list(row) for row in answers]),
         *(["## Good to know", "\n".join(f"- {note}" for note in guide.notes)] if guide.notes else []),
         "## When it is refused",
         "`flicker test-destination`, the run's page and `flicker status` say what was answered. What it means:",
-        _table(["it says", "do this"], [[_code(fix.said), fix.do] for fix in fixes]),
+        table(["it says", "do this"], [[code(fix.said), fix.do] for fix in fixes]),
         "## All keys",
         *[part for group in key_groups(record) for part in _group(group)],
         f"*Tested against* {guide.tested}.",
@@ -163,38 +163,8 @@ def _general_fixes(kind: str, is_http: bool) -> list[Fix]:
 
 
 def _group(group: KeyGroup) -> list[str]:
-    rows = [[f"`{key.path}`", _default(key.default), key.meaning] for key in group.keys]
     more = " What they mean for an event: [fields](../fields.md)." if group.title == "`fields`" else ""
-    return [f"### {group.title}", *([more.strip()] if more else []), _table(["key", "default", "meaning"], rows)]
-
-
-def _default(default: str) -> str:
-    return default if default in ("", "required") else f"`{default}`"
-
-
-def _code(words: str) -> str:
-    return f"``{words}``" if "`" in words else f"`{words}`"
-
-
-# -- Markdown
-
-
-def _page(*parts: str) -> str:
-    made = "<!-- made from the records by `make reference` -->"
-    return "\n\n".join((parts[0], made, *(part for part in parts[1:] if part))) + "\n"
-
-
-def _table(columns: list[str], rows: list[list[str]]) -> str:
-    lines = [columns, ["---"] * len(columns), *[[_cell(value) for value in row] for row in rows]]
-    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
-
-
-def _cell(words: str) -> str:
-    """Bars end a cell, in code as well; angle brackets outside of code are HTML."""
-    words = words.replace("|", "\\|")
-    return "".join(
-        part if number % 2 else re.sub("<", "&lt;", part) for number, part in enumerate(re.split(r"(`[^`]*`)", words))
-    )
+    return [f"### {group.title}", *([more.strip()] if more else []), key_table(group)]
 
 
 def _indented(block: str) -> str:

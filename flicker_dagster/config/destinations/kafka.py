@@ -212,4 +212,8 @@ class KafkaDestination(DestinationRecord):
             found.append(("transaction_timeout_ms", f"expected more than timeout_ms ({self.timeout_ms})"))
         if self.progress_topic == self.topic:
             found.append(("progress_topic", "is the topic of the events, expected another"))
+        if isinstance(self.sasl, OAuth2ClientCredentials):
+            found += [(f"sasl.{key}", what) for key, what in self.sasl.faults()]
+            given = sorted({"header", "format"} & self.sasl.model_fields_set)
+            found += [(f"sasl.{key}", "is not used: a broker is sent the token itself") for key in given]
         return found
