@@ -6,6 +6,7 @@ import base64
 import json
 from bisect import bisect_left
 from typing import Any
+from zlib import crc32
 
 from flicker_dagster.simulator.emitter import Emitter, Event
 
@@ -40,7 +41,8 @@ def by_arrival(
 
 def cursor_of(**place: Any) -> str:
     """An opaque cursor that remembers a place in a listing, and whatever else it is bound to."""
-    return base64.urlsafe_b64encode(json.dumps(place, separators=(",", ":")).encode()).decode().rstrip("=")
+    text = json.dumps(place, separators=(",", ":")).encode()
+    return base64.urlsafe_b64encode(b"%08x" % crc32(text) + text).decode().rstrip("=")
 
 
 def place_of(cursor: str | None) -> dict[str, Any] | None:
@@ -48,7 +50,8 @@ def place_of(cursor: str | None) -> dict[str, Any] | None:
     if cursor is None:
         return None
     try:
-        place = json.loads(base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)))
+        coded = base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4))
     except ValueError:
         return None
-    return place if isinstance(place, dict) else None
+    text = coded[8:]
+    return json.loads(text) if coded[:8] == b"%08x" % crc32(text) else None

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import math
 import random
+import re
 import threading
 from typing import Any, ClassVar
 
@@ -134,9 +135,9 @@ class Box(Vendor):
         if claims["exp"] - self.clock() > ASSERTION_LIFE_S:
             return "Please check the 'exp' claim. It must be within 60 seconds."
         with self._guard:
-            if not 16 <= len(claims["jti"]) <= 128 or claims["jti"] in self._assertions:
+            if not 16 <= len(str(claims["jti"])) <= 128 or str(claims["jti"]) in self._assertions:
                 return "Please check the 'jti' claim. A unique 'jti' value is required."
-            self._assertions.add(claims["jti"])
+            self._assertions.add(str(claims["jti"]))
         return None
 
     # -- events
@@ -223,7 +224,7 @@ def _place(position: str) -> int | None:
         return 0
     if position == "now":
         return -1
-    place = int(position) - FIRST_POSITION if position.isdigit() else -1
+    place = int(position) - FIRST_POSITION if re.fullmatch("[0-9]+", position) else -1
     return place if place >= 0 else None
 
 
