@@ -73,6 +73,10 @@ class CursorRejected(CollectError):
     """The vendor no longer knows the cursor; the walk starts again from the position's time."""
 
 
+class NotSetUp(CollectError):
+    """The vendor's API has to be prepared first, by the calls that the source names."""
+
+
 class NotRetained(CollectError):
     """The vendor no longer keeps what was asked for: a gap, to be reported and never to be taken for verified."""
 

@@ -32,9 +32,10 @@ class DecodedPage:
     answer when first asked for, since most answers of a sweep or an overlap hold nothing new. `digests` are the 16-byte
     digests of the event ids; `times_ms` each event's time, None where it cannot be read. `unfit` says by index which events
     can never be sent on, and why; `untimed_shape` what stood, in an event without a readable time, in place of one.
+    `axis_ms` is when each event became available, where the listing is by arrival and tells; None otherwise.
     """
 
-    __slots__ = ("_cut", "_events", "digests", "size_bytes", "times_ms", "unfit", "untimed_shape")
+    __slots__ = ("_cut", "_events", "axis_ms", "digests", "size_bytes", "times_ms", "unfit", "untimed_shape")
 
     def __init__(
         self,
@@ -49,6 +50,7 @@ class DecodedPage:
         self.times_ms = times_ms
         self.size_bytes = size_bytes
         self.unfit: dict[int, str] = {}
+        self.axis_ms: list[int | None] | None = None
         self.untimed_shape: str | None = None
 
     def __len__(self) -> int:
@@ -71,11 +73,24 @@ class WalkState(msgspec.Struct, frozen=True):
     offset: int = 0  # events already read, for offset paging
     newest_ms: int | None = None  # newest event time read so far in this walk
     began_ms: int | None = None  # the vendor's time at its first request
+    member: str | None = None  # id of the member that is walked, of a set that is walked over
+
+    @property
+    def paged(self) -> bool:
+        """Does its next request rest on an earlier answer of its listing, or on a kept cursor?"""
+        return self.cursor is not None or self.page > 0 or self.offset > 0
 
     @property
     def further(self) -> bool:
-        """Does its next request rest on an earlier answer, or on a kept cursor?"""
-        return self.cursor is not None or self.page > 0 or self.offset > 0
+        """Is it within a walk, or at a kept cursor?"""
+        return self.paged or self.member is not None
+
+
+class Remembered(msgspec.Struct, frozen=True):
+    """What is known of an object that was fetched: how many events it has, and the sum of their digests (hex)."""
+
+    events: int
+    ids_sum: str
 
 
 class Page(msgspec.Struct):
@@ -88,6 +103,9 @@ class Page(msgspec.Struct):
     number: int
     names_paging: bool = False  # what names the next page is in the answer, if only to say that there is none
     unproven: str | None = None  # of a last page: why there may be more all the same
+    object: bytes | None = None  # digest of the id of the object that these events were fetched for
+    object_ms: int | None = None  # when it became available
+    already: Remembered | None = None  # what is known of an object that was fetched before, in place of its events
 
 
 class FrozenLot(msgspec.Struct, frozen=True):

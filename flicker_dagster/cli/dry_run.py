@@ -106,7 +106,7 @@ def _look(source: SourceConfig, settings: Settings) -> Look:
 
 def _id_of(source: SourceConfig, event: bytes) -> str:
     """An event's id as the vendor spells it, the parts of a composite one joined by slashes."""
-    parts, _ = EventFields(source).ids_and_times(event)
+    parts, _ = EventFields(source.listing.rows).ids_and_times(event)
     if not parts or None in parts:
         return "(none: known by its content)"
     return cut(visible("/".join(map(str, parts))), SHOWN_ID_CHARS)

@@ -6,7 +6,6 @@ from typing import Any, Literal
 
 import msgspec
 
-from flicker_dagster.config.models import SourceConfig
 from flicker_dagster.json_items import items
 from flicker_dagster.json_paths import readings
 from flicker_dagster.json_scan import Damaged, compact, end_of_value, find, read_value
@@ -26,15 +25,15 @@ class CarefulAnswer:
     on. Raises ValueError where the answer has another shape, or ends too early; TooMany.
     """
 
-    def __init__(self, body: bytes, source: SourceConfig, fields: list[str]) -> None:
+    def __init__(self, body: bytes, results_field: str, fields: list[str], *, most: int) -> None:
         self.events: list[bytes | msgspec.Raw] = []
         self.damaged: set[int] = set()
         self.unfit: dict[int, str] = {}
         self.standing: Standing
-        self.standing, start, around = _place_of_list(body, source.results_field)
+        self.standing, start, around = _place_of_list(body, results_field)
         envelope = body
         if self.standing == "list":
-            found, end = items(body, start, around, most=source.limits.page_events)
+            found, end = items(body, start, around, most=most)
             envelope = body[:start] + b"[]" + body[end:]
             for begin, stop, wrong in found:
                 self._add(body[begin:stop], wrong, pretty=b"\n" in body)

@@ -6,48 +6,49 @@ No retries in here: they belong to Dagster, which shows them. Nothing that leave
 from __future__ import annotations
 
 import math
+import re
 import time
 from collections.abc import Callable, Mapping
-from typing import NoReturn
 
 import msgspec
 import urllib3
 
-from flicker_dagster.collect.quota import Quota, wait_asked_for_s
-from flicker_dagster.config.masking import Masker, has_own_path, names_of_events
+from flicker_dagster.collect.answers import rule_of
+from flicker_dagster.collect.quota import Quota
+from flicker_dagster.collect.refusals import SHOWN_REASON_CHARS, Refusals
+from flicker_dagster.config.masking import LOOKED_AT_CHARS, Masker, has_own_path
 from flicker_dagster.config.models import SourceConfig
 from flicker_dagster.config.secrets import resolve
 from flicker_dagster.config.written import vendor_credentials
-from flicker_dagster.errors import BadAnswer, CursorRejected, RateLimited, VendorRefused, VendorUnavailable
+from flicker_dagster.errors import (
+    BadAnswer,
+    CollectError,
+    RateLimited,
+    VendorRefused,
+    VendorUnavailable,
+)
 from flicker_dagster.times import parse_http_date_ms
+from flicker_dagster.transport import exchange
 from flicker_dagster.transport.addresses import BadAddress, Origin, follow, origin_of
 from flicker_dagster.transport.answers import ACCEPT_ENCODING, TooLarge, Unreadable, read_begin, read_body
+from flicker_dagster.transport.authenticators import AuthFailed, authenticator_of
 from flicker_dagster.transport.connections import USER_AGENT, Connections, basic_authorization, reason_of
 from flicker_dagster.transport.deadlines import Deadline
-from flicker_dagster.transport.reasons import said_in, shape_of
+from flicker_dagster.transport.exchange import Authenticator, Request
+from flicker_dagster.transport.tokens import MemoryTokens, Tokens
+
+#: What the answer told that minted the token, where a template asks for it.
+_TOLD = re.compile(r"\$\{token:([A-Za-z_][A-Za-z0-9_.]*)\}")
 
 MAX_REFUSAL_BYTES = 64 * 1024
 MAX_REDIRECTS = 3
-SHOWN_REASON_CHARS, SHOWN_URL_CHARS, LONGEST_MESSAGE_CHARS = 300, 500, 1500
-
-ADVICE = {
-    202: "the vendor has accepted the request and has no answer yet: this API has to be asked in another way",
-    206: "the vendor says that its answer is incomplete, so nothing of it is taken for an answer: ask for smaller pages "
-    "(pagination.page_size) or spans (slice_ms), and see that headers asks for no Range",
-    401: "the token is wrong, expired or revoked: check the credentials of this source",
-    403: "the token may not read this: check its permissions and scopes",
-    404: "nothing is there: check endpoint, organisation name and whether the plan includes the audit log",
-}
-
-NO_LISTING = (
-    "only 200, and 204 for nothing, are answers to a listing: check the endpoint against the vendor's documentation"
-)
+SHOWN_URL_CHARS, LONGEST_MESSAGE_CHARS = 500, 1500
 
 
 class Answer(msgspec.Struct):
-    """A successful answer. `links` are the raw `Link` header lines, repeated headers apart.
+    """An answer that may be read. `links` are the raw `Link` header lines, repeated headers apart.
 
-    `no_content` is a 204: the vendor says in so many words that there is nothing.
+    `no_content` says in so many words that there is nothing: a 204, or what a rule of the source's takes for that.
     """
 
     headers: Mapping[str, str]
@@ -55,10 +56,11 @@ class Answer(msgspec.Struct):
     links: list[str]
     vendor_now_ms: int | None
     no_content: bool = False
+    status: int = 200
 
 
 class VendorClient:
-    """Asks one source's vendor. Secrets are resolved when a request is made, and masked in every message."""
+    """Asks one stream's vendor. Secrets are resolved when a request is made, and masked in every message."""
 
     def __init__(
         self,
@@ -67,22 +69,32 @@ class VendorClient:
         env: Mapping[str, str] | None = None,
         clock: Callable[[], float] = time.time,
         sleep: Callable[[float], None] = time.sleep,
+        tokens: Tokens | None = None,
     ) -> None:
         self.source = source
         self.requests_made = 0
         self.env = env
-        self._clock = clock
+        self._clock, self._sleep = clock, sleep
+        self._tokens = MemoryTokens() if tokens is None else tokens
         self._quota = Quota(source.rate_limit, max_wait_s=source.limits.max_wait_ms / 1000, clock=clock, sleep=sleep)
         self._connections: dict[Origin, Connections] = {}
         self._masker: Masker | None = None
+        self._auth: Authenticator | None = None
+        self._refusals = Refusals(self)
         #: When everything this client waits for has to be over, beside the time-outs of each exchange. A run or a probe
         #: sets it.
         self.deadline: Deadline | None = None
 
     @property
     def endpoint(self) -> str:
-        """The endpoint with its secrets in place: for requests, never for messages."""
-        return resolve(self.source.endpoint, env=self.env)
+        """The endpoint with its secrets in place: for requests, never for messages. What a token's answer tells may stand in
+        it; raises CollectError where the token cannot be had."""
+        return self.resolve(self.source.endpoint)
+
+    def resolve(self, template: str) -> str:
+        """A template of the source with its secrets in place, and what the answer told that minted the token:
+        `${token:instance_url}`. Raises SecretUnset, CollectError."""
+        return resolve(_TOLD.sub(self._told, template), env=self.env)
 
     @property
     def masker(self) -> Masker:
@@ -90,25 +102,40 @@ class VendorClient:
             self._masker = Masker.for_source(self.source, self.env)
         return self._masker
 
-    def get(self, url: str, *, with_cursor: bool = False) -> Answer:
-        """GET a URL exactly as it is written. Raises CollectError of the kind that fits; SecretUnset.
+    def ask(self, request: Request, *, kept: bool = False, further: bool = False, rules: bool = True) -> Answer:
+        """One question, signed; refused credentials are answered once with a renewed signature, where there is one. Raises
+        CollectError of the kind that fits; SecretUnset.
 
-        `with_cursor` says that the request rests on a cursor kept from before, so that a refusal of it means that the
-        cursor has expired.
+        `kept` says that the request rests on a cursor kept from an earlier poll, so that a refusal of it means that the
+        cursor has expired; `further`, that it rests on an earlier answer. Without `rules` the source's own rules are left
+        to the caller.
         """
         most_s = math.inf if self.deadline is None else self.deadline.left_s
         self._quota.wait(self.source.name, at_most_s=most_s)
-        status, headers, body = self._exchange(url)
+        status, headers, body = self._signed(request)
         vendor_now_ms = parse_http_date_ms(headers.get("Date"))
         self._quota.note(headers, vendor_now_ms=vendor_now_ms)
-        if status not in (200, 204):
-            self._refuse(status, headers, body, url, vendor_now_ms, with_cursor=with_cursor)
-        # A Date header is cut to the second: an event of that second is not from the future.
+        rule = rule_of(self.source.answers, status, headers, body) if rules and self.source.answers else None
         known_now_ms = None if vendor_now_ms is None else vendor_now_ms + 999
-        return Answer(headers, body, headers.getlist("Link"), known_now_ms, no_content=status == 204)
+        if rule is not None and rule.means != "ignore":
+            if rule.means != "none_left":
+                raise self._refusals.by_rule(
+                    rule, request, status, headers, body, now_ms=vendor_now_ms, further=further
+                )
+            return Answer(headers, b"", headers.getlist("Link"), known_now_ms, no_content=True, status=status)
+        if rule is None and status not in (200, 204):
+            raise self._refusals.usual(request, status, headers, body, now_ms=vendor_now_ms, kept=kept)
+        # A Date header is cut to the second: an event of that second is not from the future.
+        return Answer(headers, body, headers.getlist("Link"), known_now_ms, no_content=status == 204, status=status)
 
     def now_ms(self) -> int:
         return int(self._clock() * 1000)
+
+    def pause(self, seconds: float) -> None:
+        """Wait inside of a run. Raises VendorUnavailable where the run's time would be over by then."""
+        if self.deadline is not None and seconds > self.deadline.left_s:
+            raise VendorUnavailable(f"{self.source.name}: what was asked for is not ready within {self.deadline.limit}")
+        self._sleep(seconds)
 
     def close(self) -> None:
         for opened in self._connections.values():
@@ -117,87 +144,108 @@ class VendorClient:
 
     # -- one request
 
-    def _exchange(self, asked: str) -> tuple[int, urllib3.HTTPHeaderDict, bytes]:
+    def _signed(self, request: Request) -> tuple[int, urllib3.HTTPHeaderDict, bytes]:
+        plain = msgspec.structs.replace(request, headers={**self._headers(), **request.headers})
+        if self.source.auth is None:
+            return self._exchange(plain)
+        authenticator = self._authenticator()
+        try:
+            answer = self._exchange(authenticator.sign(plain))
+            if answer[0] in (401, 403) and authenticator.renew(_seen(*answer)):
+                answer = self._exchange(authenticator.sign(plain))
+        except AuthFailed as error:
+            raise self._not_signed(request, error) from None
+        return answer
+
+    def _authenticator(self) -> Authenticator:
+        if self._auth is None:
+            try:
+                self._auth = authenticator_of(
+                    self.source.auth,
+                    env=self.env,
+                    tokens=self._tokens,
+                    key=self.source.vendor_key,
+                    clock=self._clock,
+                    ends=lambda: self.deadline,
+                )
+            except ValueError as error:
+                raise VendorRefused(f"{self.source.name}: auth cannot be used: {self._reason(error)}") from None
+        return self._auth
+
+    def _not_signed(self, request: Request, error: AuthFailed) -> CollectError:
+        words = self.say(request, f"the request cannot be signed: {error}")
+        if not error.retryable:
+            return VendorRefused(f"{words}. The credentials: {vendor_credentials(self.source)}")
+        return VendorUnavailable(words) if error.after_s is None else RateLimited(words, retry_after_s=error.after_s)
+
+    def _told(self, found: re.Match[str]) -> str:
+        authenticator = self._authenticator()
+        told = authenticator.told(found[1])
+        if told is None:
+            try:
+                authenticator.sign(Request("GET", ""))
+            except AuthFailed as error:
+                raise self._not_signed(Request("GET", self.source.endpoint), error) from None
+            told = authenticator.told(found[1])
+        if told is None:
+            raise VendorRefused(
+                f"{self.source.name}: the answer that gave the token tells no {found[1]}, which endpoint needs; check auth"
+            )
+        return told.replace("$", "$$")
+
+    def _exchange(self, request: Request) -> tuple[int, urllib3.HTTPHeaderDict, bytes]:
         """Status, header and body, redirects within the origin followed; all of it within one deadline."""
         limits = self.source.limits
         total_s = limits.total_timeout_s
         deadline = Deadline.after(total_s, f"limits.total_timeout_ms ({total_s:g} s)").or_earlier(self.deadline)
-        url = asked
+        url = request.url
         for _ in range(MAX_REDIRECTS + 1):
-            headers = self._headers()
             self.requests_made += 1
             what = "no answer"
             try:
-                with self._connected(url).exchange("GET", url, headers=headers, deadline=deadline) as response:
+                with self._connected(url).exchange(
+                    request.method, url, headers=request.headers, body=request.body, deadline=deadline
+                ) as response:
                     what = "the answer was cut off"
                     if response.status not in (301, 302, 303, 307, 308):
                         return response.status, response.headers, self._read(response)
                     location = response.headers.get("Location", "")
             except TooLarge:
                 raise BadAnswer(
-                    self.say(asked, f"the answer is larger than limits.page_bytes ({limits.page_bytes})")
+                    self.say(request, f"the answer is larger than limits.page_bytes ({limits.page_bytes})")
                 ) from None
             except Unreadable as error:
-                raise BadAnswer(self.say(asked, str(error))) from None
+                raise BadAnswer(self.say(request, str(error))) from None
             except ValueError as error:  # an address or header that cannot be sent, a file that cannot be read
                 raise VendorRefused(
                     self.say(
-                        asked, f"the request cannot be made: {self._reason(error)}. Check headers, api_key and tls"
+                        request,
+                        f"the request cannot be made: {self._reason(error)}. Check headers, auth, api_key and tls",
                     )
                 ) from None
             except (urllib3.exceptions.HTTPError, TimeoutError) as error:
                 if deadline.left_s <= 0:
                     raise VendorUnavailable(
-                        self.say(asked, f"the answer was not complete within {deadline.limit}")
+                        self.say(request, f"the answer was not complete within {deadline.limit}")
                     ) from None
-                raise VendorUnavailable(self.say(asked, f"{what}: {self._reason(error)}")) from None
+                raise VendorUnavailable(self.say(request, f"{what}: {self._reason(error)}")) from None
+            if request.method != "GET":
+                raise VendorRefused(
+                    self.say(request, "redirected; what is sent there is not sent elsewhere: set the final address")
+                )
             try:
                 url = follow(location, url)
             except BadAddress as error:
                 raise VendorRefused(
-                    self.say(asked, f"redirected, and the address {error}; credentials are not sent elsewhere")
+                    self.say(request, f"redirected, and the address {error}; credentials are not sent elsewhere")
                 ) from None
-        raise VendorRefused(self.say(asked, f"more than {MAX_REDIRECTS} redirects"))
+        raise VendorRefused(self.say(request, f"more than {MAX_REDIRECTS} redirects"))
 
     def _read(self, response: urllib3.BaseHTTPResponse) -> bytes:
         """A page as a whole; of anything else as much as may hold a reason."""
         if response.status == 200:
             return read_body(response, at_most_bytes=self.source.limits.page_bytes)
         return read_begin(response, at_most_bytes=MAX_REFUSAL_BYTES)
-
-    def _refuse(
-        self,
-        status: int,
-        headers: Mapping[str, str],
-        body: bytes,
-        url: str,
-        vendor_now_ms: int | None,
-        *,
-        with_cursor: bool,
-    ) -> NoReturn:
-        now_ms = vendor_now_ms or int(self._clock() * 1000)
-        wait_s = wait_asked_for_s(status, headers, self.source.rate_limit, now_ms=now_ms)
-        if status < 300:  # its body may hold events, which belong in no message
-            raise VendorRefused(self.say(url, f"HTTP {status} with {shape_of(body)}. {ADVICE.get(status, NO_LISTING)}"))
-        said = said_in(body, event_fields=names_of_events(self.source))
-        said = self.masker.shown(said, at_most=SHOWN_REASON_CHARS)
-        if wait_s is not None:
-            raise RateLimited(
-                self.say(
-                    url,
-                    f"API returned {status} {'Too Many Requests' if status == 429 else 'with its limit reached'}, "
-                    f"asks to wait {wait_s:.0f} s. Increase polling_frequency_ms (poll less frequently)",
-                ),
-                retry_after_s=wait_s,
-            )
-        if status >= 500 or status in (408, 425):
-            raise VendorUnavailable(self.say(url, f"HTTP {status}: {said}"))
-        if with_cursor and status in self.source.pagination.cursor_expired_status:
-            raise CursorRejected(self.say(url, f"the kept cursor is no longer accepted (HTTP {status}: {said})"))
-        advice = ADVICE.get(status, "check the configuration of this source against the vendor's documentation")
-        if status in (401, 403):
-            advice += f": {vendor_credentials(self.source)}"
-        raise VendorRefused(self.say(url, f"HTTP {status}: {said}. {advice}"))
 
     # -- what a request is made of
 
@@ -210,12 +258,16 @@ class VendorClient:
                 url,
                 tls=self.source.tls,
                 env=self.env,
+                routes=self._routes(),
                 connect_s=limits.connect_timeout_ms / 1000,
                 read_s=limits.read_timeout_ms / 1000,
             )
         return found
 
-    def _headers(self) -> urllib3.HTTPHeaderDict:
+    def _routes(self) -> dict[str, str]:
+        return {host: resolve(url, env=self.env) for host, url in self.source.connect_to.items()}
+
+    def _headers(self) -> Mapping[str, str]:
         """What is written further down takes the place of a header above, whatever its capitals."""
         headers = urllib3.HTTPHeaderDict({"User-Agent": USER_AGENT, "Accept": "application/json"})
         headers["Accept-Encoding"] = ACCEPT_ENCODING
@@ -233,11 +285,12 @@ class VendorClient:
             headers["Authorization"] = basic_authorization(username, password)
         return headers
 
-    def say(self, url: str, what: str) -> str:
+    def say(self, request: Request, what: str) -> str:
         """A message about a request. Every text of a vendor's passes here on its way out, and is masked."""
-        return (
-            f"{self.source.name}: GET {self.shown_url(url)}: {self.masker.shown(what, at_most=LONGEST_MESSAGE_CHARS)}"
-        )
+        minted = () if self._auth is None else self._auth.secrets()
+        what = Masker([], others=minted).mask(what[:LOOKED_AT_CHARS]) if minted else what
+        shown = self.masker.shown(what, at_most=LONGEST_MESSAGE_CHARS)
+        return f"{self.source.name}: {request.method} {self.shown_url(request.url)}: {shown}"
 
     def shown_url(self, url: str) -> str:
         """A URL as a message may hold it. Where the endpoint's path came from the environment, only its server: an address
@@ -249,3 +302,12 @@ class VendorClient:
     def _reason(self, error: BaseException) -> str:
         """The innermost cause in the library's words, without URLs that may hold secrets."""
         return self.masker.shown(reason_of(error), at_most=SHOWN_REASON_CHARS)
+
+
+def _seen(status: int, headers: urllib3.HTTPHeaderDict, body: bytes) -> exchange.Answer:
+    """An answer as authenticators read it."""
+    joined: dict[str, str] = {}
+    for name, value in headers.iteritems():
+        name = name.lower()
+        joined[name] = f"{joined[name]}\n{value}" if name in joined else value
+    return exchange.Answer(status, joined, body)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any, NoReturn
 
 import msgspec
@@ -16,10 +17,12 @@ from flicker_dagster.collect.identity import (
     digests_of_texts,
 )
 from flicker_dagster.collect.paths import Reader, reader_of
-from flicker_dagster.config.models import SourceConfig
+from flicker_dagster.collect.shapes import Absent, events_of
+from flicker_dagster.config.listing import RowSpec
 from flicker_dagster.errors import BadAnswer
 from flicker_dagster.json_items import TooMany
-from flicker_dagster.json_scan import names, read_value
+from flicker_dagster.json_paths import readings
+from flicker_dagster.json_scan import find, names, read_value
 from flicker_dagster.times import parse_time_ms, times_of_texts
 from flicker_dagster.types import DecodedPage
 
@@ -27,18 +30,20 @@ BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 
 
 class PageDecoder:
-    """Decodes the answers of one walk of one source. `mask` takes the source's secrets out of what the vendor says."""
+    """Decodes the answers of one walk. `fields` are the paths of the answer that paging rests on; `mask` takes the source's
+    secrets out of what the vendor says."""
 
-    def __init__(self, source: SourceConfig, *, mask: Mask = str) -> None:
-        self.source = source
+    def __init__(self, spec: RowSpec, fields: Iterable[str] = (), *, mask: Mask = str) -> None:
+        self.spec = spec
         self._mask = mask
-        self._zone = source.zone
-        self._event = EventFields(source)
-        self._content = ContentDigests(distinct=source.equal_rows == "distinct")
-        self._paging = _paging_fields(source)
+        self._event = EventFields(spec)
+        self._content = ContentDigests(distinct=spec.equal_rows == "distinct")
+        own = [] if spec.error_field is None else [spec.error_field]
+        self._paging = [path for path in dict.fromkeys([*fields, *own]) if path]
+        self._where = spec.fields[0] if spec.plain else ""
         # An answer is read once for ids, times and paging fields, and for its events only if one of them is new.
-        self._rows = _AnswerReader(source.results_field, self._paging, self._event.reader.type)
-        self._raw = _AnswerReader(source.results_field, self._paging, msgspec.Raw)
+        self._rows = _AnswerReader(self._where, self._paging, self._event.reader.type)
+        self._raw = _AnswerReader(self._where, self._paging, msgspec.Raw)
 
     def decode(self, body: bytes, *, no_content: bool = False) -> tuple[DecodedPage, dict[str, Any]]:
         """The page, and by path those paging fields that it holds. Raises BadAnswer for anything but the promised shape.
@@ -47,14 +52,14 @@ class PageDecoder:
         """
         size_bytes = len(body)
         body = body.removeprefix(BYTE_ORDER_MARK).strip()
-        if no_content or (self.source.results_optional and body in (b"", b"null")):
+        if no_content or (self.spec.optional and body in (b"", b"null")):
             return DecodedPage(list, [], [], size_bytes), {}
         try:
             self._refuse_too_many(body)
-            page, fields, standing = self._page(body, size_bytes)
+            page, fields, standing = self._page(body, size_bytes) if self.spec.plain else self._shaped(body, size_bytes)
         except TooMany:
             raise BadAnswer(
-                f"the answer holds more events than limits.page_events ({self.source.limits.page_events}), so it is not "
+                f"the answer holds more events than limits.page_events ({self.spec.page_events}), so it is not "
                 "read: ask for smaller pages (pagination.page_size) or spans (slice_ms), or raise limits.page_events "
                 "where the memory allows it"
             ) from None
@@ -74,22 +79,37 @@ class PageDecoder:
             page.digests = self._digests(rows, page)
             columns = [self._event.reader.column(path, rows) for path in self._event.time_paths]
             page.times_ms = self._best_times(columns, len(rows))
+            if self._event.axis_path is not None:
+                page.axis_ms = self._best_times([self._event.reader.column(self._event.axis_path, rows)], len(rows))
             if None in page.times_ms:
                 untimed = page.times_ms.index(None)
                 page.untimed_shape = shape_of([column[untimed] for column in columns])
         return page, fields, standing
 
+    def _shaped(self, body: bytes, size_bytes: int) -> tuple[DecodedPage, dict[str, Any], Standing]:
+        """An answer that holds its events in another way than as one array."""
+        fields = fields_of(body, self._paging)
+        try:
+            events = events_of(body, self.spec)
+        except Absent:
+            return DecodedPage(list, [], [], size_bytes), fields, "absent"
+        page, _, standing = self._page(b"[%b]" % b",".join(events), size_bytes)
+        return page, fields, standing
+
     def _careful_page(self, body: bytes, size_bytes: int) -> tuple[DecodedPage, dict[str, Any], Standing]:
         """Some field holds what a strict decoder refuses (an object, 1e400, bad UTF-8, half an emoji), or an event is no
         JSON at all: each is looked at by itself, and costs no other."""
-        answer = CarefulAnswer(body, self.source, self._paging)
+        answer = CarefulAnswer(body, self._where, self._paging, most=self.spec.page_events)
         page = DecodedPage(lambda: answer.events, [], [], size_bytes)
         page.unfit = answer.unfit
+        page.axis_ms = None if self._event.axis_path is None else []
         for index, event in enumerate(answer.events):
             ids, times = ((), [None]) if index in answer.damaged else self._event.ids_and_times(bytes(event))
             page.digests.append(self._single(ids[0], event) if len(ids) == 1 else self._composite(ids, event))
             time_ms = self._event.best_time_ms(times)
             page.times_ms.append(time_ms)
+            if page.axis_ms is not None:
+                page.axis_ms.append(None if index in answer.damaged else self._event.axis_ms(bytes(event)))
             if time_ms is None and index not in answer.damaged and page.untimed_shape is None:
                 page.untimed_shape = shape_of(times)
         return page, answer.fields, answer.standing
@@ -97,13 +117,13 @@ class PageDecoder:
     def _refuse_too_many(self, body: bytes) -> None:
         """Decoding takes memory for each event. More than there are opening braces there cannot be (what is no object is
         counted by the careful reading), and only where these are many they are worth an exact count."""
-        most = self.source.limits.page_events
-        if len(body) > 2 * most and body.count(b"{") > most:
-            count_items(body, self.source.results_field, most=most)
+        most = self.spec.page_events
+        if self.spec.plain and len(body) > 2 * most and body.count(b"{") > most:
+            count_items(body, self._where, most=most)
 
     def _refuse_unreadable(self, body: bytes, size_bytes: int, error: Exception) -> NoReturn:
         """Raise BadAnswer for an answer of another shape: with the error that it speaks of, where it does."""
-        field = self.source.error_field
+        field = self.spec.error_field
         told = told_at(body, field, self._mask) if field else None
         if told is not None:
             raise BadAnswer(f"the answer reports an error in {field}: {told}")
@@ -116,17 +136,18 @@ class PageDecoder:
         """Raise BadAnswer where the answer speaks of an error, which must not be told as its effect: a missing
         results_field. Nor may a wrong path or an error in a 200 pass for a quiet vendor: sweeps would certify its
         windows."""
-        field = self.source.error_field
+        field = self.spec.error_field
         if field and fields.get(field):
             raise BadAnswer(f"the answer reports an error in {field}: {shown(fields[field], self._mask)}")
         if standing == "list":
             self._refuse_if_empty_by_error(body, rows)
             return
         errors, words = told_errors(body, self._mask)
-        missing = f"results_field {self.source.results_field!r} is not in it"
+        named = " or ".join(map(repr, self.spec.fields))
+        missing = f"results_field {named} is not in it"
         if errors:
             raise BadAnswer(f"the answer reports an error ({', '.join([*errors, *words])}), and {missing}")
-        if standing == "null" or self.source.results_optional:
+        if standing == "null" or self.spec.optional:
             return
         advice = "set results_optional if the vendor leaves it out where there are no events"
         if words:
@@ -137,7 +158,7 @@ class PageDecoder:
 
     def _refuse_if_empty_by_error(self, body: bytes, rows: int) -> None:
         """A list without events beside an error says nothing of what there is."""
-        if rows or not self.source.results_field:
+        if rows or self.spec.fields == ("",):
             return
         errors, words = told_errors(body, self._mask, by_name_alone=True)
         if errors:
@@ -165,7 +186,7 @@ class PageDecoder:
         return self._content.digest(bytes(event)) if not parts or None in parts else digest_of_parts(parts)
 
     def _best_times(self, columns: list[list[Any]], count: int) -> list[int | None]:
-        fmt, zone = self.source.timestamp_format, self._zone
+        fmt, zone = self.spec.time_format, self.spec.zone
         times_ms: list[int | None] = [None] * count
         for column in columns:
             if None not in times_ms:
@@ -210,6 +231,18 @@ class _AnswerReader:
         return None, fields, "null" if self._envelope.holds(self._root, answer) else "absent"
 
 
+def fields_of(body: bytes, paths: Iterable[str]) -> dict[str, Any]:
+    """By path those fields that an answer holds, null where nothing else stands at any reading of it. Raises ValueError for
+    one that is damaged before them."""
+    fields: dict[str, Any] = {}
+    for path in paths if body[:1] == b"{" else ():
+        places = [place for parts in readings(path) if (place := find(body, parts)) is not None]
+        if places:
+            values = (read_value(body[start:end]) for start, end in places)
+            fields[path] = next((value for value in values if value is not None), None)
+    return fields
+
+
 def _first_value(found: list[msgspec.Raw]) -> Any:
     """The first of several values that is not null."""
     return next((value for raw in found if (value := read_value(bytes(raw))) is not None), None)
@@ -230,9 +263,3 @@ def _described(body: bytes, size_bytes: int) -> str:
         shown_name(name) for name in names(body[body.find(b"{") :] if body[:1] == b"[" else body, most=SHOWN_NAMES)
     ]
     return f"{what} with the names {', '.join(found)}" if found else what
-
-
-def _paging_fields(source: SourceConfig) -> list[str]:
-    paging = source.pagination
-    paths = [paging.next_cursor_field, paging.next_page_field, paging.has_more_field, paging.next_url_field]
-    return [path for path in dict.fromkeys([*paths, source.error_field]) if path]

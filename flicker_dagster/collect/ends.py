@@ -1,8 +1,8 @@
 """Ends of walks: is "no next page" the end of the data, or a paging field that is misspelt, cut off or ignored?
 
-A vendor may say that nothing follows (null, "", false, `has_more` false), or leave the field out. Left out proves
-nothing by itself, and is taken for the end where the page was not full, or where the source has shown before that it
-does name next pages. Otherwise the walk may have ended early, and whoever walks is told.
+A vendor may say that nothing follows (null, "", false, `more` false), or leave the field out. Left out proves nothing by
+itself, and is taken for the end where the page was not full, or where the source has shown before that it does name next
+pages. Otherwise the walk may have ended early, and whoever walks is told.
 """
 
 from __future__ import annotations
@@ -14,8 +14,9 @@ from itertools import islice
 
 import msgspec
 
-from flicker_dagster.collect.paging import Seen, counts, links_of
-from flicker_dagster.config.models import SourceConfig
+from flicker_dagster.collect.links import links_of
+from flicker_dagster.collect.paging import Seen, counts, holds, origins_of, page_size
+from flicker_dagster.config.vocabulary import Origin, Paging
 from flicker_dagster.json_paths import split_path
 from flicker_dagster.json_scan import read_value
 
@@ -34,50 +35,48 @@ MOST_NAMES = 1_000
 _OBJECT = msgspec.json.Decoder(dict[str, msgspec.Raw])
 
 
-def names_paging(source: SourceConfig, seen: Seen) -> bool:
+def names_paging(paging: Paging, seen: Seen) -> bool:
     """Does the answer hold what the source says names the next page, if only to say that there is none?"""
-    paging = source.pagination
-    if paging.pagination_type == "link_header":
-        return paging.link_rel.lower() in links_of(seen.links)
-    return any(path in seen.fields for path in _fields(source))
+    return any(holds(origin, seen) for origin in _naming(paging))
 
 
-def is_full(source: SourceConfig, rows: int) -> bool:
-    """May a page have so many events because the vendor gives no more at once? A page with more than `page_size` shows
+def is_full(paging: Paging, seen: Seen) -> bool:
+    """May a page have so many events because the vendor gives no more at once? A page with more than the page size shows
     that the vendor's pages are of another size."""
-    return rows == source.pagination.page_size
+    return seen.rows == page_size(paging, seen)
 
 
-def must_be_named(source: SourceConfig) -> bool:
-    """Does a next page exist only where the vendor names it? Page numbers and offsets are counted."""
-    paging = source.pagination
-    if paging.pagination_type == "link_header":
-        return True
-    return bool(_fields(source)) and not counts(paging)
+def must_be_named(paging: Paging) -> bool:
+    """Does a next page exist only where the vendor names it? Page numbers, offsets and last ids are counted."""
+    return bool(_naming(paging)) and not counts(paging)
 
 
-def what_names(source: SourceConfig) -> str:
+def what_names(paging: Paging) -> str:
     """What the configuration expects to name the next page, for messages."""
-    paging = source.pagination
-    if paging.pagination_type == "link_header":
-        return f'Link header with rel="{paging.link_rel}" (pagination.link_rel)'
-    return " or ".join(
-        f"{getattr(paging, key)} (pagination.{key})"
-        for key in ("next_cursor_field", "next_page_field", "next_url_field", "has_more_field")
-        if getattr(paging, key)
-    )
+    return " or ".join(_words(origin) for origin in _naming(paging))
 
 
-def lookalike(source: SourceConfig, seen: Seen, body: bytes) -> str | None:
+def lookalike(paging: Paging, seen: Seen, body: bytes) -> str | None:
     """A name in the answer that is probably meant, with a value that says that there is more; None where there is none."""
-    paging = source.pagination
-    if paging.pagination_type == "link_header":
-        return next(iter(difflib.get_close_matches(paging.link_rel.lower(), links_of(seen.links), 1, ALIKE)), None)
-    wanted = [split_path(path)[-1] for path in _fields(source)]
-    if len(body) > MOST_SEARCHED_BYTES:
+    for origin in origins_of(paging):
+        if origin.of == "link":
+            rel = origin.at.partition(";")[0].strip().lower()
+            return next(iter(difflib.get_close_matches(rel, links_of(seen.links), 1, ALIKE)), None)
+    wanted = [split_path(origin.at)[-1] for origin in _naming(paging) if origin.of == "json"]
+    if not wanted or len(body) > MOST_SEARCHED_BYTES:
         return None
     members = islice(_members(body, DEEP), MOST_NAMES)
     return next((name for name, value in members if _alike(name, wanted) and _tells_more(value)), None)
+
+
+def _naming(paging: Paging) -> list[Origin]:
+    named = [origin for origin in origins_of(paging) if origin.of != "row"]
+    return named if paging.more is None else [*named, paging.more]
+
+
+def _words(origin: Origin) -> str:
+    what = {"link": f'Link header with rel="{origin.at}"', "header": f"header {origin.at}"}.get(origin.of, origin.at)
+    return f"{what} ({origin.key})"
 
 
 def _members(text: bytes | msgspec.Raw, deep: int) -> Iterator[tuple[str, msgspec.Raw]]:
@@ -105,9 +104,3 @@ def _alike(name: str, wanted: list[str]) -> bool:
 
 def _plain(name: str) -> str:
     return re.sub(r"[^a-z0-9]", "", name.lower())
-
-
-def _fields(source: SourceConfig) -> list[str]:
-    paging = source.pagination
-    paths = [paging.next_cursor_field, paging.next_page_field, paging.next_url_field, paging.has_more_field]
-    return [path for path in paths if path]

@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 
 from flicker_dagster.collect.paths import reader_of
-from flicker_dagster.config.models import SourceConfig
+from flicker_dagster.config.listing import RowSpec
 from flicker_dagster.json_paths import Parts, readings
 from flicker_dagster.json_scan import value_at
 from flicker_dagster.times import parse_time_ms
@@ -19,18 +19,15 @@ Scalar = str | int | float | bool
 _SHAPE_CHARS = 40
 
 
-def as_list(value: str | list[str] | None) -> list[str]:
-    return [value] if isinstance(value, str) else list(value or [])
-
-
 class EventFields:
     """Reads one event's configured id and time fields. Nothing in an event makes it fail."""
 
-    def __init__(self, source: SourceConfig) -> None:
-        self._source = source
-        self._zone = source.zone
-        self.id_paths, self.time_paths = as_list(source.id_field), as_list(source.timestamp_field)
-        wanted = list(dict.fromkeys([*self.id_paths, *self.time_paths]))
+    def __init__(self, spec: RowSpec) -> None:
+        self._format, self._zone = spec.time_format, spec.zone
+        self.id_paths, self.time_paths = spec.id_paths, spec.time_paths
+        self.axis_path = spec.axis_path
+        axis = [] if spec.axis_path is None else [spec.axis_path]
+        wanted = list(dict.fromkeys([*self.id_paths, *self.time_paths, *axis]))
         self.reader = reader_of("Event", *((path, Scalar) for path in wanted))
         self._decoder = msgspec.json.Decoder(self.reader.type)
         self._ways: dict[str, list[Parts]] = {path: readings(path) for path in wanted}
@@ -45,13 +42,18 @@ class EventFields:
             values = {path: self.reader.get(path, row) for path in self._ways}
         return tuple(values[path] for path in self.id_paths), [values[path] for path in self.time_paths]
 
+    def axis_ms(self, event: bytes) -> int | None:
+        """When an event became available, or None where it does not say."""
+        path = self.axis_path or ""
+        return parse_time_ms(self._carefully(event, self._ways[path]), self._format, self._zone)
+
     def time_ms(self, event: bytes) -> int | None:
         """An event's time, or None: it says under which hour the ledger files the id."""
         return self.best_time_ms(self.ids_and_times(event)[1])
 
     def best_time_ms(self, values: list[Any]) -> int | None:
         """The first of several values that is a time."""
-        read = (parse_time_ms(value, self._source.timestamp_format, self._zone) for value in values)
+        read = (parse_time_ms(value, self._format, self._zone) for value in values)
         return next((ms for ms in read if ms is not None), None)
 
     @staticmethod

@@ -1,145 +1,134 @@
-"""What comes after a page: the rules by which every walk goes on, and ends. Pure functions, one per kind of paging."""
+"""What comes after a page: the rules by which every walk goes on, and ends. Pure functions."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Mapping
 from typing import Any
 
 import msgspec
 
-from flicker_dagster.config.groups import Pagination
-from flicker_dagster.config.models import SourceConfig
+from flicker_dagster.collect.links import links_of
+from flicker_dagster.config.vocabulary import Origin, Paging
 from flicker_dagster.errors import BadAnswer, VendorRefused
+from flicker_dagster.json_paths import readings
+from flicker_dagster.json_scan import value_at
 from flicker_dagster.transport.addresses import MAX_LINK_CHARS, BadAddress, follow, is_absolute
 from flicker_dagster.types import WalkState
-
-#: One parameter of a link, from where the last one ended. No part of a line is looked at more than a few times.
-_PARAMETER = re.compile(r"\s*;\s*([^,;\s=]+)\s*=\s*(?:\"([^\"]*)\"|([^\",;\s]*))")
 
 #: Half an emoji, or what stands for bytes that are no UTF-8: neither can be written into a request.
 _SURROGATE = re.compile("[\ud800-\udfff]")
 
+_ABSENT = object()
+
 
 class Seen(msgspec.Struct, frozen=True):
-    """What an answer showed of paging: rows on the page, the `Link` lines, the configured body fields that it holds."""
+    """What an answer showed of paging: rows on the page, the last of them, the `Link` lines, the other headers, and the
+    configured body fields that it holds."""
 
     rows: int
     links: list[str]
     fields: dict[str, Any]
     url: str
+    headers: Mapping[str, str] = {}
+    last_row: bytes | None = None
 
 
-def next_cursor(source: SourceConfig, state: WalkState, seen: Seen) -> str | None:
+def origins_of(paging: Paging) -> list[Origin]:
+    """Where an answer names what follows; the first that is there counts."""
+    return paging.following if isinstance(paging.following, list) else [paging.following]
+
+
+def paths_of(paging: Paging) -> list[str]:
+    """Fields of the answer that paging rests on."""
+    origins = [*origins_of(paging), paging.more, paging.total, paging.size]
+    return [origin.at for origin in origins if origin is not None and origin.of == "json"]
+
+
+def next_cursor(paging: Paging, seen: Seen) -> str | None:
     """The cursor, page number or URL that the answer gives for the next page; None where it gives none.
 
     Raises VendorRefused for a link that leads away from the endpoint, and BadAnswer for what is no cursor.
     """
-    paging = source.pagination
     try:
-        cursor = _CURSORS[paging.pagination_type](paging, state, seen)
-        if cursor is None or not is_absolute(cursor):
-            return cursor
-        return follow(cursor, seen.url)
+        for origin in origins_of(paging):
+            value = value_of(origin, seen)
+            cursor = None if value is _ABSENT else _text(value, origin.join)
+            if cursor is not None:
+                return follow(cursor, seen.url) if origin.gives == "url" or is_absolute(cursor) else cursor
     except BadAddress as error:
         raise VendorRefused(
             f"the next link {error}; refused, credentials are sent to the endpoint's own origin only"
         ) from None
+    return None
 
 
-def next_state(source: SourceConfig, state: WalkState, seen: Seen) -> WalkState | None:
+def next_state(paging: Paging, state: WalkState, seen: Seen) -> WalkState | None:
     """The walk's state for the next page, or None if this was the last.
 
-    The end is: no cursor (null, "", absent), `has_more` false, an empty page (unless the vendor says there is more), and
-    a short page only where the source says so: servers cap pages below what was asked. Where `has_more` is left out, the
-    cursor alone decides. Raises BadAnswer where there is more and no way to ask for it.
+    The end is: no cursor (null, "", absent), `more` false, an empty page (unless the vendor says that there is more, or
+    sends such pages), all of a `total`, and a short page only where the source says so: servers cap pages below what was
+    asked. Where `more` is left out of the answer, the cursor alone decides. Raises BadAnswer where there is more and no way
+    to ask for it.
     """
-    paging = source.pagination
-    if paging.pagination_type == "none":
+    if not origins_of(paging) and not counts(paging):
         return None
     says_more = None
-    if paging.has_more_field and paging.has_more_field in seen.fields:
-        says_more = _truth(seen.fields.get(paging.has_more_field))
+    if paging.more is not None and (found := value_of(paging.more, seen)) is not _ABSENT:
+        says_more = _truth(found)
         if not says_more:
             return None
-    if seen.rows == 0 and (not says_more or paging.pagination_type == "offset"):  # the same offset, the same answer
+    if seen.rows == 0 and paging.empty_page_ends and (not says_more or paging.offset is not None):
+        return None  # the same offset would give the same answer
+    if paging.short_page_ends and seen.rows < page_size(paging, seen):
         return None
-    if paging.stop_on_short_page and seen.rows < paging.page_size:
+    if paging.total is not None and state.offset + seen.rows >= (_number(value_of(paging.total, seen)) or 0):
         return None
-    cursor = next_cursor(source, state, seen)
+    cursor = next_cursor(paging, seen)
     if cursor is None and not counts(paging):
         if says_more:
-            raise BadAnswer(f"{paging.has_more_field} says there is more, but no next page is named")
+            raise BadAnswer(f"{paging.more.at if paging.more else ''} says there is more, but no next page is named")
         return None
     return msgspec.structs.replace(state, cursor=cursor, page=state.page + 1, offset=state.offset + seen.rows)
 
 
-def links_of(lines: list[str]) -> dict[str, str]:
-    """URLs by relation, from `Link` headers repeated or joined by commas (RFC 8288)."""
-    found: dict[str, str] = {}
-    for line in lines:
-        at = 0
-        while (start := line.find("<", at)) >= 0 and (end := line.find(">", start)) >= 0:
-            rel, at = _rel(line, end + 1)
-            for each in rel.lower().split():
-                found.setdefault(each, line[start + 1 : end])
-    return found
+def page_size(paging: Paging, seen: Seen) -> int:
+    """How many events a full page has: what the answer says, else what was asked for."""
+    said = None if paging.size is None else _number(value_of(paging.size, seen))
+    return paging.page_size if said is None else said
 
 
-def _rel(line: str, at: int) -> tuple[str, int]:
-    """The relations of the link whose parameters begin at `at`, and where they end."""
-    rel: str | None = None
-    while (parameter := _PARAMETER.match(line, at)) is not None:
-        name, quoted, bare = parameter.groups()
-        if rel is None and name.lower() == "rel":  # what is repeated does not count
-            rel = quoted or bare
-        at = parameter.end()
-    return rel or "", at
-
-
-def _link_header(paging: Pagination, _state: WalkState, seen: Seen) -> str | None:
-    url = links_of(seen.links).get(paging.link_rel.lower())
-    return follow(url, seen.url) if url else None
-
-
-def _next_url(paging: Pagination, _state: WalkState, seen: Seen) -> str | None:
-    url = _text(seen.fields.get(paging.next_url_field or ""))
-    return follow(url, seen.url) if url else None
-
-
-def _cursor(paging: Pagination, _state: WalkState, seen: Seen) -> str | None:
-    return _text(seen.fields.get(paging.next_cursor_field or ""))
-
-
-def _page(paging: Pagination, _state: WalkState, seen: Seen) -> str | None:
-    return _text(seen.fields.get(paging.next_page_field)) if paging.next_page_field else None
-
-
-def _nothing(_paging: Pagination, _state: WalkState, _seen: Seen) -> str | None:
-    return None
-
-
-_CURSORS: dict[str, Callable[[Pagination, WalkState, Seen], str | None]] = {
-    "link_header": _link_header,
-    "next_url": _next_url,
-    "cursor": _cursor,
-    "page": _page,
-    "offset": _nothing,
-    "none": _nothing,
-}
-
-
-def counts(paging: Pagination) -> bool:
+def counts(paging: Paging) -> bool:
     """Does the next page follow from counting, without a cursor of the vendor's?"""
-    if paging.pagination_type == "page":
-        return paging.next_page_field is None and paging.page_param is not None
-    return paging.pagination_type == "offset" and paging.offset_param is not None
+    return paging.offset is not None or (paging.page is not None and not origins_of(paging))
 
 
-def _text(value: Any) -> str | None:
+def holds(origin: Origin, seen: Seen) -> bool:
+    """Does the answer hold it, if only to say that there is nothing?"""
+    return value_of(origin, seen) is not _ABSENT
+
+
+def value_of(origin: Origin, seen: Seen) -> Any:
+    """What an answer holds there; a value of its own where it holds nothing."""
+    if origin.of == "json":
+        return seen.fields.get(origin.at, _ABSENT)
+    if origin.of == "header":
+        return seen.headers.get(origin.at, _ABSENT)
+    if origin.of == "link":
+        rel, _, meaning = origin.at.partition(";")
+        return links_of(seen.links, meaning=meaning.strip() or None).get(rel.strip().lower(), _ABSENT)
+    if seen.last_row is None:
+        return _ABSENT
+    found = (value_at(seen.last_row, parts) for parts in readings(origin.at))
+    return next((value for value in found if value is not None), _ABSENT)
+
+
+def _text(value: Any, join: str | None = None) -> str | None:
     """A cursor as text. Null, "" and false are none; a number keeps every digit. Raises BadAnswer for what is no cursor."""
     if value is None or value is False or value == "":
         return None
+    if join is not None and isinstance(value, list) and value and all(isinstance(each, str | int) for each in value):
+        value = join.join(map(str, value))
     if value is True or isinstance(value, dict | list):
         what = {bool: "true", dict: "an object", list: "an array"}[type(value)]
         raise BadAnswer(f"the cursor of the next page is {what}; expected text or a number")
@@ -154,5 +143,12 @@ def _text(value: Any) -> str | None:
 
 
 def _truth(value: Any) -> bool:
-    """`has_more` as vendors write it: a boolean, or its name in a string."""
+    """`more` as vendors write it: a boolean, or its name in a string."""
     return value.strip().lower() not in ("", "false", "0", "no", "null") if isinstance(value, str) else bool(value)
+
+
+def _number(value: Any) -> int | None:
+    try:
+        return None if isinstance(value, bool) else int(value)
+    except (TypeError, ValueError, OverflowError):
+        return None

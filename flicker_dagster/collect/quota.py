@@ -79,6 +79,13 @@ def wait_asked_for_s(status: int, headers: Mapping[str, str], config: RateLimit,
     return _clamp(UNTOLD_WAIT_S if told_s is None else told_s)
 
 
+def told_wait_s(headers: Mapping[str, str], config: RateLimit, *, now_ms: int) -> float | None:
+    """Seconds that any refusal asks to wait; None where it does not say."""
+    told_s = parse_retry_after_s(headers.get("Retry-After"), now_ms=now_ms)
+    told_s = seconds_to_reset(headers, config, now_ms=now_ms) if told_s is None else told_s
+    return None if told_s is None else _clamp(told_s)
+
+
 def seconds_to_reset(headers: Mapping[str, str], config: RateLimit, *, now_ms: int) -> float | None:
     """Seconds until the quota is filled again, by the vendor's own clock; None where the headers do not tell."""
     text = _header(headers, config.reset_header, "reset")

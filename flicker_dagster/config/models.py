@@ -25,6 +25,7 @@ from flicker_dagster.config.groups import (
     SweepConfig,
     WindowConfig,
 )
+from flicker_dagster.config.listing import Listing, listing_of
 from flicker_dagster.config.records import (
     CENTURY_MS,
     DAY_MS,
@@ -58,6 +59,7 @@ class SourceConfig(Record):
     #: What the source is called of which this is a stream, and the stream; set by `as_stream`.
     _parent: str = PrivateAttr(default="")
     _stream: str = PrivateAttr(default="")
+    _listing: Listing | None = PrivateAttr(default=None)
     #: File, and line of each of its paths there; set by `written`.
     _written: tuple[str, dict[str, int]] = PrivateAttr(default_factory=lambda: ("", {}))
 
@@ -178,6 +180,13 @@ class SourceConfig(Record):
         if isinstance(self.destination, list):
             return {record.lane_name: record for record in self.destination}
         return {"": self.destination}
+
+    @property
+    def listing(self) -> Listing:
+        """What walking it needs to know of the vendor's API."""
+        if self._listing is None:
+            self._listing = listing_of(self)
+        return self._listing
 
     @property
     def zone(self) -> tzinfo | None:

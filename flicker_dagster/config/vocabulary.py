@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import Field, PrivateAttr
 
 from flicker_dagster.config.records import Count, FieldPath, Record, Status, Template
 
@@ -41,6 +41,18 @@ class Origin(Record):
         default="cursor", description="what it is: a cursor, or the whole address (absolute or relative) to ask next"
     )
     join: str | None = Field(default=None, description="an array there is joined with this into one cursor")
+    #: The documented flat key that said it; set by `said_by`.
+    _key: str = PrivateAttr(default="paging.following")
+
+    @property
+    def key(self) -> str:
+        """The key of a source that says it, for messages."""
+        return self._key
+
+    def said_by(self, key: str) -> Origin:
+        placed = self.model_copy()
+        placed._key = key
+        return placed
 
 
 class Call(Record):
@@ -90,10 +102,6 @@ class Paging(Record):
     durable: bool = Field(
         default=False, description="the cursor may be kept between polls and is where the next poll starts"
     )
-    always: bool = Field(
-        default=False,
-        description="every answer holds what names the next page, the last one too; its absence is an error",
-    )
 
 
 Meaning = Literal["refused", "wait", "cursor_expired", "unavailable", "none_left", "ignore", "not_set_up"]
@@ -142,9 +150,14 @@ class RowKeys(Record):
         "object that is the event",
     )
     split: FieldPath | None = Field(
+        default=None, description="path of an array in each row: every element of it is an event, made of its row"
+    )
+    split_as: str | None = Field(
         default=None,
-        description="path of an array in each row: every element is an event, made of the row with the element in place of the "
-        "array",
+        description="the member of the event that holds the element, in place of the array; default: its name",
+    )
+    split_index: str | None = Field(
+        default=None, description="a member behind it that holds the element's place in the array, from 0"
     )
 
 

@@ -96,7 +96,7 @@ def _settled(source: SourceConfig, work: SourceWork) -> list[Window]:
     since_ms = max(began_ms, grid_start_ms(source, now_ms))
     # Where an upper bound is written in days, no window can be asked for before its day is over.
     settled_ms = now_ms - source.sweep.settle_ms
-    until_ms = settled_ms if source.time_filter_until_future else from_bound_ms(source, settled_ms)
+    until_ms = settled_ms if source.time_filter_until_future else from_bound_ms(source.listing.time, settled_ms)
     return list(closed_windows(source, since_ms, until_ms))
 
 

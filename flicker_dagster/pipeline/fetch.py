@@ -13,6 +13,7 @@ from flicker_dagster.pipeline.intake import Intake, Known
 from flicker_dagster.pipeline.plan import (
     gap_ms,
     next_slice,
+    refuse_if_not_askable,
     refuse_if_not_closed,
     refuse_if_not_retained,
     start_position,
@@ -83,7 +84,8 @@ def fetch_live(work: SourceWork, position: Position, *, redeliver: bool = False)
             "%s: collection stood at %s, before what the vendor still keeps", work.source.name, position.last_timestamp
         )
     intake = _intake(work, tally, position_ms=time_of(position), redeliver_until_ms=state.redeliver_until_ms)
-    fetch = Reading(work, unit, state, intake, hand_over_s=work.source.flush_interval_ms / 1000)
+    objects = None if redeliver else work.objects()
+    fetch = Reading(work, unit, state, intake, hand_over_s=work.source.flush_interval_ms / 1000, objects=objects)
     return fetch.run(lambda state, now_ms: next_slice(work.source, state.frontier, state.walk, now_ms=now_ms))
 
 
@@ -99,6 +101,7 @@ def fetch_window(
     unit = work.spool.unit(window.key)
     live = work.live.state
     skew_ms = 0 if live is None else live.skew_ms
+    refuse_if_not_askable(work.source)
     refuse_if_not_retained(work.source, window, now_ms=work.now_ms())
     refuse_if_not_closed(work.source, window, now_ms=work.now_ms() + skew_ms)
     state = unit.state
@@ -111,7 +114,8 @@ def fetch_window(
     state = msgspec.structs.replace(state, redeliver=redeliver, backfill=backfill)
     redeliver_until_ms = window.end_ms if redeliver else None
     intake = _intake(work, tally, window=window, redeliver_until_ms=redeliver_until_ms, backfill=backfill)
-    fetch = Reading(work, unit, state, intake, window=window)
+    objects = None if redeliver or backfill else work.objects()  # a lane may want what lies before its start
+    fetch = Reading(work, unit, state, intake, window=window, objects=objects)
     return fetch.run(lambda state, now_ms: window_slice(work.source, window, state.walk, now_ms=now_ms))
 
 

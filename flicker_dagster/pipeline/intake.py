@@ -14,7 +14,7 @@ from flicker_dagster.pipeline.tally import Tally
 from flicker_dagster.pipeline.windows import HOUR_MS, shard_of
 from flicker_dagster.state.digests import DigestShards
 from flicker_dagster.state.ledger import Ledger
-from flicker_dagster.types import DecodedPage, FrozenLot, Window, timed_of
+from flicker_dagster.types import DecodedPage, FrozenLot, Remembered, Window, timed_of
 
 log = logging.getLogger("flicker.fetch")
 
@@ -113,7 +113,8 @@ class Intake:
         self._cutter = cutter
         self._filter = event_filter
         self.tally = tally
-        self._position_ms = position_ms
+        self._by_arrival = source.listing.by_arrival
+        self._position_ms = None if self._by_arrival else position_ms  # whatever is new has just arrived
         self._window = window
         self._source = source
 
@@ -122,7 +123,7 @@ class Intake:
         self.tally.pages += 1
         self.tally.bytes += page.size_bytes
         if self._window is not None:
-            self._count_window(page.digests, page.times_ms)
+            self._count_window(page.digests, self._on_axis(page))
         else:
             self.tally.seen += len(page)
         if page.untimed_shape is not None:
@@ -196,7 +197,27 @@ class Intake:
         if late and (self._position_ms is not None or self._window is not None):
             self.tally.lateness.add([(now_ms - ms) / 1000 for ms in late])
 
-    def _count_window(self, digests: list[bytes], times_ms: list[int | None]) -> None:
+    def already(self, remembered: Remembered, at_ms: int | None) -> None:
+        """Count the events of an object that was fetched before, as if they had been read again."""
+        self.tally.pages += 1
+        window = self._window
+        if window is not None and at_ms is not None and not window.start_ms <= at_ms < window.end_ms:
+            self.tally.outside += remembered.events
+            return
+        self.tally.seen += remembered.events
+        self.tally.known += remembered.events
+        if window is not None:
+            self.tally.add_sum(remembered.ids_sum)
+
+    def _on_axis(self, page: DecodedPage) -> Sequence[int | None]:
+        """What decides whether an event lies in a window: its time, or its arrival; a listing by arrival that does not tell it
+        lists what was asked for."""
+        if not self._by_arrival:
+            return page.times_ms
+        assert self._window is not None
+        return [self._window.start_ms] * len(page) if page.axis_ms is None else page.axis_ms
+
+    def _count_window(self, digests: list[bytes], times_ms: Sequence[int | None]) -> None:
         assert self._window is not None
         start_ms, end_ms = self._window.start_ms, self._window.end_ms
         inside = [d for d, ms in zip(digests, times_ms) if ms is not None and start_ms <= ms < end_ms]

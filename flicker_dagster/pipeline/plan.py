@@ -55,29 +55,29 @@ def next_slice(source: SourceConfig, frontier: Position | None, walk: WalkState 
     assert frontier is not None
     target_ms = now_ms - source.delay_ms
     if walk is not None and walk.further:
-        reaches_ms = until_bound_ms(source, target_ms, now_ms=now_ms)
+        reaches_ms = until_bound_ms(source.listing.time, target_ms, now_ms=now_ms)
         return Slice(walk, last=walk.end_ms is None or source.slice_ms is None or walk.end_ms >= reaches_ms)
     stands_ms = position_ms(source, frontier)
     from_ms = stands_ms - source.lookback_ms if walk is None or walk.start_ms is None else walk.start_ms
-    start_ms = from_bound_ms(source, earliest_ms(source, from_ms, now_ms))
+    start_ms = from_bound_ms(source.listing.time, earliest_ms(source, from_ms, now_ms))
     if not source.time_filter_bounded_live:
         return Slice(WalkState(start_ms=start_ms, cursor=frontier.cursor, began_ms=now_ms), last=True)
     # A local clock behind the vendor's must not ask for a span that ends before it begins.
     end_ms = max(target_ms, stands_ms, start_ms)
-    most_ms = slice_end_ms(source, start_ms)
+    most_ms = slice_end_ms(source.listing.time, start_ms)
     last = most_ms is None or end_ms <= most_ms
-    end_ms = until_bound_ms(source, end_ms, now_ms=now_ms) if last else most_ms
+    end_ms = until_bound_ms(source.listing.time, end_ms, now_ms=now_ms) if last else most_ms
     return Slice(WalkState(start_ms=start_ms, end_ms=end_ms, cursor=frontier.cursor, began_ms=now_ms), last=last)
 
 
 def window_slice(source: SourceConfig, window: Window, walk: WalkState | None, *, now_ms: int) -> Slice:
     """The walk of a window, bounded on both sides; cut into slices where the window is wider than the vendor likes."""
-    window_end_ms = end_bound_ms(source, window.end_ms)
+    window_end_ms = end_bound_ms(source.listing.time, window.end_ms)
     if walk is not None and walk.further:
         return Slice(walk, last=walk.end_ms is None or walk.end_ms >= window_end_ms)
     from_ms = window.start_ms if walk is None or walk.start_ms is None else walk.start_ms
-    start_ms = from_bound_ms(source, earliest_ms(source, from_ms, now_ms))
-    end_ms = min(window_end_ms, slice_end_ms(source, start_ms) or window_end_ms)
+    start_ms = from_bound_ms(source.listing.time, earliest_ms(source, from_ms, now_ms))
+    end_ms = min(window_end_ms, slice_end_ms(source.listing.time, start_ms) or window_end_ms)
     return Slice(WalkState(start_ms=start_ms, end_ms=end_ms, began_ms=now_ms), last=end_ms >= window_end_ms)
 
 
@@ -87,7 +87,7 @@ def after_slice(source: SourceConfig, frontier: Position | None, walk: WalkState
     assert walk.start_ms is not None
     assert walk.end_ms is not None
     overlap_ms = 0 if frontier is None else min(source.lookback_ms, (walk.end_ms - walk.start_ms) // 2)
-    next_ms = from_bound_ms(source, walk.end_ms - overlap_ms)
+    next_ms = from_bound_ms(source.listing.time, walk.end_ms - overlap_ms)
     return WalkState(start_ms=next_ms if next_ms > walk.start_ms else walk.end_ms)
 
 
@@ -96,11 +96,20 @@ def refuse_if_not_closed(source: SourceConfig, window: Window, *, now_ms: int) -
 
     A bound before it would leave out a part of the window where the vendor takes it as exclusive.
     """
-    end_ms = end_bound_ms(source, window.end_ms)
+    end_ms = end_bound_ms(source.listing.time, window.end_ms)
     if end_ms > now_ms and not source.time_filter_until_future:
         raise NotClosed(
             f"{source.name}: window {window.key} can be read from {rfc3339_ms(end_ms)} on: time_filter_format "
             f"{source.time_filter_format!r} names no earlier instant after its end"
+        )
+
+
+def refuse_if_not_askable(source: SourceConfig) -> None:
+    """Raise FlickerError for a window of an API that cannot be asked for one."""
+    if not source.window.askable:
+        raise FlickerError(
+            f"{source.name}: this API lists what arrives and cannot be asked for a window, so none can be read again; its "
+            "cursor says that nothing is missing between two polls"
         )
 
 
@@ -126,15 +135,22 @@ def earliest_ms(source: SourceConfig, start_ms: int, now_ms: int) -> int:
     return start_ms if source.retention_ms is None else max(start_ms, now_ms - source.retention_ms)
 
 
-def newest_after(newest_ms: int | None, page: Page, now_ms: int) -> int | None:
-    """The newest event time so far; an event dated in the future of the vendor's clock does not count."""
-    times_ms = timed_of(page.decoded.times_ms)
+def newest_after(source: SourceConfig, newest_ms: int | None, page: Page, now_ms: int) -> int | None:
+    """The newest time so far on the stream's axis; an event dated in the future of the vendor's clock does not count."""
+    axis_of = _arrivals if source.listing.by_arrival else None
+    times_ms = timed_of(page.decoded.times_ms if axis_of is None else axis_of(page))
     page_ms = max(times_ms, default=None)
     if page_ms is not None and page_ms > now_ms:
         page_ms = max((ms for ms in times_ms if ms <= now_ms), default=None)
     if page_ms is None or newest_ms is None:
         return newest_ms if page_ms is None else page_ms
     return max(newest_ms, page_ms)
+
+
+def _arrivals(page: Page) -> list[int | None]:
+    """When what is on a page became available, as far as it is told."""
+    told = [] if page.decoded.axis_ms is None else list(page.decoded.axis_ms)
+    return told if page.object_ms is None else [*told, page.object_ms]
 
 
 def frontier_after(
@@ -154,7 +170,8 @@ def frontier_after(
     if frontier is None:  # a window's walk has no position
         return None
     stood_ms = position_ms(source, frontier)
-    durable = source.pagination.durable_cursor and page.resume_cursor is not None
+    keeps_cursor = source.listing.paging.durable
+    durable = keeps_cursor and page.resume_cursor is not None
     if resume is not None and not durable:
         return frontier
     reached_ms = max(stood_ms, newest_ms or stood_ms)
@@ -162,6 +179,7 @@ def frontier_after(
     if resume is None and not piece.last and piece.walk.end_ms is not None:
         reached_ms = max(reached_ms, min(asked))
     elif resume is None:  # what happened since an interrupted walk began was not asked for
-        reached_ms = max(reached_ms, min(asked) - max(QUIET_DISTANCE_MS, source.lookback_ms))
-    cursor = page.resume_cursor if source.pagination.durable_cursor else None
+        distance_ms = 0 if source.listing.by_arrival else QUIET_DISTANCE_MS  # nothing arrives behind the clock
+        reached_ms = max(reached_ms, min(asked) - max(distance_ms, source.lookback_ms))
+    cursor = page.resume_cursor if keeps_cursor else None
     return Position(last_timestamp=rfc3339_ms(reached_ms), cursor=cursor or (frontier.cursor if durable else None))

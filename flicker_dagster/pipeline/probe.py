@@ -44,7 +44,10 @@ def probe(work: SourceWork, position: Position) -> ProbeResult:
     known = Known([(lane.ledger, lane.since_ms) for lane in lanes], [])
     event_filter = EventFilter(work.source)
     pages = 0
-    for page in walk_pages(work.source, work.client, piece.walk, seen_before=work.names_next_pages):
+    pages_read = walk_pages(
+        work.source, work.client, piece.walk, seen_before=work.names_next_pages, objects=work.objects()
+    )
+    for page in pages_read:
         pages += 1
         decoded = page.decoded
         keep = event_filter.mask(decoded)
@@ -54,6 +57,8 @@ def probe(work: SourceWork, position: Position) -> ProbeResult:
                 digests, times_ms = shards.setdefault(shard_of(time_ms), ([], []))
                 digests.append(digest)
                 times_ms.append(time_ms)
+        if page.object is not None:
+            return ProbeResult(True, pages, "a new object")
         if any(known.unknown(shard, digests, times_ms) for shard, (digests, times_ms) in shards.items()):
             return ProbeResult(True, pages, "new events")
         if page.unproven is not None:

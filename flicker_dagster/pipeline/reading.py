@@ -18,13 +18,14 @@ from flicker_dagster.pipeline.doubts import all_untimed, doubt_of
 from flicker_dagster.pipeline.intake import Intake
 from flicker_dagster.pipeline.plan import QUIET_DISTANCE_MS, Slice, after_slice, frontier_after, newest_after, time_of
 from flicker_dagster.pipeline.resuming import by_time, failed_again, is_to_be_left, speaks_of_place
-from flicker_dagster.pipeline.tally import Tally
+from flicker_dagster.pipeline.tally import Tally, sum_of
 from flicker_dagster.pipeline.windows import DAY_MS
 from flicker_dagster.pipeline.work import SourceWork
+from flicker_dagster.state.fetched_objects import FetchedObjects
 from flicker_dagster.state.spool import SpoolUnit, UnitState
 from flicker_dagster.times import rfc3339_ms
 from flicker_dagster.transport.deadlines import Deadline
-from flicker_dagster.types import Page, Position, WalkState, Window
+from flicker_dagster.types import Page, Position, Remembered, WalkState, Window
 
 log = logging.getLogger("flicker.fetch")
 
@@ -69,8 +70,10 @@ class Reading:
         *,
         hand_over_s: float | None = None,
         window: Window | None = None,
+        objects: FetchedObjects | None = None,
     ) -> None:
         self.work = work
+        self.objects = objects
         self.unit = unit
         self.state = state
         self.intake = intake
@@ -172,29 +175,49 @@ class Reading:
         source, walk = self.work.source, piece.walk
         self.asking = walk
         newest_ms = walk.newest_ms
-        for page in walk_pages(source, self.work.client, walk, seen_before=self._names_next_pages):
+        pages = walk_pages(
+            source,
+            self.work.client,
+            walk,
+            seen_before=self._names_next_pages,
+            windows=self.window is not None,
+            objects=self.objects,
+        )
+        for page in pages:
             self.work.fence.refuse_if_lost()
             now_ms = self._heed_vendor_clock(page)
             self._heed_paging(page)
             new_before = self.intake.tally.new
-            lots = self.intake.take(page.decoded, now_ms=now_ms)
+            lots = self.intake.take(page.decoded, now_ms=now_ms) if page.already is None else []
+            if page.already is not None:
+                self.intake.already(page.already, page.object_ms)
             if self.intake.tally.new > new_before and self.first_new_s is None:
                 self.first_new_s = self.work.clock()
-            newest_ms = newest_after(newest_ms, page, now_ms)
+            newest_ms = newest_after(source, newest_ms, page, now_ms)
             ended = page.next is None
             stopped = None if ended else self._over_budget()
-            if ended or stopped or self.pages_since_resume_point >= PAGES_PER_RESUME_POINT:
+            if ended or stopped or page.object or self.pages_since_resume_point >= PAGES_PER_RESUME_POINT:
                 lots += self.intake.flush()
             if page.unproven is not None:
                 return self._may_have_ended_early(lots, page.unproven)
             resume = None if page.next is None else msgspec.structs.replace(page.next, newest_ms=newest_ms)
             self._save(lots, self._state_after(piece, page, resume, newest_ms, now_ms))
+            self._remember(page, now_ms)
             self.asking = resume
             self._tell_of_the_start_again()
             reach("fetch.after_page")
             if stopped:
                 return stopped
         return None
+
+    def _remember(self, page: Page, now_ms: int) -> None:
+        """An object whose events are on the disk is not fetched again."""
+        if page.object is None or self.objects is None:
+            return
+        self.unit.sync()
+        at_ms = now_ms if page.object_ms is None else page.object_ms
+        digests = page.decoded.digests
+        self.objects.add(page.object, at_ms, Remembered(len(digests), sum_of(digests)))
 
     def _may_have_ended_early(self, lots: list, why: str) -> str:
         """What was read is delivered; the position stays, since what was not read may lie before the newest event."""

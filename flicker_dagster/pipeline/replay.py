@@ -94,7 +94,7 @@ def _settle(
     if len(kept) == len(letters):
         return
     staying = {letter.digest for letter in kept}
-    fields = EventFields(work.source)
+    fields = EventFields(work.source.listing.rows)
     accepted: dict[str, bytes] = {}
     for letter in letters:
         if letter.digest not in staying:
@@ -115,7 +115,7 @@ class _Letters:
     share come last, each in a request of its own."""
 
     def __init__(self, work: SourceWork, letters: Sequence[DeadLetter]) -> None:
-        fields = EventFields(work.source)
+        fields = EventFields(work.source.listing.rows)
         plain = [letter for letter in letters if _goes_with_others(letter.event)]
         odd = [letter for letter in letters if not _goes_with_others(letter.event)]
         size = work.source.buffer_size

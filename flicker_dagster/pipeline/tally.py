@@ -63,8 +63,11 @@ class Tally(msgspec.Struct):
     lateness: Lateness = msgspec.field(default_factory=lambda: Lateness())
 
     def add_ids(self, digests: list[bytes]) -> None:
-        total = int(self.ids_sum, 16) + sum(map(_as_int, digests))
-        self.ids_sum = format(total & _MASK, "x")
+        self.add_sum(sum_of(digests))
+
+    def add_sum(self, ids_sum: str) -> None:
+        """The same for digests of which only the sum (hex) is known."""
+        self.ids_sum = format((int(self.ids_sum, 16) + int(ids_sum, 16)) & _MASK, "x")
 
     def add_times(self, first_ms: int, last_ms: int) -> None:
         self.first_ms = first_ms if self.first_ms is None else min(self.first_ms, first_ms)
@@ -104,6 +107,11 @@ class Tally(msgspec.Struct):
 
 
 _MASK = (1 << 128) - 1
+
+
+def sum_of(digests: list[bytes]) -> str:
+    """An order-independent digest of ids: the sum, modulo 2^128, of their 16-byte digests, in hex."""
+    return format(sum(map(_as_int, digests)) & _MASK, "x")
 
 
 def _as_int(digest: bytes) -> int:

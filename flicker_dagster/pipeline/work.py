@@ -15,8 +15,10 @@ from flicker_dagster.deliver.cutting import LotCutter
 from flicker_dagster.lazy import lazy
 from flicker_dagster.pipeline.lane_places import places_of
 from flicker_dagster.pipeline.lanes import LaneWork
+from flicker_dagster.pipeline.windows import DAY_MS
 from flicker_dagster.state.exclusive import Clocks, exclusive_run
 from flicker_dagster.state.fencing import Fence
+from flicker_dagster.state.fetched_objects import FetchedObjects
 from flicker_dagster.state.layout import StateLayout
 from flicker_dagster.state.leases import since_boot_s
 from flicker_dagster.state.position_history import PositionHistory
@@ -33,6 +35,10 @@ LIVE = "live"
 #: Bytes of a lot where no destination says what it wants, and at most.
 LOT_BYTES = 1_000_000
 MOST_LOT_BYTES = 16_000_000
+
+
+#: For half so long at least an object that was fetched is remembered.
+OBJECTS_KEPT_MS = 35 * DAY_MS
 
 
 class SourceWork:
@@ -78,7 +84,7 @@ class SourceWork:
 
     @lazy
     def client(self) -> VendorClient:
-        return VendorClient(self.source, env=self.env)
+        return VendorClient(self.source, env=self.env, tokens=self.layout.tokens())
 
     @lazy
     def state_id(self) -> str:
@@ -154,8 +160,15 @@ class SourceWork:
             required=[name for name, record in lanes.items() if record.required],
             optional=[name for name, record in lanes.items() if not record.required],
             cap_bytes=self.source.limits.spool_bytes,
-            time_of=lambda event: EventFields(self.source).time_ms(event),
+            time_of=lambda event: EventFields(self.source.listing.rows).time_ms(event),
         )
+
+    def objects(self) -> FetchedObjects | None:
+        """The objects that were fetched already, of a stream that lists such. Raises SecretUnset."""
+        if self.source.listing.each is None:
+            return None
+        keep_ms = 2 * max(self.source.retention_ms or 0, OBJECTS_KEPT_MS)
+        return FetchedObjects(self.spool.directory, self.shape, keep_since_ms=self.now_ms() - keep_ms)
 
     @property
     def live(self) -> SpoolUnit:

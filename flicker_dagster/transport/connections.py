@@ -32,7 +32,8 @@ class Connections:
     """Up to `at_most` connections to the server of `url`, shared by threads, opened when first used.
 
     `env` stands for the process environment where the paths of `tls` are resolved. Raises SecretUnset, and ValueError
-    for an address that cannot be read (BadAddress), a certificate file, and a proxy that cannot be used.
+    for an address that cannot be read (BadAddress), a certificate file, and a proxy that cannot be used. `routes` say
+    where a host is really reached (`*`: any): requests go there, and name the host that they are for.
     """
 
     def __init__(
@@ -44,10 +45,15 @@ class Connections:
         connect_s: float,
         read_s: float,
         at_most: int = 1,
+        routes: Mapping[str, str] | None = None,
     ) -> None:
         timeout = urllib3.Timeout(connect=connect_s, read=read_s)
         self._read_s = read_s
         options: dict = {"maxsize": at_most, "block": True, "timeout": timeout}
+        named = origin_of(url)
+        reached = (routes or {}).get(named.host, (routes or {}).get("*"))
+        self._host = None if reached is None else url.split("/")[2]
+        url = url if reached is None else reached
         origin = origin_of(url)
         if tls is not None or origin.scheme == "https":
             trust = tls_options(tls or Tls(), env)  # a file that is missing is told, wherever the address leads
@@ -71,6 +77,8 @@ class Connections:
         for name, value in headers.items():
             if "\n" in value or "\r" in value:  # http.client lets some through, as a continued line
                 raise ValueError(f"the value of the header {name} holds a line break")
+        if self._host is not None:
+            headers = {**headers, "Host": self._host}
         with unlogged(), ends_by(deadline, gap_s=self._read_s):
             response = self._pool.urlopen(
                 method,

@@ -121,8 +121,11 @@ class Transport:
         read_s: float = 60.0,
         connect_s: float = CONNECT_TIMEOUT_S,
         at_most: int = 1,
+        routes: Mapping[str, str] | None = None,
     ) -> None:
-        self._connections = Connections(url, tls=tls, env=env, connect_s=connect_s, read_s=read_s, at_most=at_most)
+        self._connections = Connections(
+            url, tls=tls, env=env, connect_s=connect_s, read_s=read_s, at_most=at_most, routes=routes
+        )
 
     def exchange(
         self, request: Request, *, deadline: Deadline, at_most_bytes: int = TOLD_BYTES, whole: bool = False

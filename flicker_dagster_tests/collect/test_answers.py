@@ -35,7 +35,7 @@ def serving(handle: Callable[[Request], Response]) -> Iterator[str]:
 def get(url: str, env: dict[str, str] | None = None, **source: Any) -> Answer:
     client = VendorClient(a_source(**source), env=env or {})
     try:
-        return client.get(url)
+        return client.ask(Request("GET", url))
     finally:
         client.close()
 

@@ -11,12 +11,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from flicker_dagster.collect.decode import PageDecoder
 from flicker_dagster.collect.filters import EventFilter
 from flicker_dagster.config.groups import Limits, Pagination
 from flicker_dagster.errors import BadAnswer
 from flicker_dagster.json_paths import readings
-from flicker_dagster_tests.builders import a_source
+from flicker_dagster_tests.builders import a_decoder, a_source
 
 AT = "2026-05-02T09:14:07.221Z"
 AT_MS = 1_777_713_247_221
@@ -44,17 +43,17 @@ def test_a_path_is_read_the_most_literal_way_first() -> None:
 )
 def test_a_literal_key_is_found_before_the_path(event: dict[str, Any], fields: dict[str, Any], odd: bytes) -> None:
     body = json.dumps(event).encode()
-    decoder = PageDecoder(a_source(id_field="meta.id", timestamp_field="event.time"))
+    decoder = a_decoder(a_source(id_field="meta.id", timestamp_field="event.time"))
     page, _ = decoder.decode(b"[" + body[:-1] + odd + b"}]")
     assert page.times_ms == [AT_MS]
-    assert page.digests == PageDecoder(a_source()).decode(b'[{"id":"1"}]')[0].digests
+    assert page.digests == a_decoder(a_source()).decode(b'[{"id":"1"}]')[0].digests
     keep = EventFilter(a_source(match_on=[{"field": "meta.id", "pattern": "^1$"}])).mask(page)
     assert keep == [True]
 
 
 @pytest.mark.parametrize("odd", ["", "\\ud800"])
 def test_paging_and_results_may_lie_under_keys_with_dots(odd: str) -> None:
-    decoder = PageDecoder(a_source(results_field="d.results", pagination=ODATA, error_field="odata.error"))
+    decoder = a_decoder(a_source(results_field="d.results", pagination=ODATA, error_field="odata.error"))
     for body in ({"d.results": [{"id": odd}]}, {"d": {"results": [{"id": odd}]}}):
         text = json.dumps(body | {"@odata.nextLink": "/next"}).replace("\\\\", "\\").encode()
         page, fields = decoder.decode(text)
@@ -84,7 +83,7 @@ def test_an_answer_that_speaks_of_an_error_is_told_as_one(
     said: dict[str, Any], told: list[str], optional: bool
 ) -> None:
     with pytest.raises(BadAnswer) as caught:
-        PageDecoder(a_source(results_field="data.items", results_optional=optional)).decode(json.dumps(said).encode())
+        a_decoder(a_source(results_field="data.items", results_optional=optional)).decode(json.dumps(said).encode())
     text = str(caught.value)
     assert all(words in text for words in told), text
     assert "results_optional" not in text
@@ -94,8 +93,7 @@ def test_an_answer_that_speaks_of_an_error_is_told_as_one(
 @pytest.mark.parametrize("said", [{"message": "ok"}, {"errors": []}, {"error": None, "status": "ok"}, {"error": False}])
 def test_what_is_no_error_leaves_a_quiet_vendor_quiet(said: dict[str, Any]) -> None:
     assert (
-        len(PageDecoder(a_source(results_field="items", results_optional=True)).decode(json.dumps(said).encode())[0])
-        == 0
+        len(a_decoder(a_source(results_field="items", results_optional=True)).decode(json.dumps(said).encode())[0]) == 0
     )
 
 
@@ -111,7 +109,7 @@ def test_no_event_is_shown_where_an_answer_is_refused() -> None:
     ]
     for body in bodies:
         with pytest.raises(BadAnswer) as caught:
-            PageDecoder(a_source(results_field="items")).decode(body.encode())
+            a_decoder(a_source(results_field="items")).decode(body.encode())
         assert "alice" not in str(caught.value)
         assert "e-1" not in str(caught.value)
         assert f"{len(body)} bytes" in str(caught.value) or "found" in str(caught.value)
@@ -119,7 +117,7 @@ def test_no_event_is_shown_where_an_answer_is_refused() -> None:
 
 def test_a_secret_in_an_error_is_masked_before_it_is_cut() -> None:
     secret = "s3cr3t" * 50
-    decoder = PageDecoder(a_source(results_field="items"), mask=lambda text: text.replace(secret, "***"))
+    decoder = a_decoder(a_source(results_field="items"), mask=lambda text: text.replace(secret, "***"))
     with pytest.raises(BadAnswer) as caught:
         decoder.decode(json.dumps({"error": "x" * 100 + secret}).encode())
     assert "s3cr" not in str(caught.value)
@@ -141,7 +139,7 @@ def test_a_secret_in_an_error_is_masked_before_it_is_cut() -> None:
 )
 def test_what_stands_in_place_of_a_time_is_told_by_its_shape(value: object, shape: str) -> None:
     body = json.dumps([{"id": "1", "time": AT}, {"id": "2", "time": value}]).encode()
-    page, _ = PageDecoder(a_source()).decode(body)
+    page, _ = a_decoder(a_source()).decode(body)
     assert page.times_ms == [AT_MS, None]
     assert page.untimed_shape == shape
 
@@ -162,7 +160,7 @@ ABSURD = {
 }
 PROGRAM = """
 import resource
-from flicker_dagster.collect.decode import PageDecoder
+from flicker_dagster_tests.builders import a_decoder
 from flicker_dagster.collect.filters import EventFilter
 from flicker_dagster.config.groups import Limits
 from flicker_dagster.errors import BadAnswer
@@ -170,7 +168,7 @@ from flicker_dagster_tests.builders import a_source
 M = 3 << 20
 limits = Limits(page_events=10_000)
 source = a_source(id_field=None, limits=limits, match_on=[{{"pattern": "a"}}], exclude_on=[{{"field": "y", "pattern": "b"}}])
-decoder, judge = PageDecoder(source), EventFilter(source)
+decoder, judge = a_decoder(source), EventFilter(source)
 body = {body}
 before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 try:
@@ -194,9 +192,9 @@ def test_a_page_with_more_events_than_memory_is_meant_for_says_what_to_do() -> N
     source = a_source(limits=Limits(page_events=1_000))
     body = b"[" + b",".join(b'{"id":%d}' % number for number in range(1_001)) + b"]"
     with pytest.raises(BadAnswer, match=r"limits\.page_events \(1000\).*page_size"):
-        PageDecoder(source).decode(body)
+        a_decoder(source).decode(body)
     nested = b"[" + b",".join(b'{"id":%d,"x":[{},{}]}' % number for number in range(1_000)) + b"]"
-    assert len(PageDecoder(source).decode(nested)[0]) == 1_000
+    assert len(a_decoder(source).decode(nested)[0]) == 1_000
 
 
 # -- anything among anything
@@ -220,7 +218,7 @@ def test_every_event_arrives_once_or_is_set_aside(drawn: list[tuple[bool, bytes]
     events = [b'{"id":"e%d","time":"%s",' % (number, AT.encode()) + rest for number, (_, rest) in enumerate(drawn)]
     body = (b",\n" if pretty else b",").join(events).join((b"[", b"]"))
     source = a_source(results_field="items" if wrapped else "")
-    page, _ = PageDecoder(source).decode(b'{"a":"\xff","items":' + body + b',"b":[]}' if wrapped else body)
+    page, _ = a_decoder(source).decode(b'{"a":"\xff","items":' + body + b',"b":[]}' if wrapped else body)
     assert len(page.digests) == len(page.times_ms) == len(page.events)
     whole = [event.replace(b'": ', b'":').replace(b", ", b",") if pretty else event for event in events]
     sound = [number for number, event in enumerate(events) if not event.endswith(LOST)]

@@ -11,13 +11,14 @@ from flicker_dagster.collect.client import VendorClient
 from flicker_dagster.config.records import Tls
 from flicker_dagster.errors import VendorRefused
 from flicker_dagster.simulator.server import Response, Server
+from flicker_dagster.transport.exchange import Request
 from flicker_dagster_tests.builders import a_source
 
 
 def refusal(env: dict[str, str], url: str = "https://127.0.0.1:1/events", **source: Any) -> str:
     client = VendorClient(a_source(**source), env=env)
     with pytest.raises(VendorRefused) as caught:
-        client.get(url)
+        client.ask(Request("GET", url))
     return str(caught.value)
 
 

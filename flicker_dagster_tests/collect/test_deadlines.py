@@ -22,6 +22,7 @@ from flicker_dagster.deliver.destinations.http import Http
 from flicker_dagster.deliver.outcomes import Ambiguous, Blocked, Delivered
 from flicker_dagster.errors import RateLimited, VendorUnavailable
 from flicker_dagster.transport.deadlines import Deadline
+from flicker_dagster.transport.exchange import Request
 from flicker_dagster_tests.builders import a_source
 from flicker_dagster_tests.collect.raw_server import RawServer
 from flicker_dagster_tests.deliver.contract import lot_of
@@ -79,7 +80,7 @@ def took_s(action: Callable[[], object]) -> float:
 def test_a_vendor_that_trickles_ends_at_the_total(slow: RawServer) -> None:
     def get() -> None:
         with closing(client_of()) as client, pytest.raises(VendorUnavailable, match="total_timeout_ms"):
-            client.get(slow.url)
+            client.ask(Request("GET", slow.url))
 
     assert TOTAL_MS / 1000 <= took_s(get) < 2
 
@@ -153,8 +154,8 @@ def test_interim_answers_are_passed_over(status: bytes) -> None:
             connection.recv(65_536)  # the next request, on the same connection
 
     with closing(RawServer(script)) as server, closing(client_of(total_timeout_ms=5_000)) as client:
-        assert client.get(server.url).body == b'["first"]'
-        assert client.get(server.url).body == b'["second"]'
+        assert client.ask(Request("GET", server.url)).body == b'["first"]'
+        assert client.ask(Request("GET", server.url)).body == b'["second"]'
         assert len(server.heads) == 1
 
 
@@ -169,7 +170,7 @@ def test_a_header_without_end_is_refused_before_its_time_is_over() -> None:
         closing(client_of(total_timeout_ms=20_000)) as client,
         pytest.raises(VendorUnavailable) as told,
     ):
-        client.get(server.url)
+        client.ask(Request("GET", server.url))
     assert "header is larger than 256 KB" in str(told.value)
 
 
@@ -180,7 +181,7 @@ def test_redirects_share_one_deadline() -> None:
 
     with closing(RawServer(script)) as server, closing(client_of()) as client:
         with pytest.raises(VendorUnavailable, match="total_timeout_ms"):
-            client.get(server.url)
+            client.ask(Request("GET", server.url))
         assert len(server.heads) <= 2
 
 
@@ -189,7 +190,7 @@ def test_a_run_s_deadline_ends_an_exchange_earlier_and_is_named() -> None:
     with closing(server), closing(client_of(total_timeout_ms=60_000)) as client:
         client.deadline = Deadline.after(0.2, "limits.run_seconds (5)")
         with pytest.raises(VendorUnavailable, match=r"not complete within limits\.run_seconds \(5\)"):
-            client.get(server.url)
+            client.ask(Request("GET", server.url))
 
 
 def test_a_quota_is_not_waited_for_past_the_run_s_deadline() -> None:
@@ -197,7 +198,7 @@ def test_a_quota_is_not_waited_for_past_the_run_s_deadline() -> None:
         client._quota._not_before_s = time.time() + 30
         client.deadline = Deadline.after(1, "limits.run_seconds (1)")
         with pytest.raises(RateLimited):
-            client.get("http://127.0.0.1:1/")
+            client.ask(Request("GET", "http://127.0.0.1:1/"))
 
 
 # -- TLS and proxies
@@ -212,7 +213,7 @@ def bare_environment(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_tls_handshake_that_never_comes_ends_at_the_total(bare_environment: None) -> None:
     server = RawServer(lambda _connection: server.wait(), reads_request=False)
     with closing(server), closing(client_of()) as client, pytest.raises(VendorUnavailable, match="total_timeout_ms"):
-        client.get(server.url.replace("http:", "https:"))
+        client.ask(Request("GET", server.url.replace("http:", "https:")))
 
 
 def test_a_body_that_trickles_over_tls_ends_at_the_total(tmp_path: Path, bare_environment: None) -> None:
@@ -232,7 +233,7 @@ def test_a_body_that_trickles_over_tls_ends_at_the_total(tmp_path: Path, bare_en
 
 def _refused(client: VendorClient, url: str) -> None:
     with pytest.raises(VendorUnavailable, match="total_timeout_ms"):
-        client.get(url)
+        client.ask(Request("GET", url))
 
 
 @pytest.mark.parametrize("answer", [b"", b"HTTP/1.1 200 OK\r\n"])
@@ -242,7 +243,7 @@ def test_a_proxy_s_tunnel_that_trickles_ends_at_the_total(
     proxy = RawServer(lambda connection: proxy.trickle(connection, answer, repeat(b"X: y\r\n" if answer else b"x")))
     monkeypatch.setenv("HTTPS_PROXY", proxy.url)
     with closing(proxy), closing(client_of()) as client, pytest.raises(VendorUnavailable, match="total_timeout_ms"):
-        client.get("https://vendor.invalid/")
+        client.ask(Request("GET", "https://vendor.invalid/"))
 
 
 def test_the_total_grows_with_the_time_out_that_somebody_asked_for() -> None:

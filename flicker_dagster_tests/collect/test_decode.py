@@ -9,18 +9,17 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from flicker_dagster.collect.decode import PageDecoder
 from flicker_dagster.config.groups import Pagination
 from flicker_dagster.errors import BadAnswer
 from flicker_dagster.types import DecodedPage
-from flicker_dagster_tests.builders import a_source
+from flicker_dagster_tests.builders import a_decoder, a_source
 
 AT = "2026-05-02T09:14:07.221Z"
 AT_MS = 1_777_713_247_221
 
 
 def decode(body: bytes, **source: Any) -> DecodedPage:
-    return PageDecoder(a_source(**source)).decode(body)[0]
+    return a_decoder(a_source(**source)).decode(body)[0]
 
 
 def events_of(page: DecodedPage) -> list[bytes]:
@@ -306,5 +305,5 @@ def test_paging_fields_come_with_the_page() -> None:
         pagination_type="cursor", next_cursor_field="meta.next", has_more_field="more", next_url_field="links.next"
     )
     source = a_source(results_field="items", pagination=paging)
-    _, fields = PageDecoder(source).decode(b'{"items":[],"meta":{"next":12345678901234567890123},"more":true}')
+    _, fields = a_decoder(source).decode(b'{"items":[],"meta":{"next":12345678901234567890123},"more":true}')
     assert fields == {"meta.next": 12345678901234567890123, "more": True}

@@ -10,11 +10,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from flicker_dagster.collect.decode import PageDecoder
 from flicker_dagster.collect.filters import EventFilter
 from flicker_dagster.config.patterns import BadPattern, compiled
 from flicker_dagster.types import DecodedPage
-from flicker_dagster_tests.builders import a_source
+from flicker_dagster_tests.builders import a_decoder, a_source
 
 EVENTS = [
     {"type": "login", "outcome": {"result": "SUCCESS"}, "n": 1},
@@ -154,7 +153,7 @@ def test_events_no_decoder_reads_are_judged_by_their_fields() -> None:
         rb'{"type":"\ud800login"}',
         b'{"a":{"type":"logout"},"x":"\x01"}',
     ]
-    page, _ = PageDecoder(a_source()).decode(b"[" + b",".join(events) + b"]")
+    page, _ = a_decoder(a_source()).decode(b"[" + b",".join(events) + b"]")
     assert EventFilter(a_source(match_on=[{"field": "type", "pattern": "login"}])).mask(page) == [
         True,
         False,
@@ -187,5 +186,5 @@ def test_a_pattern_is_refused_or_judges_every_text(pattern: str, text: str, odd:
         return
     assert found in (True, False)
     event = b'{"type":"' + odd.replace(b'"', b"").replace(b"\\", b"") + b'"}'
-    page, _ = PageDecoder(a_source()).decode(b"[" + event + b"]")
+    page, _ = a_decoder(a_source()).decode(b"[" + event + b"]")
     assert len(EventFilter(a_source(match_on=[{"pattern": pattern}])).mask(page) or []) == 1

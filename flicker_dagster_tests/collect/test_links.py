@@ -11,12 +11,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from flicker_dagster.collect.client import VendorClient
-from flicker_dagster.collect.paging import links_of
+from flicker_dagster.collect.links import links_of
 from flicker_dagster.collect.walk import walk
 from flicker_dagster.config.groups import Pagination
 from flicker_dagster.config.models import SourceConfig
 from flicker_dagster.errors import BadAnswer, CollectError, CursorRejected, VendorRefused
 from flicker_dagster.simulator.server import Request, Response, Server
+from flicker_dagster.transport import exchange
 from flicker_dagster.transport.addresses import MAX_LINK_CHARS
 from flicker_dagster.types import Page, WalkState
 from flicker_dagster_tests.builders import a_source
@@ -59,7 +60,7 @@ def test_a_redirect_that_leads_away_is_not_followed(status: int, place: str) -> 
         with closing(Server(answer)) as server, closing(VendorClient(a_source(), env={})) as client:
             own_host = server.url.removeprefix("http://")
             with pytest.raises(VendorRefused, match="redirected, and the address"):
-                client.get(server.url)
+                client.ask(exchange.Request("GET", server.url))
     assert asked == []
 
 

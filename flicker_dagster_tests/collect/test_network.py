@@ -13,6 +13,7 @@ from flicker_dagster.collect.client import VendorClient
 from flicker_dagster.config.records import Tls
 from flicker_dagster.errors import CollectError, VendorRefused, VendorUnavailable
 from flicker_dagster.simulator.server import Response, Server
+from flicker_dagster.transport.exchange import Request
 from flicker_dagster_tests.builders import a_source
 from flicker_dagster_tests.proxies import VARIABLES, Proxy
 from flicker_dagster_tests.tls import Authority
@@ -48,7 +49,7 @@ def authority(tmp_path: Path) -> Authority:
 def get(url: str, env: dict[str, str] | None = None, **source: Any) -> bytes:
     client = VendorClient(a_source(**source), env=env or {})
     try:
-        return client.get(url).body
+        return client.ask(Request("GET", url)).body
     finally:
         client.close()
 

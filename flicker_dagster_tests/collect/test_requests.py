@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from flicker_dagster.collect.paging import links_of
-from flicker_dagster.collect.requests import url_of
+from flicker_dagster.collect.links import links_of
+from flicker_dagster.collect.requests import RequestMaker
 from flicker_dagster.config.groups import Pagination
 from flicker_dagster.types import WalkState
 from flicker_dagster_tests.builders import a_source
@@ -30,7 +30,8 @@ def url(
     **source: Any,
 ) -> str:
     fields = {"pagination": NONE} | source
-    return url_of(a_source(**fields), endpoint, query or {}, state or WalkState(), now_ms=now_ms)
+    listing = a_source(endpoint=endpoint, query_params=query or {}, **fields).listing
+    return RequestMaker(listing, endpoint, str).request(state or WalkState(), now_ms=now_ms).url
 
 
 def pairs(text: str) -> list[tuple[str, str]]:

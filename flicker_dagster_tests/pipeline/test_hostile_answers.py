@@ -15,7 +15,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from flicker_dagster.cli import once
-from flicker_dagster.collect.decode import PageDecoder
 from flicker_dagster.collect.ends import lookalike
 from flicker_dagster.collect.paging import Seen
 from flicker_dagster.config.destinations.http import HttpDestination
@@ -24,7 +23,7 @@ from flicker_dagster.simulator.server import Response
 from flicker_dagster.state.layout import StateLayout
 from flicker_dagster.times import parse_http_date_ms, parse_retry_after_s, parse_time_ms
 from flicker_dagster.types import Position
-from flicker_dagster_tests.builders import a_source
+from flicker_dagster_tests.builders import a_decoder, a_source
 from flicker_dagster_tests.collect.raw_server import RawServer
 from flicker_dagster_tests.conformance.test_cases_outside import CURSOR, Siem, collecting, events, poll
 
@@ -116,7 +115,7 @@ def test_an_error_beside_an_empty_list_is_not_the_end_of_the_data(tmp_path: Path
     "said", [{"error": None}, {"errors": []}, {"ok": True}, {"errorCount": 3}, {"lastErrorTime": "x"}, {"status": "ok"}]
 )
 def test_an_empty_list_is_a_quiet_vendor_where_nothing_speaks_of_an_error(said: dict[str, Any]) -> None:
-    page, _ = PageDecoder(a_source(results_field="rows")).decode(json.dumps({"rows": [], **said}).encode())
+    page, _ = a_decoder(a_source(results_field="rows")).decode(json.dumps({"rows": [], **said}).encode())
     assert len(page) == 0
 
 
@@ -129,7 +128,7 @@ def test_a_large_object_in_an_answer_is_not_taken_apart(place: str) -> None:
     body %= {name.encode(): value for name, value in parts.items()}
     tracemalloc.start()
     try:
-        page, fields = PageDecoder(source).decode(body)
+        page, fields = a_decoder(source).decode(body)
         lookalike(source, Seen(len(page), [], fields, "http://x"), body)
         peak_bytes = tracemalloc.get_traced_memory()[1]
     finally:

@@ -17,6 +17,7 @@ from flicker_dagster.collect.client import VendorClient
 from flicker_dagster.config.groups import Limits
 from flicker_dagster.errors import CollectError
 from flicker_dagster.transport.answers import CHUNK_BYTES, _Inflate
+from flicker_dagster.transport.exchange import Request
 from flicker_dagster.transport.timed_sockets import _headers_of
 from flicker_dagster_tests.builders import a_source
 from flicker_dagster_tests.collect.raw_server import RawServer
@@ -29,7 +30,7 @@ def get(answer: bytes, **limits: Any) -> bytes:
         closing(RawServer(lambda connection: connection.sendall(answer))) as server,
         closing(VendorClient(a_source(limits=Limits(**limits)), env={})) as client,
     ):
-        return client.get(server.url).body
+        return client.ask(Request("GET", server.url)).body
 
 
 def answer(*headers: str, body: bytes = BODY) -> bytes:
