@@ -18,6 +18,7 @@ from flicker_dagster.config.records import BasicAuth
 from flicker_dagster.errors import BadAnswer, CollectError, RateLimited, VendorRefused, VendorUnavailable
 from flicker_dagster.simulator.faults import Fault
 from flicker_dagster.simulator.server import Request, Response, Server
+from flicker_dagster.transport import exchange
 from flicker_dagster_tests.builders import a_source
 
 BODY = json.dumps([{"id": str(number)} for number in range(2_000)]).encode()
@@ -35,7 +36,7 @@ def serving(handle: Callable[[Request], Response]) -> Iterator[str]:
 def get(url: str, env: dict[str, str] | None = None, **source: Any) -> Answer:
     client = VendorClient(a_source(**source), env=env or {})
     try:
-        return client.ask(Request("GET", url))
+        return client.ask(exchange.Request("GET", url))
     finally:
         client.close()
 

@@ -9,8 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from flicker_dagster.collect.circles import STALE_PAGES
 from flicker_dagster.collect.identity import digests_of_texts
-from flicker_dagster.collect.walk import STALE_PAGES, walk
+from flicker_dagster.collect.walk import walk
 from flicker_dagster.config.groups import Pagination
 from flicker_dagster.config.masking import Masker
 from flicker_dagster.config.models import SourceConfig

@@ -9,6 +9,8 @@ from urllib.parse import parse_qsl, urlsplit
 
 from flicker_dagster.collect.client import Answer, VendorClient
 from flicker_dagster.config.masking import Masker
+from flicker_dagster.transport.exchange import Request
+from flicker_dagster_tests.builders import a_source
 
 ENDPOINT = "https://vendor.test/events"
 
@@ -25,6 +27,7 @@ class ScriptedClient:
         most: int = 1_000,
     ) -> None:
         self.endpoint = endpoint
+        self.source = a_source()
         self.env: dict[str, str] = {}
         self.masker = masker or Masker([])
         self.urls: list[str] = []
@@ -35,12 +38,16 @@ class ScriptedClient:
     def now_ms(self) -> int:
         return 1_777_713_247_221
 
-    def say(self, url: str, what: str) -> str:
-        return self.masker.mask(f"test-source: GET {url}: {what}")
+    def resolve(self, template: str) -> str:
+        return template
 
-    def get(self, url: str, *, with_cursor: bool = False) -> Answer:
+    def say(self, request: Request, what: str) -> str:
+        return self.masker.mask(f"test-source: {request.method} {request.url}: {what}")
+
+    def ask(self, request: Request, *, kept: bool = False, further: bool = False) -> Answer:
+        url = request.url
         self.urls.append(url)
-        self.kept.append(with_cursor)
+        self.kept.append(kept)
         assert len(self.urls) <= self._most, "the walk does not end"
         found = self._answer(url, dict(parse_qsl(urlsplit(url).query, keep_blank_values=True)))
         body, links = found if isinstance(found, tuple) else (found, [])
