@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping
 from functools import lru_cache
+from itertools import chain
 
 from flicker_dagster.deliver.encoders.message import MessageField
 from flicker_dagster.deliver.encoders.texts import json_string, json_text, rfc3339, stands_alone
@@ -44,12 +45,11 @@ class Documents:
 
     def body(self, lot: Lot) -> bytes:
         """NDJSON, the last line ended as the API demands. Raises ValueError for what `unfit` names."""
-        events = self._wrapped(lot) if lot.schema == "vendor" else self._completed(lot)
-        lines: list[bytes] = []
-        for i, (uid, document) in enumerate(zip(lot.uids, events)):
-            lines += (self._action(uid, lot.time_ms(i)), document)
-        lines.append(b"")
-        return b"\n".join(lines)
+        uids = [uid.encode() for uid in lot.uids]
+        times_ms = list(map(lot.time_ms, range(len(lot))))
+        documents = self._wrapped(lot, uids, times_ms) if lot.schema == "vendor" else self._completed(lot, times_ms)
+        lines = chain.from_iterable(zip(self._actions(uids, times_ms), documents))
+        return b"\n".join([*lines, b""])
 
     def unfit(self, lot: Lot) -> Mapping[int, str]:
         """Events that cannot be a line, or no document, where they are more than a string in one."""
@@ -57,24 +57,18 @@ class Documents:
             return {}
         return {i: why for i, event in enumerate(lot.events) if (why := _unfit(event)) is not None}
 
-    def _action(self, uid: str, time_ms: int) -> bytes:
+    def _actions(self, uids: list[bytes], times_ms: list[int]) -> list[bytes]:
         if self._index is None:
-            return b'{"create":{"_id":"%b"}}' % uid.encode()
-        return b'{"create":{"_index":%b,"_id":"%b"}}' % (json_text(self._index(time_ms)), uid.encode())
+            return [b'{"create":{"_id":"%b"}}' % uid for uid in uids]
+        indices = map(self._index, times_ms)
+        return [b'{"create":{"_index":%b,"_id":"%b"}}' % (json_text(index), uid) for index, uid in zip(indices, uids)]
 
-    def _wrapped(self, lot: Lot) -> list[bytes]:
+    def _wrapped(self, lot: Lot, uids: list[bytes], times_ms: list[int]) -> list[bytes]:
         fixed = self._fixed_of(lot)
+        ends = [b"}"] * len(uids) if self._message is None and self._object is None else map(self._end_of, lot.events)
         return [
-            b'{"@timestamp":"%b"%b%b","original":%b}%b%b}'
-            % (
-                rfc3339(ms),
-                fixed,
-                uid.encode(),
-                json_string(event),
-                self._message_of(event),
-                self._object_of(event),
-            )
-            for uid, ms, event in zip(lot.uids, map(lot.time_ms, range(len(lot))), lot.events)
+            b'{"@timestamp":"%b"%b%b","original":%b}%b' % (rfc3339(ms), fixed, uid, json_string(event), end)
+            for uid, ms, event, end in zip(uids, times_ms, lot.events, ends)
         ]
 
     def _fixed_of(self, lot: Lot) -> bytes:
@@ -90,16 +84,14 @@ class Documents:
         document["event"] = event | {"id": ""}
         return b"," + _ascii(document)[1 : -len(b'"}}')]
 
-    def _message_of(self, event: bytes) -> bytes:
+    def _end_of(self, event: bytes) -> bytes:
         text = None if self._message is None else self._message.text_of(event)
-        return b"" if text is None else b',"message":' + json_text(text)
+        message = b"" if text is None else b',"message":' + json_text(text)
+        return message + (b"}" if self._object is None else b"%b%b}" % (self._object, _line(event)))
 
-    def _object_of(self, event: bytes) -> bytes:
-        return b"" if self._object is None else self._object + _line(event)
-
-    def _completed(self, lot: Lot) -> list[bytes]:
+    def _completed(self, lot: Lot, times_ms: list[int]) -> list[bytes]:
         stream = b"" if self._data_stream is None else b'"data_stream":%b,' % _ascii(self._data_stream)
-        return [_complete(_line(event), lot.time_ms(i), stream) for i, event in enumerate(lot.events)]
+        return [_complete(_line(event), ms, stream) for event, ms in zip(lot.events, times_ms)]
 
 
 def index_of(pattern: str) -> Callable[[int], str]:
