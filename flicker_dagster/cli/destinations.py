@@ -13,10 +13,11 @@ from flicker_dagster.cli.options import json_option
 from flicker_dagster.cli.selection import show_json
 from flicker_dagster.config.destination_answers import ANSWERS, HTTP_ANSWERS
 from flicker_dagster.config.destination_keys import Key, key_groups
-from flicker_dagster.config.destination_pages import page_path, pasted, pip_install
+from flicker_dagster.config.destination_pages import page_path, pasted
 from flicker_dagster.config.destinations import records
 from flicker_dagster.config.destinations.base import DestinationRecord
 from flicker_dagster.config.explain import suggestion
+from flicker_dagster.config.extras import pip_install
 
 
 @click.group("destinations", invoke_without_command=True)

@@ -8,6 +8,7 @@ import click
 
 from flicker_dagster.cli.leftovers import leftover_lines
 from flicker_dagster.config.destinations.base import DestinationRecord
+from flicker_dagster.config.extras import missing_extras
 from flicker_dagster.config.load import load_config
 from flicker_dagster.config.secrets import unset_variables
 from flicker_dagster.errors import ConfigError
@@ -34,11 +35,15 @@ def validate_config(settings: Settings) -> int:
             click.echo(f"{source.line_of('destination')}: {source.name} has {len(source.lanes)} destinations: {lanes}")
     for line in leftover_lines(settings, config):
         click.echo(line)
+    missing = [line for source in config.sources for line in missing_extras(source)]
     unset = unset_variables(config, os.environ)
-    for line in unset:
+    for line in (*missing, *unset):
         click.echo(line, err=True)
+    if missing:
+        click.echo(f"{path}: {len(missing)} destination(s) cannot be opened: a package is missing", err=True)
     if unset:
         click.echo(f"{path}: {len(unset)} unset reference(s); the sources that use them would fail", err=True)
+    if missing or unset:
         return 2
     click.echo(f"{path}: valid, {len(config.sources)} API source(s): {', '.join(s.name for s in config.sources)}")
     return 0

@@ -14,6 +14,7 @@ from flicker_dagster.config.destination_answers import ANSWERS, FIXES, HTTP_ANSW
 from flicker_dagster.config.destination_keys import KeyGroup, key_groups
 from flicker_dagster.config.destinations import destination_adapter, records
 from flicker_dagster.config.destinations.base import DestinationRecord, Fix
+from flicker_dagster.config.extras import pip_install
 from flicker_dagster.config.markdown import code, key_table, page_of, table
 
 DIRECTORY = "docs/destinations"
@@ -40,10 +41,6 @@ _LOCAL = ("file", "stdout")
 def page_path(kind: str) -> str:
     """Where the page of a type is, from the repository's root."""
     return f"{DIRECTORY}/{kind}.md"
-
-
-def pip_install(extra: str) -> str:
-    return f"pip install 'flicker-dagster[{extra}]'"
 
 
 def pasted(record: type[DestinationRecord]) -> DestinationRecord:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import pytest
@@ -131,3 +132,35 @@ destinations:
         f"{path}:6: one has 3 destinations: siem (http), stdout (best effort), lines (stdout, best effort)"
         in done.stdout.splitlines()
     )
+
+
+def test_a_destination_whose_package_is_not_installed_is_named_with_its_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for package in ("confluent_kafka", "pyarrow"):
+        monkeypatch.setitem(sys.modules, package, None)
+    lake = "type: s3, bucket: audit, region: us-east-1, prefix: p"
+    path = written(
+        tmp_path,
+        f"""\
+api_sources:
+  - name: okta
+    vendor: okta
+    endpoint: https://example.okta.com/api/v1/logs
+    api_key: abc
+    destination:
+      - type: kafka
+        brokers: [kafka.example:9092]
+        topic: audit
+      - {{{lake}}}
+      - {{{lake}, name: lake, format: parquet}}
+""",
+    )
+    done = validate(path, {})
+    assert done.exit_code == 2
+    first, second, total = done.stderr.splitlines()
+    assert first.startswith(f"{path}:7: okta: destination[0].type: kafka needs the package confluent_kafka")
+    assert first.endswith("pip install 'flicker-dagster[kafka]'")
+    assert second.startswith(f"{path}:11: okta: destination[2].type: s3 needs the package pyarrow")
+    assert second.endswith("pip install 'flicker-dagster[parquet]'")
+    assert total == f"{path}: 2 destination(s) cannot be opened: a package is missing"

@@ -109,8 +109,8 @@ def killed_at(step: int) -> Iterator[list[str]]:
     """The machine dies before the `step`-th change of its disk; gives the changes up to then."""
     seen: list[str] = []
 
-    def io(name: str) -> None:
-        seen.append(name)
+    def io(doing: str, path: str) -> None:
+        seen.append(f"{doing} {path}")
         if len(seen) == step:
             raise Killed
 

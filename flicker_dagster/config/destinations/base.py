@@ -114,6 +114,11 @@ class DestinationRecord(Record):
         """What its lane is called where a source has several."""
         return self.name or self.type
 
+    @property
+    def extra(self) -> str | None:
+        """The extra of pip that it needs as it is configured."""
+        return self.GUIDE.extra
+
     def search_for(self, uid: str, *, mark: str) -> str:
         """What to search for to see an event again; `mark` is what a test event has in its text."""
         return self.GUIDE.find.format(uid=uid, mark=mark, record=self)

@@ -101,6 +101,10 @@ class S3Destination(ObjectStore):
         description="envelope: lines of id, time, source and event; ndjson: the events alone; parquet: fixed columns",
     )
 
+    @property
+    def extra(self) -> str | None:
+        return self.GUIDE.extra if self.format == "parquet" else None
+
     def faults(self) -> list[tuple[str, str]]:
         found = super().faults()
         if self.prefix.startswith("/"):

@@ -53,6 +53,9 @@ class SplunkHecDestination(DestinationRecord):
             "by acknowledgement ids that come twice: `auto` then goes on without acknowledgement, `required` stops.",
             "Splunk says `true` to an acknowledgement once. Where that answer is lost, or no `true` comes within "
             "`ack_expires_ms`, the same events are sent again with the same `event_uid`.",
+            "Which acknowledgements are still to come is kept in the work directory of the machine that sent the events. "
+            "Where another machine takes the stream over before they came (or that directory is lost), it sends these events "
+            "again, with the same `event_uid`.",
             "Where Splunk names the event that it refuses (`invalid-event-number`), this one becomes a dead letter. The events "
             "behind it were not read and are sent again. Those before it may have been taken: with an acknowledgement for "
             "them nothing is repeated, else they are sent again, because an event twice can be told by its `event_uid`, and a "

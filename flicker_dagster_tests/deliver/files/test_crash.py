@@ -33,7 +33,7 @@ ALL = Counter(f"e{n:06d}" for n in range(60))
 class Disk(SimDisk):
     """A loss of power may also take a rename back, as long as its directory was not synced."""
 
-    def __init__(self, io: Callable[[str], None]) -> None:
+    def __init__(self, io: Callable[[str, str], None]) -> None:
         super().__init__(io)
         self._renames: list[tuple[str, str, bytes | None]] = []  # from, to, and what had the name before
 
@@ -72,7 +72,7 @@ class Host:
     def __init__(self, path: Path) -> None:
         self.path = path
         self.power = Power()
-        self.disk = Disk(lambda _what: self.power.spend())
+        self.disk = Disk(lambda *_: self.power.spend())
         self.waiting: list[Lot] = list(LOTS)
         self.clock = FakeClock()
 
