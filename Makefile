@@ -30,10 +30,11 @@ $(STAMP): pyproject.toml constraints.txt
 	@$(BIN)/python -m pip check --quiet --disable-pip-version-check
 	@touch $@
 
-# Some tests use the real thing: a browser for the UI, a PostgreSQL server for Dagster's storage.
-test: setup ## the tests
+# Some tests use the real thing: a browser for the UI, a PostgreSQL server for Dagster's storage. Most tests wait for other
+# processes and sockets, so two workers share them; those of the group `daemons` run one after another.
+test: setup ## the tests; WORKERS=0 runs them in one process
 	@.ci/system-packages chromium=chromium postgres=postgresql || echo "without these the tests that need them fail" >&2
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n $(or $(WORKERS),2) --dist loadgroup
 
 # Programs that others wrote, on loopback: built and fetched once, below .real/. What cannot be had is left out with a word.
 REAL_PACKAGES := javac=openjdk-17-jdk-headless mvn=maven go=golang rsyslogd=rsyslog \
