@@ -26,11 +26,13 @@ BASE = {
     "failpoints",
     "printable",
     "lots",
+    "lazy",
 }
 ALLOWED = {
     "errors": {"printable"},
     "types": set(),
-    "lots": {"json_scan"},
+    "lots": {"json_scan", "lazy"},
+    "lazy": set(),
     "times": {"errors"},
     "json_text": set(),
     "printable": set(),
