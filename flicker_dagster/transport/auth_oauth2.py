@@ -139,8 +139,10 @@ def refresh_token(auth: OAuth2RefreshToken, opening: Opening) -> RefreshedToken:
                 question.request({"refresh_token": newest}), secrets=(newest, first, *client.secrets)
             )
 
-        begun = identity(url, client.client_id or "", first)
-        return Refresher(question.identity(auth, begun), first, begun, ask)
+        def fingerprint(token: str) -> str:
+            return identity(url, client.client_id or "", token)
+
+        return Refresher(question.identity(auth, fingerprint(first)), first, fingerprint, ask)
 
     return RefreshedToken(
         make,

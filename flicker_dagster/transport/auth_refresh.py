@@ -31,18 +31,26 @@ LOOKS_S = (0.1, 0.2, 0.4, 0.8, 1.6)
 #: Between attempts to keep an answer.
 KEEP_PAUSES_S = (0.0, 0.2, 1.0)
 
-_BEGUN, _ASKING, _PLACE, _UNANSWERED = "begun", "asking", "place", "unanswered"
+#: Of earlier first ones that have served and must not be sent again, so many are known.
+MOST_OVER = 16
+
+_BEGUN, _OVER, _ASKING, _PLACE, _UNANSWERED = "begun", "over", "asking", "place", "unanswered"
 _ANEW = "authorise anew, and set refresh_token"
 
 
 class Refresher(msgspec.Struct, frozen=True):
-    """How a token is asked for with the newest refresh token. `first` is that of the configuration, and `begun` a fingerprint
-    of it and its account: it begins anew when that changes. `ask` raises AuthFailed."""
+    """How a token is asked for with the newest refresh token. `first` is that of the configuration; `fingerprint` tells
+    refresh tokens of the account apart. `ask` raises AuthFailed."""
 
     identity: str
     first: str
-    begun: str
+    fingerprint: Callable[[str], str]
     ask: Callable[[str], Token]
+
+    @property
+    def begun(self) -> str:
+        """Of the first one: it begins anew when that changes."""
+        return self.fingerprint(self.first)
 
     def __repr__(self) -> str:
         return "Refresher(***)"
@@ -95,7 +103,7 @@ class RefreshedToken(MintedToken):
             self._settle(claim, error)
             raise self._explained(claim, error) from None
         token = self._marked(msgspec.structs.replace(token, refresh=token.refresh or claim.refresh), unlike)
-        token.extra[_BEGUN] = self._refresher.begun
+        token.extra.update({name: claim.extra[name] for name in (_BEGUN, _OVER) if name in claim.extra})
         return self._kept(token, replacing=claim)
 
     # -- who asks
@@ -129,8 +137,20 @@ class RefreshedToken(MintedToken):
         return max(0, int(found.extra[_ASKING]) + ASKING_MS - self._now_ms())
 
     def _claim_on(self, found: Token | None) -> Token:
-        if found is None or found.refresh is None or found.extra.get(_BEGUN) != self._refresher.begun:
-            found = Token("", expires_ms=0, refresh=self._refresher.first, extra={_BEGUN: self._refresher.begun})
+        """Raises AuthFailed where another configuration has begun anew since."""
+        ours, before = self._refresher, (found.extra if found is not None else {})
+        if found is None or found.refresh is None or before.get(_BEGUN) != ours.begun:
+            over = before.get(_OVER, "").split()
+            if ours.begun in over:
+                raise AuthFailed(
+                    "this refresh_token was replaced by another one, in a configuration that is newer than the one here; it is "
+                    f"not sent, for it has served. Set the newest one here as well, or {_ANEW}",
+                    retryable=False,
+                )
+            if found is not None and found.refresh and ours.fingerprint(found.refresh) != before.get(_BEGUN):
+                over = [*over, before.get(_BEGUN, "")][-MOST_OVER:]
+            extra = {_BEGUN: ours.begun, _OVER: " ".join(over)}
+            found = Token("", expires_ms=0, refresh=ours.first, extra=extra)
         self._newest = found.refresh or self._refresher.first
         earlier = found.extra.get(_ASKING) or found.extra.get(_UNANSWERED)
         extra = {**found.extra, _ASKING: str(self._now_ms()), _PLACE: self._tokens.place}

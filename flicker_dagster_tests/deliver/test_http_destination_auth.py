@@ -82,6 +82,14 @@ def test_who_refuses_every_token_is_blocked_and_mints_are_few(siem: Siem) -> Non
     assert len(siem.tokens.minted) == 2
 
 
+def test_a_scope_that_is_lacking_is_told(siem: Siem) -> None:
+    challenge = 'Bearer error="insufficient_scope", scope="logs.write"'
+    siem.refusal = Response.json({"message": "no"}, 403, [("WWW-Authenticate", challenge)])
+    outcome = lane(siem).send(LOT)
+    assert isinstance(outcome, Blocked)
+    assert "the token lacks a scope, which asks for logs.write: check scope" in outcome.why
+
+
 def test_the_next_run_needs_no_token_of_its_own(siem: Siem) -> None:
     tokens = MemoryTokens()
     for _ in range(3):

@@ -88,6 +88,31 @@ def test_another_one_in_the_configuration_begins_anew(server: TokenServer, clock
     assert server.asked[-1]["refresh_token"] == "rt.authorised-anew"
 
 
+def test_a_machine_with_an_earlier_configuration_does_not_send_what_has_served(
+    server: TokenServer, clock: Clock
+) -> None:
+    tokens = MemoryTokens()
+    earlier = signer(server, clock, tokens)
+    bearer(earlier)
+    server.refresh_tokens["rt.authorised-anew"] = "flicker"
+    later = signer(server, clock, tokens, refresh_token="rt.authorised-anew")
+    bearer(later)
+    clock.now_s += 3600
+    with pytest.raises(AuthFailed, match="replaced by another one, in a configuration that is newer") as failed:
+        bearer(earlier)
+    assert not failed.value.retryable
+    assert server.accepts(bearer(later)), "the server would have taken it for stolen, and the account with it"
+
+
+def test_one_that_does_not_rotate_may_be_taken_back(server: TokenServer, clock: Clock) -> None:
+    server.rotating = False
+    server.refresh_tokens["rt.another"] = "flicker"
+    tokens = MemoryTokens()
+    for configured in (FIRST, "rt.another", FIRST):
+        assert server.accepts(bearer(signer(server, clock, tokens, refresh_token=configured)))
+        assert server.asked[-1]["refresh_token"] == configured
+
+
 @pytest.mark.parametrize("changed", [{"scope": "less"}, {"tells": ["id"]}])
 def test_another_configuration_of_the_same_account_goes_on_with_the_newest(
     server: TokenServer, clock: Clock, changed: dict[str, Any]
