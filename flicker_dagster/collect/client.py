@@ -167,6 +167,7 @@ class VendorClient:
                     key=self.source.vendor_key,
                     clock=self._clock,
                     ends=lambda: self.deadline,
+                    routes=self._routes(),
                 )
             except ValueError as error:
                 raise VendorRefused(f"{self.source.name}: auth cannot be used: {self._reason(error)}") from None

@@ -16,13 +16,15 @@ from flicker_dagster.transport.tokens import Tokens
 
 
 class Opening(msgspec.Struct, frozen=True):
-    """`env` resolves secrets, `tokens` keep what is minted under `key`; `ends` tells when everything has to be over."""
+    """`env` resolves secrets, `tokens` keep what is minted under `key`; `ends` tells when everything has to be over;
+    `routes` where a host is really reached."""
 
     env: Mapping[str, str] | None
     tokens: Tokens
     key: str
     clock: Callable[[], float]
     ends: Callable[[], Deadline | None]
+    routes: Mapping[str, str] | None = None
 
     def resolve(self, template: str, *, fresh: bool) -> str:
         return resolve(template, env=self.env, fresh=fresh)
@@ -38,6 +40,7 @@ class Opening(msgspec.Struct, frozen=True):
             places=Places.of_record(record, bearer=asked_by == "token_url"),
             explain=record.explain,
             asked_by=asked_by,
+            routes=self.routes,
         )
 
     def minted(self, record: MintsToken, make: Callable[[bool], Minter]) -> MintedToken:

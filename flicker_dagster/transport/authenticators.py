@@ -41,10 +41,11 @@ def authenticator_of(
     key: str,
     clock: Callable[[], float] = time.time,
     ends: Callable[[], Deadline | None] = lambda: None,
+    routes: Mapping[str, str] | None = None,
 ) -> Authenticator:
     """The authenticator of a record. `key` names its tokens in the store: one per account. `ends` tells when everything has
     to be over, a token endpoint's answer included. Raises SecretUnset, and ValueError for what cannot be used, in words
-    without secrets. Nothing is connected to yet, except for secrets that AWS keeps."""
+    without secrets. `routes` say where a host is really reached. Nothing is connected to yet, except for secrets that AWS keeps."""
     if auth is None:
         return NoAuth()
     fixed = _fixed(auth, env=env, clock=clock)
@@ -52,7 +53,7 @@ def authenticator_of(
         return fixed
     from flicker_dagster.transport.auth_opening import Opening
 
-    opening = Opening(env, tokens, key, clock, ends)
+    opening = Opening(env, tokens, key, clock, ends, routes)
     if isinstance(auth, LoginAuth):
         from flicker_dagster.transport.auth_login import login
 

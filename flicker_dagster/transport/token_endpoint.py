@@ -61,6 +61,7 @@ class TokenEndpoint:
         places: Places = STANDARD,
         explain: Mapping[str, str] | None = None,
         asked_by: str = "token_url",
+        routes: Mapping[str, str] | None = None,
     ) -> None:
         try:
             self._name = f"the token endpoint {origin_of(url)}"
@@ -74,6 +75,7 @@ class TokenEndpoint:
         self._places = places
         self._explain = dict(explain or {})
         self._asked_by = asked_by
+        self._routes = routes
 
     def ask(
         self, form: Mapping[str, str], *, headers: Mapping[str, str] | None = None, secrets: tuple[str, ...]
@@ -100,7 +102,7 @@ class TokenEndpoint:
         deadline = Deadline.after(TIMEOUT_S, f"{TIMEOUT_S:g} s").or_earlier(self._ends())
         asked_ms = self._now_ms()
         try:
-            transport = Transport(self._url, tls=self._tls, env=self._env, read_s=TIMEOUT_S)
+            transport = Transport(self._url, tls=self._tls, env=self._env, read_s=TIMEOUT_S, routes=self._routes)
         except ValueError as error:
             raise AuthFailed(f"{self._name} cannot be asked: {error}", retryable=False) from None
         try:
