@@ -84,7 +84,7 @@ class SourceWork:
 
     @lazy
     def client(self) -> VendorClient:
-        return VendorClient(self.source, env=self.env, tokens=self.layout.tokens())
+        return VendorClient(self.source, env=self.env, clock=self.clock, sleep=self.sleep, tokens=self.layout.tokens())
 
     @lazy
     def state_id(self) -> str:

@@ -96,6 +96,8 @@ class Receiver:
         self._clock = clock
         self._began_ms = int(clock() * 1000)
         self._lock = threading.Lock()
+        #: By path, how an event of what is delivered there is told from others; by its usual id fields otherwise.
+        self.identify: dict[str, Callable[[dict[str, Any]], str]] = {}
         self._inboxes: dict[str, Inbox] = {}
         self._journal = None
         if journal is not None:
@@ -111,6 +113,11 @@ class Receiver:
         self.server.close()
         if self._journal is not None:
             self._journal.close()
+
+    def forget(self) -> None:
+        """Begin anew: nothing was received."""
+        with self._lock:
+            self._inboxes.clear()
 
     def inbox(self, path: str) -> Inbox:
         with self._lock:
@@ -169,9 +176,8 @@ class Receiver:
                     return
             if key is not None:
                 inbox.keys[key] = Taken(digest, time.monotonic(), answered)
-            ids = [
-                _first(event, ID_FIELDS) or hashlib.blake2b(json.dumps(event).encode()).hexdigest() for event in events
-            ]
+            identify = self.identify.get(request.path, _id_of)
+            ids = [identify(event) for event in events]
             inbox.counts.update(ids)
             times_ms = [parse_time_ms(_value(event, TIME_FIELDS)) for event in events]
             # What happened before this SIEM began is history: its age says nothing about how long events take.
@@ -231,6 +237,10 @@ class Receiver:
         except (ValueError, TypeError, FlickerError) as error:
             return Response.json({"error": str(error)}, 400)
         return Response.json({"ok": True})
+
+
+def _id_of(event: dict[str, Any]) -> str:
+    return _first(event, ID_FIELDS) or hashlib.blake2b(json.dumps(event).encode()).hexdigest()
 
 
 def _events(body: bytes) -> list[dict[str, Any]]:

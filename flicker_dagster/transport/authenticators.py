@@ -45,7 +45,8 @@ def authenticator_of(
 ) -> Authenticator:
     """The authenticator of a record. `key` names its tokens in the store: one per account. `ends` tells when everything has
     to be over, a token endpoint's answer included. Raises SecretUnset, and ValueError for what cannot be used, in words
-    without secrets. `routes` say where a host is really reached. Nothing is connected to yet, except for secrets that AWS keeps."""
+    without secrets. `routes` say where a host is really reached. Nothing is connected to yet, except for secrets that AWS
+    keeps."""
     if auth is None:
         return NoAuth()
     fixed = _fixed(auth, env=env, clock=clock)
