@@ -21,7 +21,7 @@ from flicker_dagster.pipeline.work import SourceWork
 from flicker_dagster.state.layout import StateLayout
 from flicker_dagster_tests.orchestration.month import DAYS, Month
 
-pytestmark = pytest.mark.timeout(240)
+pytestmark = pytest.mark.timeout(600)
 
 #: Once run retention (7 d), the failed one (9 d) and the ledger's (8 d) have all begun to remove.
 STEADY_DAY = 12

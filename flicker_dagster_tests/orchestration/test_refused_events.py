@@ -107,7 +107,8 @@ def test_a_door_that_closes_while_a_batch_is_bisected_makes_no_dead_letters(runs
     assert not runs.run().success
     with scene.work() as work:
         assert work.lanes[0].dead_letters.list() == []
-        assert waiting_events(work) == 20
+        # Two threads send the halves: the one without the poison may pass before the door closes.
+        assert waiting_events(work) + len(scene.received()) == 20
     scene.siem.faults.clear()
     assert runs.run().success
     with scene.work() as work:
