@@ -69,6 +69,7 @@ class Stream:
     faults: list[int | str] = field(default_factory=list)
     excused: set[str] = field(default_factory=set)  # what was acknowledged and not committed on a disk that was lost
     polls: int = 0
+    reformatted: list[int] = field(default_factory=list)  # the steps in which a destination's format was changed
 
 
 def new_stream(number: int, shape: StreamShape, *, seed: int, clock: Clock) -> Stream:

@@ -65,6 +65,7 @@ class World:
         self.home = Path(tempfile.mkdtemp(prefix="simulation-", dir="/dev/shm" if Path("/dev/shm").is_dir() else None))
         self._trace = trace
         self._last_io = ""
+        self.step = 0  # of the script
         self._between: tuple[int, Callable[[], object]] | None = None
         self.streams = [
             new_stream(number, shape, seed=script.seed, clock=self.clock) for number, shape in enumerate(script.streams)
@@ -86,6 +87,7 @@ class World:
             for stream in self.streams:
                 self._poll(stream, self.machines[0])  # collection begins: what happens from here on counts
             for number, step in enumerate(self.script.steps):
+                self.step = number
                 for siem in self.siems.values():
                     siem.step = number
                 self.say(f"{number:3d} {step}")
@@ -126,6 +128,8 @@ class World:
 
     def _edit(self, step: steps.Edit) -> None:
         stream = self.streams[step.stream]
+        if step.key == "format":
+            stream.reformatted.append(self.step)
         source, key, value = stream.source, step.key, step.value
         if key == "page_size":
             changed: dict[str, Any] = {"pagination": source.pagination.model_copy(update={key: value})}
