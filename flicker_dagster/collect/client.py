@@ -13,6 +13,7 @@ from collections.abc import Callable, Mapping
 import msgspec
 import urllib3
 
+from flicker_dagster.collect.account import Book
 from flicker_dagster.collect.answers import rule_of
 from flicker_dagster.collect.quota import Quota
 from flicker_dagster.collect.refusals import SHOWN_REASON_CHARS, Refusals
@@ -70,13 +71,15 @@ class VendorClient:
         clock: Callable[[], float] = time.time,
         sleep: Callable[[float], None] = time.sleep,
         tokens: Tokens | None = None,
+        quota_book: Book | None = None,
     ) -> None:
         self.source = source
         self.requests_made = 0
         self.env = env
         self._clock, self._sleep = clock, sleep
         self._tokens = MemoryTokens() if tokens is None else tokens
-        self._quota = Quota(source.rate_limit, max_wait_s=source.limits.max_wait_ms / 1000, clock=clock, sleep=sleep)
+        max_wait_s = source.limits.max_wait_ms / 1000
+        self._quota = Quota(source.rate_limit, max_wait_s=max_wait_s, clock=clock, sleep=sleep, book=quota_book)
         self._connections: dict[Origin, Connections] = {}
         self._masker: Masker | None = None
         self._auth: Authenticator | None = None
@@ -119,14 +122,20 @@ class VendorClient:
         known_now_ms = None if vendor_now_ms is None else vendor_now_ms + 999
         if rule is not None and rule.means != "ignore":
             if rule.means != "none_left":
-                raise self._refusals.by_rule(
-                    rule, request, status, headers, body, now_ms=vendor_now_ms, further=further
+                raise self._heeded(
+                    self._refusals.by_rule(rule, request, status, headers, body, now_ms=vendor_now_ms, further=further)
                 )
             return Answer(headers, b"", headers.getlist("Link"), known_now_ms, no_content=True, status=status)
         if rule is None and status not in (200, 204):
-            raise self._refusals.usual(request, status, headers, body, now_ms=vendor_now_ms, kept=kept)
+            raise self._heeded(self._refusals.usual(request, status, headers, body, now_ms=vendor_now_ms, kept=kept))
         # A Date header is cut to the second: an event of that second is not from the future.
         return Answer(headers, body, headers.getlist("Link"), known_now_ms, no_content=status == 204, status=status)
+
+    def _heeded(self, refused: CollectError) -> CollectError:
+        """A pause that one was asked for is one for all who use the account."""
+        if isinstance(refused, RateLimited) and refused.retry_after_s is not None:
+            self._quota.hold(refused.retry_after_s)
+        return refused
 
     def now_ms(self) -> int:
         return int(self._clock() * 1000)

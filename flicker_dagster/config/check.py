@@ -42,6 +42,7 @@ def check_source(source: SourceConfig, path: str, line_of: LineOf) -> list[Probl
     found += _url(source.endpoint, "endpoint")
     found += _source_auth(source)
     found += [] if source.tls is None else [(f"tls.{key}", what) for key, what in source.tls.faults()]
+    found += [(f"rate_limit.{key}", what) for key, what in source.rate_limit.faults()]
     found += _paging(source)
     found += check_paging_fields(source)
     found += _times(source)

@@ -1,4 +1,4 @@
-"""The groups of keys of a source: paging by the documented keys, filters, retries, windows, sweeps, quota, limits."""
+"""The groups of keys of a source: paging by the documented keys, filters, retries, windows, sweeps, limits."""
 
 from __future__ import annotations
 
@@ -72,17 +72,6 @@ class SweepConfig(Record):
     max_windows_per_tick: Annotated[int, Field(ge=1, le=10_000)] = 6
     revisit_ms: list[Milliseconds] = Field(default_factory=list, description="ages at which a window is read again")
     cron: str | None = Field(default=None, description="when to look for windows to sweep; default every five minutes")
-
-
-class RateLimit(Record):
-    """How the vendor tells its quota. Header names are matched without regard to case."""
-
-    limit_header: str | None = None
-    remaining_header: str | None = None
-    reset_header: str | None = None
-    reset_format: Literal["unix", "unix_ms", "seconds", "iso8601"] = "unix"
-    reserve: Annotated[float, Field(ge=0, lt=1)] = Field(default=0.1, description="share of the quota left to others")
-    min_interval_ms: Milliseconds = Field(default=0, description="least time between two requests")
 
 
 class Limits(Record):

@@ -20,12 +20,12 @@ from flicker_dagster.config.groups import (
     FieldFilter,
     Limits,
     Pagination,
-    RateLimit,
     RetryConfig,
     SweepConfig,
     WindowConfig,
 )
 from flicker_dagster.config.listing import Listing, listing_of
+from flicker_dagster.config.rate_limit import RateLimit
 from flicker_dagster.config.records import (
     CENTURY_MS,
     DAY_MS,

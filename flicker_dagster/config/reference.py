@@ -17,12 +17,12 @@ from flicker_dagster.config.groups import (
     FieldFilter,
     Limits,
     Pagination,
-    RateLimit,
     RetryConfig,
     SweepConfig,
     WindowConfig,
 )
 from flicker_dagster.config.models import SourceConfig
+from flicker_dagster.config.rate_limit import RateLimit, RequestBudget
 from flicker_dagster.config.records import Record, Tls
 from flicker_dagster.printable import visible
 
@@ -40,6 +40,7 @@ SECTIONS: list[tuple[str, str, type[Record]]] = [
     ("`window`", "window.", WindowConfig),
     ("`sweep`", "sweep.", SweepConfig),
     ("`rate_limit`", "rate_limit.", RateLimit),
+    ("An entry of `rate_limit.budgets`", "budgets.", RequestBudget),
     ("`limits`", "limits.", Limits),
     ("`tls`, in a source or a destination", "tls.", Tls),
     ("An entry of `match_on` or `exclude_on` (or just the regular expression)", "match_on.", FieldFilter),
@@ -109,10 +110,8 @@ MEANINGS = {
     "window.size": "the Dagster partition",
     "sweep.enabled": "read closed windows again",
     "sweep.max_windows_per_tick": "windows asked for at once, newest first",
-    "rate_limit.limit_header": "header with the quota",
-    "rate_limit.remaining_header": "header with what remains of it",
-    "rate_limit.reset_header": "header with the time it is filled again",
-    "rate_limit.reset_format": "how that time is written",
+    "budgets.requests": "requests that the vendor allows in per_ms",
+    "budgets.per_ms": "in any span of that length",
     "limits.connect_timeout_ms": "time-out for a connection",
     "tls.cert_path": "client certificate (PEM)",
     "tls.key_path": "its key (PEM)",

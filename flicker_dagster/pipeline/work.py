@@ -84,7 +84,14 @@ class SourceWork:
 
     @lazy
     def client(self) -> VendorClient:
-        return VendorClient(self.source, env=self.env, clock=self.clock, sleep=self.sleep, tokens=self.layout.tokens())
+        return VendorClient(
+            self.source,
+            env=self.env,
+            clock=self.clock,
+            sleep=self.sleep,
+            tokens=self.layout.tokens(),
+            quota_book=self._unfenced.quota_book(self.source.vendor_key),
+        )
 
     @lazy
     def state_id(self) -> str:

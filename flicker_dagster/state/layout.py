@@ -18,6 +18,7 @@ from flicker_dagster.state.locations import checked_registry, is_s3, split_s3
 from flicker_dagster.state.names import file_safe
 from flicker_dagster.state.old_spool import TimeOf
 from flicker_dagster.state.position_history import PositionHistory, history_key
+from flicker_dagster.state.quota_book import LocalBook, RemoteBook, quota_book
 from flicker_dagster.state.refused_edits import RefusedEdits
 from flicker_dagster.state.registry import Registry
 from flicker_dagster.state.rewinds import Rewinds, rewind_key
@@ -120,6 +121,10 @@ class StateLayout:
 
     def walk_notes(self, source: str) -> WalkNotebook:
         return WalkNotebook(self.store, source)
+
+    def quota_book(self, account: str) -> LocalBook | RemoteBook:
+        """What is known of an account's quota, by the key that all who share it have."""
+        return quota_book(self.store, account)
 
     def tokens(self) -> TokenStore:
         """Tokens that outlive a run. Nothing is read, and no key looked for, before one is asked for."""

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from flicker_dagster.collect.quota import Quota, seconds_to_reset, wait_asked_for_s
-from flicker_dagster.config.groups import RateLimit
+from flicker_dagster.config.rate_limit import RateLimit
 from flicker_dagster.errors import RateLimited
 
 NOW_S = 1_777_713_247.0
@@ -42,8 +42,8 @@ class Paced:
         self.now_s += seconds
 
 
-@pytest.mark.parametrize(("remaining", "wait_s"), [(100, 0), (11, 0), (10, 30), (0, 30)])
-def test_a_tenth_of_the_quota_is_left_to_others(remaining: int, wait_s: float) -> None:
+@pytest.mark.parametrize(("remaining", "wait_s"), [(100, 0), (21, 0), (20, 30), (0, 30)])
+def test_a_fifth_of_the_quota_is_left_to_others(remaining: int, wait_s: float) -> None:
     paced = Paced()
     paced.answer(remaining=remaining)
     assert paced.ask() == pytest.approx(wait_s)

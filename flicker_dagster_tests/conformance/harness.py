@@ -39,6 +39,9 @@ class Clock:
     def now_ms(self) -> int:
         return int(self.now_s * 1000)
 
+    def sleep(self, seconds: float) -> None:
+        self.now_s += seconds
+
 
 class Scene:
     """One source from vendor to SIEM. `cursor` is what the sensor would hold."""
@@ -55,7 +58,7 @@ class Scene:
 
     def work(self) -> SourceWork:
         """A new process's view: nothing is remembered but what lies on the disk."""
-        return SourceWork(self.source, self.layout, clock=self.clock)
+        return SourceWork(self.source, self.layout, clock=self.clock, sleep=self.clock.sleep)
 
     def emit(self, count: int = 1, *, seconds_ago: float = 1.0, visible_in_s: float | None = None) -> list[str]:
         """Record events so many seconds ago, one ms apart; with `visible_in_s` they are listed only that much later."""

@@ -60,6 +60,7 @@ def test_a_share_of_the_quota_is_left_to_others(tmp_path: Path) -> None:
         assert report.resume_at_ms is not None
         assert scene.vendor.requests == 10
         scene.vendor.per_minute = 10**6
+        scene.clock.now_s += 60
         scene.poll()
         scene.assert_each_once()
 

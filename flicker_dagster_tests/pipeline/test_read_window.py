@@ -86,6 +86,7 @@ def test_a_rate_limit_inside_a_window_ends_the_run_and_not_the_walk(open_scene: 
     with pytest.raises(RateLimited) as limited:
         _sweep(open_scene, window)
     assert limited.value.retry_after_s == 600
+    open_scene.clock.now_s += 600
     assert _sweep(open_scene, window).tally.seen == 95
     open_scene.assert_each_once()
 

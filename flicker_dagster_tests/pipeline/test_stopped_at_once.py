@@ -17,6 +17,7 @@ def test_the_first_look_of_all(tmp_path: Path) -> None:
         report = scene.poll()
         assert not report.complete
         assert report.start == report.end
+        scene.clock.now_s += 300
         assert scene.poll().complete
         scene.assert_each_once()
 
@@ -30,6 +31,7 @@ def test_the_first_look_after_a_rewind(tmp_path: Path) -> None:
         report = scene.poll()
         assert report.start == rewound  # so that the sensor takes it for the outcome of what it asked
         assert not report.complete
+        scene.clock.now_s += 300
         assert scene.poll().complete
         scene.assert_each_once()
 
