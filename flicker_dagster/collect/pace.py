@@ -51,8 +51,8 @@ def _pace(requests: int, per_ms: int, reserve: float, used_late_ms: float, least
     budget, longer = usable(requests, reserve), max(1.0, least_per_ms / per_ms)
     budget = int(budget * longer)
     burst = max(1, budget // BURST_SHARE)
-    # At most burst - 1 + ceil(span / every) fall into a span.
-    every_ms = (per_ms * longer + used_late_ms) / (budget - burst + 1)
+    # At most burst - 1 + ceil(span / every) fall into a span. The odd millisecond is for what is rounded.
+    every_ms = (per_ms * longer + used_late_ms + 1) / (budget - burst + 1)
     return Pace(f"{requests}/{per_ms}", every_ms, burst)
 
 

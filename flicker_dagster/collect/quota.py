@@ -107,8 +107,8 @@ class Quota:
     def _wait_for_s(self, told: Told) -> float | None:
         """How long a quota that is down to the reserve has to be waited for; None where there is more, or nothing tells."""
         limit = told.limit
-        if limit is None:  # the most that was ever left is the least that it can be
-            limit = self._most[told.name] = max(told.remaining, self._most.get(told.name, 0.0))
+        if limit is None:  # the most that was ever left, and the request that was answered, are the least it can be
+            limit = self._most[told.name] = max(told.remaining + 1, self._most.get(told.name, 0.0))
         elif limit <= 0:
             return None
         return None if told.remaining > limit * self._config.reserve else told.refilled_s
