@@ -17,8 +17,10 @@ from flicker_dagster.collect.client import VendorClient
 from flicker_dagster.config.models import Limits
 from flicker_dagster.config.rate_limit import RateLimit
 from flicker_dagster.errors import RateLimited
-from flicker_dagster.simulator.server import Request, Response, Server
+from flicker_dagster.simulator.server import Request as Asked
+from flicker_dagster.simulator.server import Response, Server
 from flicker_dagster.state.quota_book import LocalBook
+from flicker_dagster.transport.exchange import Request
 from flicker_dagster_tests.builders import a_source
 
 LIMIT = 10
@@ -37,7 +39,7 @@ class CountingVendor:
         self._tell, self._refuse = tell, refuse or tell
         self.server = Server(self._answer, clock=lambda: self.now_s)
 
-    def _answer(self, _: Request) -> Response:
+    def _answer(self, _: Asked) -> Response:
         minute = int(self.now_s // SPAN_S)
         reset_s = (minute + 1) * SPAN_S
         if self.by_minute.get(minute, 0) >= LIMIT:
@@ -50,7 +52,7 @@ class CountingVendor:
         self.now_s += seconds
 
     @contextmanager
-    def client(self, book: Book | None = None, *, max_wait_ms: int = 2 * SPAN_S * 1000, **config: Any) -> Iterator[VendorClient]:
+    def client(self, book: Book | None = None, *, max_wait_ms: int = 120_000, **config: Any) -> Iterator[VendorClient]:
         source = a_source(rate_limit=RateLimit(**config), limits=Limits(max_wait_ms=max_wait_ms))
         clock = lambda: self.now_s  # noqa: E731
         with closing(VendorClient(source, env={}, clock=clock, sleep=self.sleep, quota_book=book)) as client:
@@ -122,7 +124,7 @@ def counting(tell: Tell, refuse: Tell | None = None) -> Iterator[CountingVendor]
 def test_the_reserve_is_left_and_nothing_is_refused(convention: str) -> None:
     with counting(CONVENTIONS[convention]) as vendor, vendor.client() as client:
         for _ in range(3 * LIMIT):
-            client.get(f"{vendor.server.url}/events")
+            client.ask(Request("GET", f"{vendor.server.url}/events"))
         assert vendor.refused == 0
         assert max(vendor.by_minute.values()) == LIMIT * 0.8
         assert len(vendor.by_minute) == 4
@@ -133,16 +135,16 @@ def test_a_refusal_of_one_run_holds_back_the_others_until_it_ends(refusal: str, 
     with counting(lambda *_: {}, REFUSALS[refusal]) as vendor:
         book = LocalBook(tmp_path / "book.json")
         with vendor.client(book) as first, vendor.client(book, max_wait_ms=0) as second, vendor.client(book) as third:
-            url = f"{vendor.server.url}/events"
+            request = Request("GET", f"{vendor.server.url}/events")
             for _ in range(LIMIT):
-                first.get(url)
+                first.ask(request)
             with pytest.raises(RateLimited, match="API returned 429"):
-                first.get(url)
+                first.ask(request)
             with pytest.raises(RateLimited, match="asked for a pause") as held:
-                second.get(url)
+                second.ask(request)
             assert held.value.retry_after_s == pytest.approx(SPAN_S, abs=1)
             assert vendor.refused == 1
-            third.get(url)
+            third.ask(request)
             assert vendor.refused == 1
             assert len(vendor.by_minute) == 2
 
@@ -153,7 +155,7 @@ def test_a_limit_that_no_header_tells_is_declared_and_kept_by_all_runs(tmp_path:
         declared = {"requests": LIMIT, "per_ms": SPAN_S * 1000}
         with vendor.client(book, **declared) as first, vendor.client(book, **declared) as second:
             for _ in range(LIMIT):
-                first.get(f"{vendor.server.url}/events")
-                second.get(f"{vendor.server.url}/events")
+                first.ask(Request("GET", f"{vendor.server.url}/events"))
+                second.ask(Request("GET", f"{vendor.server.url}/events"))
         assert vendor.refused == 0
         assert max(vendor.by_minute.values()) <= LIMIT * 0.8
