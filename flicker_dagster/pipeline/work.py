@@ -92,14 +92,6 @@ class SourceWork:
             tokens=self.layout.tokens(),
             quota_book=self._unfenced.quota_book(self.source.vendor_key),
         )
-        return VendorClient(
-            self.source,
-            env=self.env,
-            clock=self.clock,
-            sleep=self.sleep,
-            tokens=self.layout.tokens(),
-            quota_book=self._unfenced.quota_book(self.source.vendor_key),
-        )
 
     @lazy
     def state_id(self) -> str:
