@@ -8,8 +8,9 @@ validation, so a `SourceConfig` holds everything that collecting needs. Strings 
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from datetime import tzinfo
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import Field, PrivateAttr
 
@@ -180,6 +181,12 @@ class SourceConfig(Record):
         if isinstance(self.destination, list):
             return {record.lane_name: record for record in self.destination}
         return {"": self.destination}
+
+    def model_copy(self, *, update: Mapping[str, Any] | None = None, deep: bool = False) -> SourceConfig:
+        """A copy, which is translated for itself: other keys make another listing."""
+        copied = super().model_copy(update=update, deep=deep)
+        copied._listing = None
+        return copied
 
     @property
     def listing(self) -> Listing:
