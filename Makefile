@@ -31,10 +31,10 @@ $(STAMP): pyproject.toml constraints.txt
 	@touch $@
 
 # Some tests use the real thing: a browser for the UI, a PostgreSQL server for Dagster's storage. Most tests wait for other
-# processes and sockets, so two workers share them; those of the group `daemons` run one after another.
+# processes and sockets, so two workers share them, file by file: what a file starts once, a daemon or a database, it has once.
 test: setup ## the tests; WORKERS=0 runs them in one process
 	@.ci/system-packages chromium=chromium postgres=postgresql || echo "without these the tests that need them fail" >&2
-	$(BIN)/python -m pytest -n $(or $(WORKERS),2) --dist loadgroup
+	$(BIN)/python -m pytest -n $(or $(WORKERS),2) --dist loadfile
 
 # Programs that others wrote, on loopback: built and fetched once, below .real/. What cannot be had is left out with a word.
 REAL_PACKAGES := javac=openjdk-17-jdk-headless mvn=maven go=golang rsyslogd=rsyslog \

@@ -26,7 +26,7 @@ from flicker_dagster_tests.conformance.rows import cases, row
 from flicker_dagster_tests.e2e.stack import Stack, a_stack
 from flicker_dagster_tests.waiting import until
 
-pytestmark = [pytest.mark.timeout(600), pytest.mark.xdist_group("daemons")]
+pytestmark = pytest.mark.timeout(600)
 
 cases(
     {

@@ -14,7 +14,7 @@ from flicker_dagster.simulator.world import World
 from flicker_dagster_tests.e2e.stack import Stack, a_stack
 from flicker_dagster_tests.modes import open_to_others
 
-pytestmark = [pytest.mark.timeout(600), pytest.mark.xdist_group("daemons")]
+pytestmark = pytest.mark.timeout(600)
 
 QUICK_RETRY = {"max_retries": 1, "initial_delay_ms": 200, "max_delay_ms": 400}
 

@@ -13,7 +13,7 @@ from flicker_dagster.simulator.world import World
 from flicker_dagster.times import rfc3339_ms
 from flicker_dagster_tests.e2e.stack import Stack, a_stack
 
-pytestmark = [pytest.mark.timeout(600), pytest.mark.xdist_group("daemons")]
+pytestmark = pytest.mark.timeout(600)
 
 OKTA = "okta-audit-logs"
 HOUR_MS = 3_600_000

@@ -14,7 +14,7 @@ from moto.server import ThreadedMotoServer
 from flicker_dagster.simulator.world import World
 from flicker_dagster_tests.e2e.stack import a_stack
 
-pytestmark = [pytest.mark.timeout(600), pytest.mark.xdist_group("daemons")]
+pytestmark = pytest.mark.timeout(600)
 
 BUCKET = "company-logs"
 

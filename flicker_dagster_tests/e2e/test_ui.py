@@ -16,7 +16,7 @@ from flicker_dagster.simulator.world import World
 from flicker_dagster_tests.browsers import a_browser
 from flicker_dagster_tests.e2e.stack import Stack, a_stack
 
-pytestmark = [pytest.mark.timeout(600), pytest.mark.xdist_group("daemons")]
+pytestmark = pytest.mark.timeout(600)
 
 PATIENCE_MS = 30_000
 HISTORY_HOURS = 9

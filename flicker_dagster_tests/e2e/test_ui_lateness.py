@@ -14,7 +14,7 @@ from flicker_dagster_tests.builders import a_source
 from flicker_dagster_tests.e2e import test_ui
 from flicker_dagster_tests.e2e.stack import Stack, a_stack
 
-pytestmark = [pytest.mark.timeout(600), pytest.mark.xdist_group("daemons")]
+pytestmark = pytest.mark.timeout(600)
 
 GITHUB = a_source(name="github-audit-log")
 page = test_ui.page  # the browser of the other UI tests, on the stack below

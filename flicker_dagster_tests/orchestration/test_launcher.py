@@ -20,7 +20,7 @@ from flicker_dagster.orchestration.launcher import PID_TAG, WarmRunLauncher
 from flicker_dagster.orchestration.run_server import DRAIN_S, KILL_S, RunServer
 from flicker_dagster.orchestration.run_socket import RunSocket
 
-pytestmark = [pytest.mark.timeout(180), pytest.mark.xdist_group("daemons")]
+pytestmark = pytest.mark.timeout(180)
 
 
 def test_every_private_name_of_dagster_is_where_we_expect_it() -> None:

@@ -16,7 +16,7 @@ from flicker_dagster.orchestration import internals
 from flicker_dagster.orchestration.launcher import PID_TAG
 from flicker_dagster_tests.orchestration.instances import Launched, launched, postgres, wait
 
-pytestmark = [pytest.mark.timeout(180), pytest.mark.xdist_group("daemons")]
+pytestmark = pytest.mark.timeout(180)
 
 
 @pytest.fixture(scope="module", params=["sqlite", "postgres"])
