@@ -41,11 +41,9 @@ def notes_of(source: SourceConfig) -> list[tuple[str, str]]:
     found: list[tuple[str, str]] = []
     step_ms = resolution_ms(source.time_filter_format)
     step = _STEPS.get(step_ms, f"{step_ms} ms")
-    bounded = source.time_filter_until_param is not None or any(
-        "{end}" in str(text) for text in source.query_params.values()
-    )
+    bounded = _sends_end(source)
     if source.slice_ms is not None and not bounded:
-        words = "has no effect: no upper bound is sent (time_filter_until_param, or {end} in query_params)"
+        words = "has no effect: no upper bound is sent (time_filter_until_param, request.end, or {end} in query_params)"
         found.append(("slice_ms", words))
     elif source.slice_ms is not None and source.slice_ms < step_ms:
         words = f"is less than time_filter_format can say: each request asks for {step} at least"
@@ -60,3 +58,10 @@ def notes_of(source: SourceConfig) -> list[tuple[str, str]]:
         words = f"names {step} at least, so that hourly windows are verified when their day is over"
         found.append(("time_filter_format", words))
     return found
+
+
+def _sends_end(source: SourceConfig) -> bool:
+    """Does a live poll say until when it asks?"""
+    request = source.request
+    texts = [source.endpoint, source.query_params, request.body, request.form]
+    return source.listing.time.end is not None or any("{end}" in str(each) or "{end:" in str(each) for each in texts)
