@@ -77,9 +77,21 @@ def _widen_source(source: dict[str, Any]) -> None:
     """The shorthands of a source that the loader writes out before the models see them."""
     keys = source["properties"]
     given_by_presets = {key for preset in presets().values() for key in preset.source}
-    source["required"] = [key for key in source["required"] if key not in given_by_presets]
+    source["required"] = [key for key in source["required"] if key not in {"endpoint", *given_by_presets}]
+    source["anyOf"] = [{"required": ["endpoint"]}, {"required": ["vendor"]}]  # presets are known by either
     vendor = {name: text for name, text in keys["vendor"].items() if name == "description"}
     keys["vendor"] = {"enum": [GENERIC, *sorted(presets())], **vendor}
+    keys["params"] = {
+        "type": "object",
+        "description": "what the preset has to be told; `flicker vendors` describes them",
+    }
+    keys["streams"] = {
+        "description": "which of the preset's streams to collect, or streams with keys of their own; default: the usual ones",
+        "anyOf": [
+            {"type": "array", "minItems": 1, "items": {"type": "string"}},
+            {"type": "object", "minProperties": 1, "additionalProperties": {"type": ["object", "null"]}},
+        ],
+    }
     keys["destination"] = {
         "anyOf": [*_ONE_DESTINATION, {"type": "array", "minItems": 1, "items": {"anyOf": _ONE_DESTINATION}}]
     }

@@ -64,4 +64,5 @@ def _sends_end(source: SourceConfig) -> bool:
     """Does a live poll say until when it asks?"""
     request = source.request
     texts = [source.endpoint, source.query_params, request.body, request.form]
-    return source.listing.time.end is not None or any("{end}" in str(each) or "{end:" in str(each) for each in texts)
+    placed = request.end is not None or source.time_filter_until_param is not None
+    return placed or any("{end}" in str(each) or "{end:" in str(each) for each in texts)

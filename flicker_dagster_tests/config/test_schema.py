@@ -56,6 +56,10 @@ ACCEPTED = {
     "a frequency from the preset": without("polling_frequency_ms").replace("https://api.example.com/events", OKTA),
     "an auth": SOURCE + "      auth: {type: header, name: X, value: y}\n",
     "a vendor": SOURCE + "    vendor: generic\n",
+    "streams by name": without("endpoint")
+    + "    vendor: zoom\n    params: {account_id: a, client_id: b, client_secret: c}\n    streams: [operation_logs]\n",
+    "streams with keys": SOURCE + "    streams: {one: {lookback_ms: 5}, two: }\n",
+    "an endpoint from the preset": without("endpoint") + "    vendor: slack\n    params: {token: t}\n",
 }
 
 
@@ -89,6 +93,6 @@ def test_faults_that_types_show_are_marked(validator: Draft202012Validator, text
 
 def test_every_key_of_a_source_and_every_vendor_is_offered() -> None:
     source: dict[str, Any] = json_schema()["$defs"]["SourceConfig"]
-    assert set(source["properties"]) == set(SourceConfig.model_fields)
+    assert set(source["properties"]) == {*SourceConfig.model_fields, "params", "streams"}
     assert set(source["properties"]["vendor"]["enum"]) == {"generic", *presets()}
-    assert source["required"] == ["name", "endpoint", "destination"]
+    assert source["required"] == ["name", "destination"]

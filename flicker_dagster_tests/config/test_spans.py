@@ -8,6 +8,7 @@ import pytest
 
 from flicker_dagster.config.groups import Pagination
 from flicker_dagster.config.spans import check_paging_fields, notes_of
+from flicker_dagster.config.vocabulary import Place, RequestKeys
 from flicker_dagster_tests.builders import a_source
 
 HOUR_MS = 3_600_000
@@ -22,6 +23,8 @@ UNTIL: dict[str, Any] = {"time_filter_until_param": "until"}
         (UNTIL | {"slice_ms": HOUR_MS, "lookback_ms": HOUR_MS}, "slice_ms", "lookback_ms (3600000)"),
         (UNTIL | {"time_filter_format": "%Y-%m-%d"}, "time_filter_format", "when their day is over"),
         (UNTIL | {"slice_ms": HOUR_MS}, None, ""),
+        ({"request": RequestKeys(end=Place(at="to")), "slice_ms": HOUR_MS}, None, ""),
+        ({"request": RequestKeys(body={"to": "{end:%Y-%m-%d}"}), "slice_ms": HOUR_MS}, None, ""),
         ({"query_params": {"q": "{start}/{end}"}, "slice_ms": HOUR_MS}, None, ""),
         (UNTIL | {"time_filter_format": "%Y-%m-%d", "time_filter_until_future": True}, None, ""),
     ],
