@@ -11,6 +11,12 @@ def from_bound_ms(asked: TimeFilter, ms: int) -> int:
     return bound_before(ms, asked.format, asked.zone)
 
 
+def sent_start_ms(asked: TimeFilter, ms: int) -> int:
+    """The start that a request names for what came from `ms` on: one step earlier where the vendor takes it as exclusive."""
+    start_ms = from_bound_ms(asked, ms)
+    return from_bound_ms(asked, start_ms - 1) if asked.start_exclusive else start_ms
+
+
 def end_bound_ms(asked: TimeFilter, ms: int) -> int:
     """The first instant from `ms` on that a request can name."""
     return bound_after(ms, asked.format, asked.zone)

@@ -8,7 +8,7 @@ from functools import lru_cache, partial
 from typing import Any
 from urllib.parse import parse_qsl, quote, urlencode
 
-from flicker_dagster.collect.bounds import from_bound_ms, until_bound_ms
+from flicker_dagster.collect.bounds import sent_start_ms, until_bound_ms
 from flicker_dagster.collect.templates import Values, filled, put
 from flicker_dagster.config.listing import Listing, TimeFilter
 from flicker_dagster.config.vocabulary import Call, Place
@@ -175,7 +175,7 @@ def _values(
     def start(fmt: str | None) -> str | None:
         if state.start_ms is None:
             return None
-        return format_time(from_bound_ms(asked, state.start_ms), fmt or asked.format, asked.zone)
+        return format_time(sent_start_ms(asked, state.start_ms), fmt or asked.format, asked.zone)
 
     def end(fmt: str | None) -> str | None:
         end_ms = until_bound_ms(asked, now_ms if state.end_ms is None else state.end_ms, now_ms=now_ms)

@@ -30,6 +30,7 @@ class TimeFilter:
 
     start: Place | None = None
     end: Place | None = None
+    start_exclusive: bool = False
     format: str = "rfc3339"
     zone: tzinfo | None = None
     bounded_live: bool = True
@@ -97,6 +98,7 @@ def listing_of(source: Any) -> Listing:
         time=TimeFilter(
             start=request.start or _parameter(source.time_filter_param),
             end=request.end or _parameter(source.time_filter_until_param),
+            start_exclusive=request.start_exclusive,
             format=source.time_filter_format,
             zone=source.zone,
             bounded_live=source.time_filter_bounded_live,

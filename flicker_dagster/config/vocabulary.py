@@ -131,6 +131,11 @@ class RequestKeys(Record):
     form: dict[str, Template] | None = Field(default=None, description="sent as a form")
     start: Place | None = Field(default=None, description="where the start of the span goes")
     end: Place | None = Field(default=None, description="where its end goes")
+    start_exclusive: bool = Field(
+        default=False,
+        description="the vendor lists what came after the start, and not what came at it: the start that is sent is one step "
+        "of time_filter_format earlier. (Windows do not hold their end, so that an end needs no such thing)",
+    )
     for_windows: Call | None = Field(
         default=None, description="what in the requests for a window is unlike those of live polls"
     )

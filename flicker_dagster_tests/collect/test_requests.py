@@ -117,6 +117,18 @@ def test_a_coarse_format_never_cuts_the_span(start_ms: int, length_ms: int) -> N
     assert int(asked["until"]) * 1000 >= start_ms + length_ms
 
 
+@pytest.mark.parametrize(
+    ("fmt", "since"),
+    [("rfc3339", "2026-01-01T10:59:59.999Z"), ("unix", "1767265199"), ("%Y-%m-%dT%H:%MZ", "2026-01-01T10:59Z")],
+)
+def test_a_vendor_that_leaves_out_its_start_is_asked_from_one_step_earlier(fmt: str, since: str) -> None:
+    request = {"start": {"at": "since"}, "end": {"at": "until"}, "start_exclusive": True}
+    asked = dict(pairs(url(state=HOUR, request=request, time_filter_format=fmt)))
+    inclusive = dict(pairs(url(state=HOUR, request=request | {"start_exclusive": False}, time_filter_format=fmt)))
+    assert asked == {"since": since, "until": inclusive["until"]}
+    assert inclusive["since"] > since
+
+
 def test_start_and_end_stand_inside_other_parameters() -> None:
     asked = url(query={"q": "created:>={start} created:<{end}"}, state=HOUR)
     assert pairs(asked) == [("q", "created:>=2026-01-01T11:00:00.000Z created:<2026-01-01T12:00:00.000Z")]

@@ -29,7 +29,7 @@ _CONDITION = re.compile(r"updated_timestamp:(>=|<=|>|<)'([^']*)'")
 class CrowdStrike(Vendor):
     name = "crowdstrike"
     id_path = None
-    params = {"cloud": "us-2", "client_id": "c3b2f6a14d5e", "client_secret": "fA1c0nS3cr3t"}
+    params = {"host": "api.us-2.crowdstrike.com", "client_id": "c3b2f6a14d5e", "client_secret": "fA1c0nS3cr3t"}
     traits = frozenset({"copies", "late", "expired", "minted"})
 
     def __init__(self, *, only_latest: bool = False, errors_status: int = 200, **options: Any) -> None:
@@ -79,7 +79,7 @@ class CrowdStrike(Vendor):
         return [("X-Ratelimit-Limit", str(self.per_minute)), ("X-Ratelimit-Remaining", str(remaining))]
 
     def answer(self, request: Request, *, expired: bool) -> Response:
-        if not is_for(request, f"api.{self.params['cloud']}.crowdstrike.com"):
+        if not is_for(request, self.params["host"]):
             return _error(404, "404: Page Not Found")
         if request.path == TOKEN_PATH:
             clients = {self.params["client_id"]: self.params["client_secret"]}
