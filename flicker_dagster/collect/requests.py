@@ -181,6 +181,9 @@ def _values(
         end_ms = until_bound_ms(asked, now_ms if state.end_ms is None else state.end_ms, now_ms=now_ms)
         return format_time(end_ms, fmt or asked.format, asked.zone)
 
+    def one_member(path: str | None) -> str | None:
+        return state.member if path is None else values_of("member", member)["member"](path)
+
     return {
         "start": start,
         "end": end,
@@ -188,7 +191,7 @@ def _values(
         "cursor": lambda _: state.cursor,
         "page": lambda _: str(first_page + state.page),
         "offset": lambda _: str(state.offset),
-        **(values_of("member", member) if member is not None else {}),
+        **({} if member is None else {"member": one_member}),
     }
 
 

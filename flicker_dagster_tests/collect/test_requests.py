@@ -135,6 +135,21 @@ def test_start_and_end_stand_inside_other_parameters() -> None:
     assert "%3A%3E%3D" in asked
 
 
+@pytest.mark.parametrize(
+    ("endpoint", "asked"),
+    [
+        ("https://v.test/groups/{member}/e", "https://v.test/groups/a%2F1/e"),
+        ("https://v.test/groups/{member.attributes.name}/e", "https://v.test/groups/Sales/e"),
+    ],
+)
+def test_a_member_of_a_set_is_named_by_its_id_or_by_what_it_holds(endpoint: str, asked: str) -> None:
+    over = {"url": "/groups", "id": "key"}
+    listing = a_source(endpoint=endpoint, over=over, pagination=NONE).listing
+    group = {"key": "a/1", "attributes": {"name": "Sales"}}
+    state = WalkState(member="a/1")
+    assert RequestMaker(listing, endpoint, str).request(state, now_ms=NOON_MS, member=group).url == asked
+
+
 def test_a_cursor_comes_with_or_without_the_first_parameters() -> None:
     state = WalkState(start_ms=NOON_MS, cursor="c", page=1)
     repeated = dict(pairs(url(query={"q": "1"}, state=state, pagination=CURSOR, **SPANNED)))

@@ -109,7 +109,7 @@ class Netskope(Vendor):
         if limit is None or not 1 <= limit <= MOST or offset is None or offset < 0:
             return _error(400, f"limit must be between 1 and {MOST}, offset 0 or more")
         events = by_arrival(self.emitters[stream], start_s * 1000, end_s * 1000 + 999)
-        return document({"ok": 1, "result": raw(events[offset : offset + limit])})
+        return document({"ok": 1, "result": raw(events)[offset : offset + limit]})
 
     def _export(self, stream: str, request: Request) -> Response:
         operation, index = request.query.get("operation", ""), request.query.get("index", "")
