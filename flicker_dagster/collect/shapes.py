@@ -76,7 +76,8 @@ def _rows(body: bytes, spec: RowSpec) -> Iterator[bytes]:
             if place is None:
                 missing += 1
                 continue
-            yield from _rows_at(body[place[0] : place[1]], path, shape)
+            found = _rows_at(body[place[0] : place[1]], path, shape)
+            yield from found if spec.keys.array_as is None else _with_member(found, spec.keys.array_as, path)
         if missing == len(spec.fields):
             raise Absent
 
@@ -101,6 +102,16 @@ def _rows_at(text: bytes, path: str, shape: str) -> Iterator[bytes]:
             raise ValueError(f"expected an array {where}")
         for event in _ARRAY.decode(text):
             yield _value(bytes(event))
+
+
+def _with_member(events: Iterator[bytes], name: str, value: str) -> Iterator[bytes]:
+    """The events with a text in front of their members; what is no object stays as it is."""
+    member = msgspec.json.encode(name) + b":" + msgspec.json.encode(value)
+    for event in events:
+        if event[:1] != b"{":
+            yield event
+        else:
+            yield b"{" + member + (b"}" if event[1:2] == b"}" else b"," + event[1:])
 
 
 def _place(body: bytes, path: str) -> tuple[int, int] | None:

@@ -57,7 +57,8 @@ class RowSpec:
     @property
     def plain(self) -> bool:
         """Is it one array of events as they are?"""
-        return len(self.fields) == 1 and self.keys.shape == "array" and self.keys.split is None
+        keys = self.keys
+        return len(self.fields) == 1 and keys.shape == "array" and keys.split is None and keys.array_as is None
 
 
 @dataclass(frozen=True)

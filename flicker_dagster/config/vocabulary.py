@@ -154,6 +154,11 @@ class RowKeys(Record):
         description="an array; an object whose values are the events; CSV with a header line; one JSON value per line; or one "
         "object that is the event",
     )
+    array_as: str | None = Field(
+        default=None,
+        description="a member that is put in front of each event and holds the path of results_field it was found at, where "
+        "only that tells what it is: blocked or delivered",
+    )
     split: FieldPath | None = Field(
         default=None, description="path of an array in each row: every element of it is an event, made of its row"
     )

@@ -11,6 +11,8 @@ import re
 from collections import deque
 from typing import Any
 
+import msgspec
+
 from flicker_dagster.simulator.checks import rfc3339_of
 from flicker_dagster.simulator.emitter import Event
 from flicker_dagster.simulator.listings import by_arrival
@@ -76,7 +78,8 @@ class Proofpoint(Vendor):
                 "threatStatus": status,
                 "threatTime": time,
             }
-        return content_of(event), compact(event)
+        # No row tells its array, and the same row may be in two of them: whoever collects it has to add the name.
+        return content_of(event | {"array": _array_in(event, number)}), compact(event)
 
     def authorize(self, request: Request) -> Response | None:
         right = (self.params["principal"], self.token or self.params["secret"])
@@ -147,11 +150,14 @@ class Proofpoint(Vendor):
 
 
 def _array_of(event: Event) -> str:
-    """The array that an event belongs to; no row tells it."""
-    kind = "clicks" if b'"clickTime"' in event.body else "messages"
-    if kind == "messages":
-        return "messagesBlocked" if event.number % 2 else "messagesDelivered"
-    return "clicksBlocked" if event.number % 2 else "clicksPermitted"
+    return _array_in(msgspec.json.decode(event.body), event.number)
+
+
+def _array_in(row: dict[str, Any], number: int) -> str:
+    """The array that a row belongs to."""
+    if "clickTime" in row:
+        return "clicksBlocked" if number % 2 else "clicksPermitted"
+    return "messagesBlocked" if number % 2 else "messagesDelivered"
 
 
 def _said(status: int, text: str) -> Response:

@@ -41,7 +41,7 @@ def interval(clock: Clock, start_ago_s: float, end_ago_s: float) -> str:
 def found(answer: requests.Response) -> list[str]:
     assert answer.status_code == 200, answer.text
     arrays = {name: rows for name, rows in answer.json().items() if name != "queryEndTime"}
-    return [Proofpoint.id_of("", row) for rows in arrays.values() for row in rows]
+    return [Proofpoint.id_of("", row | {"array": array}) for array, rows in arrays.items() for row in rows]
 
 
 def test_one_answer_holds_four_arrays_of_what_surfaced_in_the_span(proofpoint: Proofpoint, clock: Clock) -> None:
