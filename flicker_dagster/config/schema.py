@@ -13,7 +13,7 @@ from pydantic import TypeAdapter
 from flicker_dagster.config.destinations import destination_adapter
 from flicker_dagster.config.groups import RetryConfig
 from flicker_dagster.config.models import LONGEST_NAMESPACE, NAMESPACE_PATTERN, RETENTIONS, FlickerConfig, SourceConfig
-from flicker_dagster.config.vendors import GENERIC, presets
+from flicker_dagster.config.vendors import GENERIC, Preset, presets
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 
@@ -76,7 +76,7 @@ def _retention(key: str) -> dict[str, object]:
 def _widen_source(source: dict[str, Any]) -> None:
     """The shorthands of a source that the loader writes out before the models see them."""
     keys = source["properties"]
-    given_by_presets = {key for preset in presets().values() for key in preset.source}
+    given_by_presets = {key for preset in presets().values() for key in _given_by(preset)}
     source["required"] = [key for key in source["required"] if key not in {"endpoint", *given_by_presets}]
     source["anyOf"] = [{"required": ["endpoint"]}, {"required": ["vendor"]}]  # presets are known by either
     vendor = {name: text for name, text in keys["vendor"].items() if name == "description"}
@@ -97,6 +97,11 @@ def _widen_source(source: dict[str, Any]) -> None:
     }
     for key in ("match_on", "exclude_on"):
         keys[key]["items"] = {"anyOf": [_FILTER, {"type": "string", "description": "a pattern for any value"}]}
+
+
+def _given_by(preset: Preset) -> set[str]:
+    """The keys that a preset, or one of its streams, gives."""
+    return set(preset.source).union(*(stream.source for stream in preset.streams.values()))
 
 
 def _with_references(schema: Any) -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -94,12 +95,23 @@ def test_laying_a_preset_beneath_leaves_the_preset_as_it_is() -> None:
     assert repr(presets()["github"]) == before
 
 
-@pytest.mark.parametrize("vendor", sorted(presets()))
-def test_every_preset_makes_a_whole_source(vendor: str) -> None:
+@pytest.mark.parametrize(("vendor", "stream"), [(v, s) for v, p in presets().items() for s in [*p.streams] or [""]])
+def test_every_stream_of_a_preset_makes_a_whole_source(vendor: str, stream: str) -> None:
     preset = presets()[vendor]
     own = a_source().model_dump(include={"name", "endpoint", "destination"}, exclude_unset=True)
-    merged, overruled = lay_beneath(preset, own, name="one")
+    merged, overruled = lay_beneath(preset, own, name="one", stream=stream or None)
     assert overruled == []
     assert SourceConfig.model_validate(merged).vendor == vendor
+
+
+@pytest.mark.parametrize("vendor", sorted(presets()))
+def test_every_preset_says_what_a_person_needs(vendor: str) -> None:
+    preset = presets()[vendor]
     assert preset.docs.startswith("https://")
     assert all(why and not why.endswith(".") for why in preset.overrules.values())
+    texts = repr([preset.source, *(stream.source for stream in preset.streams.values())])
+    assert set(re.findall(r"\$\{param:(\w+)\}", texts)) == set(preset.params)
+    for param in preset.params.values():
+        assert param.description
+        assert param.secret or param.pattern is None or re.fullmatch(param.pattern, param.example)
+    assert not preset.params or (preset.create and preset.rights and preset.limits)
