@@ -282,11 +282,12 @@ def _add_groups() -> None:
     from flicker_dagster.cli.dead_letters import dead_letters
     from flicker_dagster.cli.destinations import destinations
     from flicker_dagster.cli.position import position
+    from flicker_dagster.cli.vendors import vendors
     from flicker_dagster.simulator.cli import simulate
 
-    for group in (dead_letters, destinations, position, simulate):
+    for group in (dead_letters, destinations, position, simulate, vendors):
         cli.add_command(group)
-    take_settings(cli, but=("demo", "destinations", "schema", "simulate"))
+    take_settings(cli, but=("demo", "destinations", "schema", "simulate", "vendors"))
 
 
 _add_groups()

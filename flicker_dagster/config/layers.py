@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from copy import deepcopy
 from typing import Any
 
@@ -78,6 +78,19 @@ def fill_params(
         return _PARAM.sub(lambda found: str(value_of(found[1])), value)
 
     return filled(merged)
+
+
+def params_in(value: Any) -> Iterator[str]:
+    """The names of the parameters that stand in a preset's keys."""
+    if isinstance(value, str):
+        yield from _PARAM.findall(value)
+    elif isinstance(value, dict):
+        for key, inner in value.items():
+            yield from params_in(key)
+            yield from params_in(inner)
+    elif isinstance(value, list):
+        for inner in value:
+            yield from params_in(inner)
 
 
 def _value(name: str, param: Param | None, given: Mapping[str, Any], trouble: Callable[[str, str], None]) -> Any:

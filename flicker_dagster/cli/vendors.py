@@ -1,0 +1,185 @@
+"""`flicker vendors`: whose audit logs can be collected by name, and what one needs. From the presets; no configuration."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+from rich import box
+from rich.table import Table
+
+from flicker_dagster.cli.guide_text import bullets, console, defined, heading, numbered, prose
+from flicker_dagster.cli.options import json_option
+from flicker_dagster.cli.selection import show_json
+from flicker_dagster.config.explain import suggestion
+from flicker_dagster.config.vendor_blocks import block_of
+from flicker_dagster.config.vendor_facts import Facts, facts_of
+from flicker_dagster.config.vendor_guides import how_collected, page_path, steps_of, streams_of_guide
+from flicker_dagster.config.vendors import Preset, presets
+
+COLUMNS = ("vendor", "title", "streams", "auth", "kept", "lag", "axis")
+
+#: A table is no wider, however wide the terminal is.
+WIDEST_TABLE = 120
+
+
+@click.group("vendors", invoke_without_command=True)
+@json_option
+@click.pass_context
+def vendors(context: click.Context, as_json: bool) -> None:
+    """Whose audit logs can be collected by name; `show NAME` says what one needs. Works without a configuration."""
+    if context.invoked_subcommand is not None:
+        return
+    if as_json:
+        show_json({"vendors": [summary(preset) for preset in known()]})
+        return
+    show_list()
+
+
+@vendors.command()
+@click.argument("vendor", metavar="NAME")
+@json_option
+def show(vendor: str, as_json: bool) -> None:
+    """What to create there, least rights, a block to paste, streams, limits, what comes how late."""
+    preset = preset_named(vendor)
+    if as_json:
+        show_json(document(preset))
+    else:
+        show_guide(preset)
+
+
+def known() -> list[Preset]:
+    """All presets by name."""
+    return [preset for _, preset in sorted(presets().items())]
+
+
+def preset_named(vendor: str) -> Preset:
+    """The preset of that name. Raises UsageError."""
+    preset = presets().get(vendor)
+    if preset is None:
+        meant = suggestion(vendor, presets()) or "; `flicker vendors` lists them"
+        raise click.UsageError(
+            f"no vendor {vendor[:100]!r}{meant}; for an API that has no preset there is `flicker infer URL`"
+        )
+    return preset
+
+
+def show_list() -> None:
+    """All vendors in one table of the terminal's width, 80 columns at least."""
+    screen = console()
+    wide = max(80, min(screen.width, WIDEST_TABLE))
+    table = Table(box=box.SIMPLE_HEAD, width=wide, pad_edge=False, collapse_padding=True)
+    for column in COLUMNS:
+        words = column in ("title", "auth")
+        table.add_column(
+            column,
+            no_wrap=not words,
+            overflow="fold",
+            justify="right" if column == "streams" else "left",
+            width=9 if column == "auth" and wide < WIDEST_TABLE else None,
+            ratio=1 if column == "title" else None,
+            style="bold" if column == "vendor" and screen.is_terminal else "",
+        )
+    for preset in known():
+        table.add_row(*row_of(preset, facts_of(preset)))
+    screen.print(table)
+    prose(
+        screen,
+        "`flicker vendors show NAME` says what to create there, with a block to paste; the page is "
+        f"`{page_path('NAME')}`. `flicker add NAME` asks for what is needed, writes the block and tests it. Kept is for how "
+        "long the vendor has events; lag, how long a window is left for late ones before it is verified; axis, what "
+        "the API lists by: when events happened, or when they arrived.",
+        first="",
+        indent="",
+    )
+
+
+def row_of(preset: Preset, facts: Facts) -> tuple[str, ...]:
+    return (preset.vendor, preset.title, str(facts.streams), facts.auth, facts.retention, facts.lag, facts.axis)
+
+
+def show_guide(preset: Preset) -> None:
+    """One vendor's guide, in the order in which a person needs it."""
+    screen = console()
+    prose(screen, f"{preset.title}   `vendor: {preset.vendor}`", first="", indent="")
+    if preset.create:
+        heading(screen, "What to create there")
+        numbered(screen, tuple(steps_of(preset.create)))
+    if preset.rights:
+        heading(screen, "Least rights")
+        bullets(screen, tuple(preset.rights))
+    heading(screen, "Block to paste into config.yaml")
+    click.echo("api_sources:")
+    for line in block_of(preset).splitlines():
+        click.echo(f"  {line}")
+    screen.print()
+    prose(
+        screen,
+        f"`flicker add {preset.vendor}` writes it for you; `flicker test NAME` asks once and says what is missing.",
+    )
+    streams = streams_of_guide(preset)
+    if preset.streams:
+        heading(screen, "Streams")
+        for each in streams:
+            defined(screen, each.name, each.title if each.usual else f"{each.title}; only where it is named")
+    heading(screen, "How it is collected")
+    for label, words in how_collected(streams[0].source):
+        prose(screen, words, first=f"  {label:<11}", indent=" " * 13)
+    for title, words in (("Limits", preset.limits), ("What comes how late", preset.lag)):
+        if words:
+            heading(screen, title)
+            prose(screen, " ".join(words.split()))
+    if preset.notes:
+        heading(screen, "Good to know")
+        bullets(screen, tuple(" ".join(note.split()) for note in preset.notes))
+    if preset.traps:
+        heading(screen, "Where it goes wrong without the preset")
+        for key, words in preset.traps.items():
+            defined(screen, f"`{key}`" if key else "in general", " ".join(words.split()))
+    screen.print()
+    prose(
+        screen,
+        f"The vendor's documentation: {preset.docs}. The page is `{page_path(preset.vendor)}`.",
+        first="",
+        indent="",
+    )
+
+
+def summary(preset: Preset) -> dict[str, Any]:
+    facts = facts_of(preset)
+    return {
+        "vendor": preset.vendor,
+        "title": preset.title,
+        "streams": facts.streams,
+        "auth": facts.auth,
+        "retention": facts.retention or None,
+        "lag": facts.lag,
+        "axis": facts.axis,
+        "documented": page_path(preset.vendor),
+    }
+
+
+def document(preset: Preset) -> dict[str, Any]:
+    return summary(preset) | {
+        "docs": preset.docs,
+        "create": steps_of(preset.create),
+        "rights": preset.rights,
+        "block": block_of(preset),
+        "params": {
+            name: {
+                "description": param.description,
+                "example": param.example or None,
+                "default": param.default,
+                "pattern": param.pattern,
+                "secret": param.secret,
+            }
+            for name, param in preset.params.items()
+        },
+        "streams": [
+            {"stream": each.name, "title": each.title, "usual": each.usual} for each in streams_of_guide(preset)
+        ],
+        "limits": preset.limits,
+        "lag_told": preset.lag,
+        "notes": preset.notes,
+        "traps": preset.traps,
+    }
