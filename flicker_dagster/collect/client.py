@@ -140,6 +140,13 @@ class VendorClient:
     def now_ms(self) -> int:
         return int(self._clock() * 1000)
 
+    def explained(self, status: int, headers: Mapping[str, str], body: bytes) -> str:
+        """What is known of why the credentials were refused, to be told behind the refusal; masked where it is shown."""
+        if self._auth is None or not isinstance(headers, urllib3.HTTPHeaderDict):
+            return ""
+        words = self._auth.explain(_seen(status, headers, body))
+        return f" ({words})" if words else ""
+
     def pause(self, seconds: float) -> None:
         """Wait inside of a run. Raises VendorUnavailable where the run's time would be over by then."""
         if self.deadline is not None and seconds > self.deadline.left_s:

@@ -63,6 +63,8 @@ class Refusals:
         if status < 300:  # its body may hold events, which belong in no message
             return VendorRefused(say(request, f"HTTP {status} with {shape_of(body)}. {ADVICE.get(status, NO_LISTING)}"))
         said = self._said(body)
+        if status in (401, 403):
+            said += self._client.explained(status, headers, body)
         if wait_s is not None:
             return self._limited(request, status, wait_s)
         if status >= 500 or status in (408, 425):

@@ -15,6 +15,7 @@ from flicker_dagster.config.models import SourceConfig, asset_name
 from flicker_dagster.config.patterns import BadPattern, compiled
 from flicker_dagster.config.secrets import references
 from flicker_dagster.config.spans import check_paging_fields
+from flicker_dagster.config.vocabulary_check import check_vocabulary
 from flicker_dagster.errors import FlickerError
 from flicker_dagster.times import NAMED_FORMATS, parse_time_ms, start_from_ms, zone_of
 
@@ -45,6 +46,7 @@ def check_source(source: SourceConfig, path: str, line_of: LineOf) -> list[Probl
     found += [(f"rate_limit.{key}", what) for key, what in source.rate_limit.faults()]
     found += _paging(source)
     found += check_paging_fields(source)
+    found += check_vocabulary(source)
     found += _times(source)
     found += _patterns(source)
     return _problems(found, path, line_of)
@@ -152,7 +154,7 @@ def _source_auth(source: SourceConfig) -> list[tuple[str, str]]:
     own_header = source.api_key_header is not None and source.api_key_header.lower() != "authorization"
     if source.api_key is not None and own_header and source.basic is None:
         return []  # a key in a header of its own may stand beside Authorization, as some gateways want it
-    schemes = [name for name in ("api_key", "basic") if getattr(source, name) is not None]
+    schemes = [name for name in ("api_key", "basic", "auth") if getattr(source, name) is not None]
     return two_ways_to_authenticate(schemes + authorization_headers(source.headers))
 
 

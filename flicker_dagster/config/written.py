@@ -9,13 +9,13 @@ from flicker_dagster.config.secrets import is_secret_key, references, texts_of
 from flicker_dagster.errors import FlickerError, SecretUnset
 
 #: What a source sends to its vendor.
-_TO_VENDOR = re.compile(r"(headers|api_key|basic|query_params)(\.|$)")
+_TO_VENDOR = re.compile(r"(headers|api_key|basic|auth|query_params|request)(\.|$)")
 _NO_SECRET = re.compile(r"\.(type|name)$")
 
 
 def vendor_credentials(source: SourceConfig) -> str:
     """`headers.Authorization, from ${OKTA_API_TOKEN} (config.yaml:8)`, or that there are none."""
-    return _credentials(source, _TO_VENDOR) or "none are configured: add headers, api_key or basic"
+    return _credentials(source, _TO_VENDOR) or "none are configured: add auth, headers, api_key or basic"
 
 
 def siem_credentials(source: SourceConfig, lane: str = "") -> str:

@@ -78,8 +78,8 @@ def build_asset(source: SourceConfig, settings: Settings, grid_ms: int) -> dg.As
     preset = preset_of(source)
 
     @dg.graph_asset(
-        name=source.asset_name,
-        key_prefix=source.namespace or None,
+        name=names.asset_path(source)[-1],
+        key_prefix=names.asset_path(source)[:-1] or None,
         description=_description(source),
         group_name=names.group_name(source),
         partitions_def=partitions_of(source, grid_ms),
@@ -122,9 +122,29 @@ def _description(source: SourceConfig) -> str:
     from_, to = shown_endpoint(source.endpoint), " and ".join(f"`{each}`" for each in shown_destinations(source))
     return (
         f"{source.description or 'Audit events of ' + source.name}\n\n"
-        f"From `{from_}` to {to}, {mode}. A green window was read again after it "
-        "settled, and everything the vendor has of it is in the SIEM."
+        f"From `{from_}` to {to}, {mode}. {_what_green_means(source)}"
     )
+
+
+def _what_green_means(source: SourceConfig) -> str:
+    if not source.window.askable:
+        return (
+            "This API lists what arrives and cannot be asked for a window, so no window is read again and none turns green: "
+            "its cursor, which moves only when everything before it is in the SIEM, is the proof."
+        )
+    green = "A green window was read again after it settled, and everything the vendor has of it is in the SIEM."
+    if not source.listing.by_arrival:
+        return green
+    return (
+        f"{green} Windows are those in which events **became available**, not in which they happened: this vendor lists by "
+        "arrival, and an event may be older than its window."
+    )
+
+
+def _axis(source: SourceConfig) -> str:
+    if not source.window.askable:
+        return "none: this API cannot be asked for a window"
+    return "arrival: when an event became available" if source.listing.by_arrival else "event time"
 
 
 def _metadata(source: SourceConfig, *, docs: str | None) -> dict[str, dg.MetadataValue]:
@@ -133,6 +153,7 @@ def _metadata(source: SourceConfig, *, docs: str | None) -> dict[str, dg.Metadat
         "endpoint": dg.MetadataValue.text(shown_endpoint(source.endpoint)),
         "destination": dg.MetadataValue.text(", ".join(shown_destinations(source))),
         "poll interval s": dg.MetadataValue.int(interval_s(source)),
+        "windows by": dg.MetadataValue.text(_axis(source)),
     }
     if docs:
         metadata["vendor documentation"] = dg.MetadataValue.url(docs)

@@ -141,7 +141,7 @@ def prune_ledger(instance: dg.DagsterInstance, work: SourceWork, retention_ms: i
     stands_ms = time_of(work.registry.position(source.name))
     if stands_ms is not None:
         needed_ms.append(stands_ms - source.lookback_ms - DAY_MS)
-    if source.sweep.enabled:
+    if source.sweep.enabled and source.window.askable:
         needed_ms += [window.start_ms for window in due_windows(instance, source, work)]
     before = shard_of(min(needed_ms))
     ledgers = [work.layout.ledger(source.name, storage) for storage in work.layout.storages(source.name)]

@@ -9,7 +9,7 @@ from pathlib import PurePath
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:  # the supervisor reads names, and stays small
-    from flicker_dagster.config.models import SourceConfig
+    from flicker_dagster.config.models import SourceConfig, asset_name
 
 LOCATION = "flicker"
 GROUP = "audit_logs"
@@ -53,13 +53,14 @@ CHECK_COMPLETE, CHECK_DELIVERED = "complete", "delivered"
 
 
 def asset_path(source: SourceConfig) -> list[str]:
-    """The parts of the asset's key."""
-    return [source.namespace, source.asset_name] if source.namespace else [source.asset_name]
+    """The parts of the asset's key: namespace, source, stream; of these what there is."""
+    own = [asset_name(source.source_name), asset_name(source.stream)] if source.stream else [source.asset_name]
+    return [source.namespace, *own] if source.namespace else own
 
 
 def graph_name(source: SourceConfig) -> str:
     """The source in names that take letters, digits and underscores only. Dagster names the asset's graph like this."""
-    return prefixed(source.namespace, source.asset_name)
+    return "__".join(asset_path(source))
 
 
 def prefixed(namespace: str, name: str) -> str:

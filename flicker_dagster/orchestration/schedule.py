@@ -56,6 +56,8 @@ def tick(
 ) -> dg.SkipReason | list[dg.RunRequest]:
     """Ask for the windows that are due, or say why none is. One before the grid is due once the definitions are loaded
     again: collection then turned out to have begun earlier than they knew."""
+    if not source.window.askable:
+        return dg.SkipReason("this API lists what arrives and cannot be asked for a window")
     if not source.sweep.enabled:
         return dg.SkipReason("sweep.enabled is false")
     if not source.live:

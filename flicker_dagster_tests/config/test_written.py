@@ -53,7 +53,7 @@ def test_a_key_in_the_query_and_a_password_count_too(tmp_path: Path) -> None:
 
 def test_no_credentials_are_said_to_be_none(tmp_path: Path) -> None:
     source = only(tmp_path, SOURCE)
-    assert vendor_credentials(source) == "none are configured: add headers, api_key or basic"
+    assert vendor_credentials(source) == "none are configured: add auth, headers, api_key or basic"
     assert siem_credentials(source) == "none are configured: add destination.auth"
 
 
