@@ -8,10 +8,12 @@ import urllib.request
 from typing import Any
 
 from flicker_dagster.config.models import SourceConfig
-from flicker_dagster.errors import FlickerError
+from flicker_dagster.errors import FlickerError, StateError
 from flicker_dagster.orchestration import names
+from flicker_dagster.orchestration.settings import Settings
+from flicker_dagster.pipeline.forecast import forecast
 from flicker_dagster.pipeline.grid import grid_begin_ms
-from flicker_dagster.pipeline.windows import closed_windows
+from flicker_dagster.pipeline.windows import closed_windows, window_of_key
 from flicker_dagster.state.layout import StateLayout
 from flicker_dagster.times import rfc3339_ms
 
@@ -43,6 +45,15 @@ def windows_between(source: SourceConfig, from_ms: int, to_ms: int, *, now_ms: i
     if not keys:
         raise FlickerError(f"{source.name}: no {source.window.size} window in that span has closed yet")
     return keys[::-1]
+
+
+def forecast_words(settings: Settings, source: SourceConfig, keys: list[str]) -> str:
+    """How many requests reading these windows will take, and how long at the share of the quota that is ours."""
+    try:
+        with settings.work(source) as work:
+            return forecast(work, [window_of_key(source, key) for key in keys]).words
+    except StateError as error:
+        return f"nobody can tell how many requests that takes, {error}"
 
 
 def launch_backfill(url: str, source: SourceConfig, keys: list[str], *, redeliver: bool) -> str:

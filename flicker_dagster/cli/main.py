@@ -243,7 +243,7 @@ def backfill(settings: Settings, source: str, start: str, end: str, redeliver: b
     """Read SOURCE's windows between FROM and TO again (ISO times, ages such as 2d, or now). Needs the web UI."""
     import time
 
-    from flicker_dagster.cli.backfill import launch_backfill, windows_between
+    from flicker_dagster.cli.backfill import forecast_words, launch_backfill, windows_between
     from flicker_dagster.cli.selection import sources_named
     from flicker_dagster.times import start_from_ms
 
@@ -251,6 +251,7 @@ def backfill(settings: Settings, source: str, start: str, end: str, redeliver: b
     now_ms = int(time.time() * 1000)
     from_ms, to_ms = start_from_ms(start, now_ms), start_from_ms(end, now_ms)
     keys = windows_between(configured, from_ms, to_ms, now_ms=now_ms, layout=settings.layout())
+    click.echo(f"{source}: {len(keys)} windows to read: {forecast_words(settings, configured, keys)}")
     backfill_id = launch_backfill(url, configured, keys, redeliver=redeliver)
     click.echo(f"{source}: backfill {backfill_id} of {len(keys)} windows, {keys[0]} to {keys[-1]}")
     click.echo(f"watch it at {url.rstrip('/')}/runs/b/{backfill_id}")

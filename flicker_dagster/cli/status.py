@@ -15,6 +15,8 @@ from flicker_dagster.cli.health import dagster_home
 from flicker_dagster.cli.lane_status import COLUMNS as LANE_COLUMNS
 from flicker_dagster.cli.lane_status import LaneStatus, statuses_of
 from flicker_dagster.cli.leftovers import leftover_lines
+from flicker_dagster.cli.quota_status import COLUMNS as QUOTA_COLUMNS
+from flicker_dagster.cli.quota_status import quotas_of
 from flicker_dagster.cli.selection import lag, lag_ms, show_json, show_table, span
 from flicker_dagster.config.load import load_config
 from flicker_dagster.config.masking import shown_destinations, shown_endpoint
@@ -115,12 +117,14 @@ def show_status(settings: Settings, *, as_json: bool = False) -> int:
         home = dagster_home(settings)
         instance = None if home is None else stack.enter_context(dg.DagsterInstance.from_config(home))
         found = [_status(source, settings, instance) for source in config.sources]
+    quotas = quotas_of([settings.work(source) for source in config.sources])
     dagster_ran, leftovers = instance is not None, leftover_lines(settings, config)
     edits = settings.layout().refused_edits().lines()
     if as_json:
         show_json(
             {
                 "sources": [status.as_json() for status in found],
+                "quotas": [quota.as_json() for quota in quotas],
                 "dagster_ran": dagster_ran,
                 "configuration_fault": fault,
                 "leftovers": leftovers,
@@ -134,6 +138,8 @@ def show_status(settings: Settings, *, as_json: bool = False) -> int:
         lanes = [lane for status in found for lane in status.lanes_to_tell()]
         if lanes:
             show_table("Destinations", LANE_COLUMNS, [lane.row() for lane in lanes], empty="")
+        if quotas:
+            show_table("Quotas", QUOTA_COLUMNS, [quota.row() for quota in quotas], empty="")
         troubles = [visible(why) for lane in lanes if (why := lane.trouble())]
         for line in [*troubles, *leftovers, *edits]:
             click.echo(line)

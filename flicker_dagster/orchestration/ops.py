@@ -10,7 +10,7 @@ from collections.abc import Iterator
 import dagster as dg
 
 from flicker_dagster.config.models import SourceConfig
-from flicker_dagster.errors import StateError
+from flicker_dagster.errors import FlickerError, StateError
 from flicker_dagster.orchestration import names
 from flicker_dagster.orchestration.checks import (
     complete_check,
@@ -36,6 +36,7 @@ from flicker_dagster.pipeline.deliver import (
 )
 from flicker_dagster.pipeline.doubts import doubt_of
 from flicker_dagster.pipeline.fetch import FetchReport, fetch_live
+from flicker_dagster.pipeline.forecast import forecast
 from flicker_dagster.pipeline.read_window import read_window
 from flicker_dagster.pipeline.windows import window_of_key
 from flicker_dagster.pipeline.work import SourceWork
@@ -72,13 +73,14 @@ def build_fetch(source: SourceConfig, settings: Settings) -> dg.OpDefinition:
         ):
             _put_mark(context, work)
             work.spool.note_run(context.run_id)
+            expected = _forecast(context, work)
             try:
                 reports = _fetch(context, work, config)
             except Exception:
                 if context.retry_number >= source.retry.max_retries:
                     _deliver_leftovers(context, work)
                 raise
-        context.add_output_metadata(_fetch_metadata(reports))
+        context.add_output_metadata(_fetch_metadata(reports) | expected)
         paused = max(reports, key=lambda report: report.resume_at_ms or 0)
         if paused.resume_at_ms:
             why = cut_inside(paused.stopped or "", MAX_ERROR_TAG)
@@ -175,6 +177,19 @@ def _fetch(context: dg.OpExecutionContext, work: SourceWork, config: FetchConfig
     else:
         position = starting_position(work)
     return [fetch_live(work, position, redeliver=redeliver)]
+
+
+def _forecast(context: dg.OpExecutionContext, work: SourceWork) -> dict[str, str]:
+    """What a backfill will take of the vendor's quota, for its log and metadata. Sweeps are no news."""
+    if not _is_window_run(context) or context.run.tags.get(names.MODE_TAG) == names.SWEEP:
+        return {}
+    try:
+        windows = [window_of_key(work.source, key) for key in context.partition_keys]
+        words = forecast(work, windows).words
+    except FlickerError:  # whoever reads will say so
+        return {}
+    context.log.info(f"{work.source.name}: {len(windows)} window(s) to read: {words}")
+    return {"forecast": words}
 
 
 def _put_mark(context: dg.OpExecutionContext, work: SourceWork) -> None:

@@ -18,7 +18,7 @@ from flicker_dagster.state.locations import checked_registry, is_s3, split_s3
 from flicker_dagster.state.names import file_safe
 from flicker_dagster.state.old_spool import TimeOf
 from flicker_dagster.state.position_history import PositionHistory, history_key
-from flicker_dagster.state.quota_book import LocalBook, RemoteBook, quota_book
+from flicker_dagster.state.quota_book import LocalBook, RemoteBook, quota_book, quota_key
 from flicker_dagster.state.refused_edits import RefusedEdits
 from flicker_dagster.state.registry import Registry
 from flicker_dagster.state.rewinds import Rewinds, rewind_key
@@ -108,9 +108,9 @@ class StateLayout:
         return sorted({"", *(place.storage for place in self.lane_book(source).read().values())})
 
     def objects_of(self, source: str) -> list[str]:
-        """Keys of the single objects of a source: earlier positions, a rewind, notes of its walks, where collection began,
-        and from which name it was carried over. Ledger and dead letters are folders of their own."""
-        keys_of = (history_key, rewind_key, notes_key, begun_key, renamed_key, book_key)
+        """Keys of the single objects of a source: earlier positions, a rewind, notes of its walks and of its quota, where
+        collection began, and from which name it was carried over. Ledger and dead letters are folders of their own."""
+        keys_of = (history_key, rewind_key, notes_key, quota_key, begun_key, renamed_key, book_key)
         return [key_of(source) for key_of in keys_of]
 
     def history(self) -> PositionHistory:

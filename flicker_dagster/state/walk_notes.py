@@ -1,6 +1,9 @@
-"""What is remembered of a source's walks beyond a run and a machine: which configuration its cursor belongs to."""
+"""What is remembered of a source's walks beyond a run and a machine: which configuration its cursor belongs to, and what
+reading a window takes."""
 
 from __future__ import annotations
+
+from typing import Any
 
 import msgspec
 
@@ -8,8 +11,17 @@ from flicker_dagster.state.names import file_safe
 from flicker_dagster.state.stores import ANYTHING, Store
 
 
+class WindowCost(msgspec.Struct, frozen=True):
+    """What reading a window of `size_ms` took, in the mean of the last `counted`: requests, and seconds for each of them."""
+
+    size_ms: int
+    requests: float
+    request_s: float
+    counted: int
+
+
 class WalkNotes(msgspec.Struct, frozen=True):
-    """Both are fingerprints (`collect.shape`), None where nothing is known.
+    """None where nothing is known. The shapes are fingerprints (`collect.shape`):
 
     `cursor_shape` is the configuration that made the cursor in the registry, `paging_shape` the one under which an
     answer held what names the next page.
@@ -17,6 +29,7 @@ class WalkNotes(msgspec.Struct, frozen=True):
 
     cursor_shape: str | None = None
     paging_shape: str | None = None
+    window: WindowCost | None = None
 
 
 def notes_key(source: str) -> str:
@@ -40,7 +53,7 @@ class WalkNotebook:
         except (msgspec.DecodeError, UnicodeDecodeError):
             return WalkNotes()
 
-    def note(self, **found: str) -> None:
+    def note(self, **found: Any) -> None:
         """Write down what changed. Raises StateError."""
         notes = self.read()
         noted = msgspec.structs.replace(notes, **found)

@@ -78,6 +78,11 @@ def place(tmp_path: Path) -> Iterator[Place]:
         server.close()
 
 
+def destinations_of(text: str) -> str:
+    """The table of destinations that `status` shows."""
+    return text.partition("Destinations")[2].partition("Quotas")[0]
+
+
 def row_of(text: str, first: str) -> list[str]:
     [line] = [line for line in text.splitlines() if line.strip("│ ").startswith(f"{first} ")]
     return [cell.strip() for cell in line.strip("│ ").split("│")]
@@ -193,7 +198,7 @@ def test_status_of_a_single_destination_is_named_by_its_source_once_it_was_used(
     place.destination = place.to("siem", place.siem)
     assert "Destinations" not in place.flicker("status").stdout
     place.once()
-    assert row_of(place.flicker("status").stdout.partition("Destinations")[2], NAME)[1:4] == ["0", "0", "0"]
+    assert row_of(destinations_of(place.flicker("status").stdout), NAME)[1:4] == ["0", "0", "0"]
     assert list(place.lanes()) == [None]
     assert place.lanes()[None]["last_answer"] == "HTTP 200 OK"  # type: ignore[index]
 
@@ -223,7 +228,7 @@ def test_what_was_taken_and_what_was_only_received_is_seen(place: Place, ack: bo
         assert done.exit_code == int(ack)
         result = row_of(done.stdout, NAME)[5]
         assert result == ("5 events were taken and are not confirmed yet" if ack else "ok")
-        shown = row_of(place.flicker("status").stdout.partition("Destinations")[2], NAME)
+        shown = row_of(destinations_of(place.flicker("status").stdout), NAME)
         assert shown[1:4] == ["0", "5" if ack else "0", "0"]
         assert shown[4].startswith(f"{answer}, ")
         lane = place.lanes()[None]  # type: ignore[index]

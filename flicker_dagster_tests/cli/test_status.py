@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
 from flicker_dagster.cli.supervise import free_port
@@ -34,6 +36,38 @@ def test_status_counts_dead_letters_and_waiting_events(scene: Scene) -> None:
     scene.world.siem.faults.plan("503", count=None)
     assert scene.run("--once", "--track").returncode == 1
     assert status(scene)[4:6] == ["3", "1"]
+
+
+def test_status_tells_what_the_vendors_told_of_their_quotas(scene: Scene) -> None:
+    assert "Quotas" not in scene.invoke("status").output
+    assert scene.run("--once", "--track").returncode == 0
+    shown = scene.invoke("status").output.partition("Quotas")[2]
+    [row] = [line.strip("│ ").split("│") for line in shown.splitlines() if OKTA in line]
+    assert [cell.strip() for cell in row][2::3] == ["6000", "ok"]
+    [quota] = [
+        each for each in json.loads(scene.invoke("status", "--json").output)["quotas"] if each["account"] == OKTA
+    ]
+    assert 5_900 < quota["remaining"] < 6_000
+    assert (quota["limit"], quota["paused_until"]) == (6_000, None)
+    assert quota["resets_at"] > quota["told_at"]
+
+
+def test_status_tells_until_when_a_vendor_asked_to_wait(scene: Scene) -> None:
+    scene.world.vendor("okta").faults.plan("429", retry_after="600")
+    scene.run("--once", "--track")
+    assert "nobody asks before" in scene.invoke("status").output
+    [quota] = [
+        each for each in json.loads(scene.invoke("status", "--json").output)["quotas"] if each["account"] == OKTA
+    ]
+    assert quota["paused_until"] is not None
+
+
+def test_a_backfill_says_first_what_it_will_take(scene: Scene) -> None:
+    scene.edit(OKTA, window={"start": "2026-01-01"})
+    done = scene.run("backfill", OKTA, "5h", "now", "--url", f"http://127.0.0.1:{free_port()}")
+    assert done.stdout.startswith(
+        f"{OKTA}: 5 windows to read: 5 requests, about 2 s; the vendor's quota is not known ("
+    )
 
 
 def test_status_with_a_registry_that_cannot_be_read_fails_and_names_it(scene: Scene) -> None:
