@@ -109,10 +109,13 @@ class Siem(ABC):
         """The machine died, or could not write down what it heard."""
         for arrival in self.unheard:
             arrival.open = arrival.open or arrival.machine == machine
-        self.written_down(machine)
+        self.unheard = [arrival for arrival in self.unheard if arrival.machine != machine]
 
     def written_down(self, machine: str) -> None:
-        self.unheard = [arrival for arrival in self.unheard if arrival.machine != machine]
+        """The machine wrote down an answer: the first that it heard. One that confirms several requests is written down
+        request by request, in the order in which it names them."""
+        first = next((arrival for arrival in self.unheard if arrival.machine == machine), None)
+        self.unheard = [arrival for arrival in self.unheard if arrival is not first]
 
 
 class HttpSiem(Siem):

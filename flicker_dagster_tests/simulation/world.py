@@ -203,11 +203,11 @@ class World:
                         raise
                 with machine.work(stream.source, wait_s=wait_s) as work:
                     report = deliver_live(work)
-                self._ledger_knows(machine)
+                self._ledger_knows(stream, machine)
                 if failed is not None:
                     raise failed
             except FlickerError as error:
-                self._told(error, machine)
+                self._told(error, stream, machine)
                 return None
         outcome = Outcome(request=request, start=report.start, end=report.end)
         if stream.cursor is not None:
@@ -232,20 +232,20 @@ class World:
                         read_window(work, window, fresh=True)
                     with machine.work(stream.source) as work:
                         deliver_window(work, window)
-                    self._ledger_knows(machine)
+                    self._ledger_knows(stream, machine)
             except FlickerError as error:
-                self._told(error, machine)
+                self._told(error, stream, machine)
 
-    def _told(self, error: FlickerError, machine: Machine) -> None:
+    def _told(self, error: FlickerError, stream: Stream, machine: Machine) -> None:
         self.say(f"      failed: {type(error).__name__}: {error}")
         if isinstance(error, DeliverError):
-            self._ledger_knows(machine)
+            self._ledger_knows(stream, machine)
         elif isinstance(error, StateError) and not isinstance(error, SourceBusy):
             self._all_open(machine)  # an answer that came and could not be written down
             self._left_by(machine)
 
-    def _ledger_knows(self, machine: Machine) -> None:
-        for siem in self.siems.values():
+    def _ledger_knows(self, stream: Stream, machine: Machine) -> None:
+        for siem in self.lanes(stream).values():
             siem.ledger_knows(machine.name)
 
     def _left_by(self, machine: Machine) -> None:
