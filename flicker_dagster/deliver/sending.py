@@ -176,8 +176,8 @@ class Sender:
 
     def _heed(self, lot: Lot, outcome: Outcome | Receipt, attempt: int) -> Left:
         if isinstance(outcome, Delivered | Duplicate):
-            self._took(lot)
             self._settle(lot, outcome, attempt)
+            self._took(lot)
             return []
         if isinstance(outcome, Receipt):
             self._queue.receive(lot, outcome, at_ms=self._now_ms())
@@ -198,12 +198,12 @@ class Sender:
     def _heed_items(self, lot: Lot, answer: PerItem, attempt: int) -> Left:
         """Each event's own answer: what was settled is written down before anything else is heeded."""
         by_kind = _by_kind(answer)
-        if answer.took or Delivered in by_kind or Duplicate in by_kind:
-            self._took()
         for kind in (Delivered, Duplicate):
             if kind in by_kind:
                 self._settle(lot.part(by_kind[kind]), answer.items[by_kind[kind][0]], attempt)
                 reach("lane.between_items")
+        if answer.took or Delivered in by_kind or Duplicate in by_kind:
+            self._took()
         rejected = {i: _reason(item) for i, item in enumerate(answer.items) if isinstance(item, Rejected | Split)}
         if rejected:
             self._reject(lot, rejected)
@@ -240,7 +240,7 @@ class Sender:
 
     def _took(self, whole: Lot | None = None) -> None:
         """The destination has taken something in this delivery (all of `whole`), so what it refuses is not for its
-        configuration."""
+        configuration: what it refused before is set aside. To be called once what was taken is written down."""
         if whole is not None:
             self._learned.took(whole)
         with self._lock:

@@ -25,7 +25,9 @@ from flicker_dagster.deliver.outcomes import (
     Retry,
     Split,
 )
+from flicker_dagster.errors import StateError
 from flicker_dagster.lots import Lot
+from flicker_dagster.types import DeadLetter
 from flicker_dagster_tests.deliver.contract import FakeClock, Letters, MemoryQueue, drain, event_of, lot_of, lots_of
 
 OK = Delivered("HTTP 200 OK")
@@ -297,6 +299,27 @@ def test_a_destination_that_confirms_nothing_is_not_asked_all_the_time() -> None
     before = len(siem.asked)
     drain(queue, lambda: siem, clock=clock)
     assert 1 <= len(siem.asked) - before <= 3, "when the run began, and once a second while it waits"
+
+
+@pytest.mark.parametrize("each", [False, True], ids=["one answer", "an answer for each event"])
+def test_what_was_taken_is_written_down_though_what_was_refused_before_it_cannot_be(each: bool) -> None:
+    """Else it would be sent twice."""
+
+    class Full(Letters):
+        def add(self, letters: list[DeadLetter]) -> list[str]:
+            raise StateError("the store of dead letters is away")
+
+    def answer(lot: Lot) -> Outcome:
+        if b"bad" in lot.array:
+            return Rejected("HTTP 400: bad")
+        return PerItem((OK,) * len(lot)) if each else OK
+
+    siem = ASiem(answer)
+    queue = MemoryQueue([lot_of([event_of(0, note="bad")]), lot_of([event_of(1)], seq=1)])
+    (report,) = drain(queue, lambda: siem, letters=Full()).reports
+    assert isinstance(report.failed, StateError)
+    drain(queue, lambda: siem)
+    assert siem.counts["e000001"] == 1
 
 
 OUTCOMES = st.sampled_from(["ok", "ok", "ok", "retry", "lost", "split", "blocked", "partial", "receipt"])
