@@ -279,6 +279,20 @@ def test_destination(settings: Settings, name: str | None, wait_s: float, as_jso
     sys.exit(try_destination(settings, name, wait_s=wait_s, as_json=as_json))
 
 
+@cli.command("test")
+@click.argument("source")
+@json_option
+@click.pass_obj
+def test_source(settings: Settings, source: str, as_json: bool) -> None:
+    """Ask SOURCE's vendor once: who am I, quota left, newest event, clocks, and what is missing; exit 0 or 1.
+
+    SOURCE is a source, all of whose streams are asked, or SOURCE/STREAM. No event is shown.
+    """
+    from flicker_dagster.cli.try_source import try_sources
+
+    sys.exit(try_sources(settings, source, as_json=as_json))
+
+
 def _add_groups() -> None:
     from flicker_dagster.cli.dead_letters import dead_letters
     from flicker_dagster.cli.destinations import destinations

@@ -76,7 +76,7 @@ def show_list() -> None:
             no_wrap=not words,
             overflow="fold",
             justify="right" if column == "streams" else "left",
-            width=9 if column == "auth" and wide < WIDEST_TABLE else None,
+            width=9 if column == "auth" and wide < 96 else None,
             ratio=1 if column == "title" else None,
             style="bold" if column == "vendor" and screen.is_terminal else "",
         )

@@ -15,6 +15,7 @@ import urllib3
 
 from flicker_dagster.collect.account import Book
 from flicker_dagster.collect.answers import rule_of
+from flicker_dagster.collect.heard import Heard
 from flicker_dagster.collect.quota import Quota
 from flicker_dagster.collect.refusals import SHOWN_REASON_CHARS, Refusals
 from flicker_dagster.config.masking import LOOKED_AT_CHARS, Masker, has_own_path
@@ -87,6 +88,8 @@ class VendorClient:
         #: When everything this client waits for has to be over, beside the time-outs of each exchange. A run or a probe
         #: sets it.
         self.deadline: Deadline | None = None
+        #: The last exchange, for who looks at more of it than its events.
+        self.heard: Heard | None = None
 
     @property
     def endpoint(self) -> str:
@@ -218,6 +221,7 @@ class VendorClient:
         url = request.url
         for _ in range(MAX_REDIRECTS + 1):
             self.requests_made += 1
+            sent_ms = self.now_ms()
             what = "no answer"
             try:
                 with self._connected(url).exchange(
@@ -225,7 +229,11 @@ class VendorClient:
                 ) as response:
                     what = "the answer was cut off"
                     if response.status not in (301, 302, 303, 307, 308):
-                        return response.status, response.headers, self._read(response)
+                        self.heard = Heard(request, response.status, response.headers, sent_ms, self.now_ms())
+                        body = self._read(response)
+                        if response.status >= 400:
+                            self.heard = msgspec.structs.replace(self.heard, refusal=body)
+                        return response.status, response.headers, body
                     location = response.headers.get("Location", "")
             except TooLarge:
                 raise BadAnswer(

@@ -31,8 +31,8 @@ ANSWERS = (
 UNSET = Fix("is not set", "Set the variable in the environment of `flicker` (here, and where it runs), or make the file "
     "readable.")  # fmt: skip
 
-#: From the particular to the general: the first that fits is told.
-FIXES = (
+#: What to do where there is no connection, whoever it is to. From the particular to the general: the first that fits.
+NETWORK_FIXES = (
     Fix("NameResolution", "The host's name is not known to DNS: check it for typing errors."),
     Fix("not known to DNS", "The host's name is not known to DNS: check it for typing errors."),
     Fix("Connection refused", "Nothing listens there: check host and port, and that the service runs."),
@@ -45,6 +45,11 @@ FIXES = (
     Fix("proxy", "Check the proxy (`HTTPS_PROXY`, `NO_PROXY`)."),
     Fix("timed out", "Nobody answers there: check host and port, and firewalls between."),
     Fix("cannot connect", "Check host and port, and firewalls between."),
+)  # fmt: skip
+
+#: The same for all that a destination may say.
+FIXES = (
+    *NETWORK_FIXES,
     Fix("within destination.timeout_ms", "It was sent and nothing came back in time: look there whether it arrived, and at "
         "how busy it is; raise `timeout_ms` if it is always so slow."),
     Fix(NOT_ACKNOWLEDGED, "Wait longer (`--wait`), and look at how busy the destination is."),
