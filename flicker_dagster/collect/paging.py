@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -43,6 +43,28 @@ def paths_of(paging: Paging) -> list[str]:
     """Fields of the answer that paging rests on."""
     origins = [*origins_of(paging), paging.more, paging.total, paging.size]
     return [origin.at for origin in origins if origin is not None and origin.of == "json"]
+
+
+def is_behind_start(paging: Paging, state: WalkState, times_ms: Sequence[int | None]) -> bool:
+    """Does a page of a listing newest first, which knows no time filter, hold nothing from the span or after it? One that
+    turns out to be oldest first is read to its end."""
+    timed = [ms for ms in times_ms if ms is not None]
+    if not paging.ends_at_start or state.start_ms is None or not timed:
+        return False
+    return max(timed) < state.start_ms and timed[0] >= timed[-1]
+
+
+def is_cut_off(paging: Paging, state: WalkState, seen: Seen) -> bool:
+    """Has the vendor given as many events of this span as it ever does?"""
+    return paging.most is not None and state.offset + seen.rows >= paging.most
+
+
+def begun_anew(state: WalkState, newest_ms: int | None) -> WalkState | None:
+    """The walk over the rest of a span that was cut off, from the newest time that was read; None where all of it has one
+    time."""
+    if newest_ms is None or state.start_ms is None or newest_ms <= state.start_ms:
+        return None
+    return msgspec.structs.replace(state, start_ms=newest_ms, cursor=None, page=state.page + 1, offset=0)
 
 
 def next_cursor(paging: Paging, seen: Seen) -> str | None:

@@ -9,11 +9,21 @@ from typing import Any, Literal
 
 import msgspec
 
+from flicker_dagster.collect.bounds import from_bound_ms
 from flicker_dagster.collect.circles import Guard
 from flicker_dagster.collect.client import Answer, VendorClient
 from flicker_dagster.collect.decode import PageDecoder, fields_of
 from flicker_dagster.collect.ends import is_full, lookalike, must_be_named, names_paging, what_names
-from flicker_dagster.collect.paging import Seen, next_cursor, next_state, origins_of, paths_of
+from flicker_dagster.collect.paging import (
+    Seen,
+    begun_anew,
+    is_behind_start,
+    is_cut_off,
+    next_cursor,
+    next_state,
+    origins_of,
+    paths_of,
+)
 from flicker_dagster.collect.requests import RequestMaker
 from flicker_dagster.collect.shapes import inflated
 from flicker_dagster.collect.steps import NoObjects, Objects, ObjectStep, ask_prepared, listed_in, members_of
@@ -122,7 +132,12 @@ class _Walk:
                 if after is not None and after.cursor is not None:
                     after = msgspec.structs.replace(after, cursor=client.masker.seal(after.cursor))
                 after, unproven = guard.judge(at, after, decoded.digests if listed is None else self._ids(listed), seen)
-                if after is None and unproven is None and not self._named:
+                if is_behind_start(paging, at, decoded.times_ms):
+                    after = unproven = None
+                elif is_cut_off(paging, at, seen):
+                    after, unproven = self._begun_anew(at, decoded)
+                    guard = Guard(self._name, paging)  # the events of its first instant come again
+                elif after is None and unproven is None and not self._named:
                     unproven = self._why_unproven(seen, answer.body)
                     if unproven is not None and (was_last := self._asked_otherwise(at, seen, member)) is not None:
                         self._named, unproven = was_last == "names", None
@@ -199,6 +214,16 @@ class _Walk:
         return [digest for each in listed if (digest := self._step.id_of(each)) is not None]
 
     # -- ends
+
+    def _begun_anew(self, at: WalkState, decoded: DecodedPage) -> tuple[WalkState | None, str | None]:
+        """The walk over the rest of a span of which the vendor gives no more events, or why there is none."""
+        newest_ms = max((ms for ms in decoded.times_ms if ms is not None), default=None)
+        bound_ms = None if newest_ms is None else from_bound_ms(self.listing.time, newest_ms)
+        after = begun_anew(at, bound_ms)
+        if after is not None:
+            return after, None
+        what = f"the vendor gives no more than {self.listing.paging.most} events of a span (paging.most)"
+        return None, f"{what}, and so many have one time: there may be more"
 
     def _why_unproven(self, seen: Seen, body: bytes) -> str | None:
         """Why a page that names no next one may not be the end of the data; None where it is."""

@@ -99,6 +99,16 @@ class Paging(Record):
         default=True,
         description="a page without events is the last one, whatever it names, unless `more` says that there is more",
     )
+    ends_at_start: bool = Field(
+        default=False,
+        description="a listing newest first that knows no time filter: a page with nothing but events from before the span "
+        "is the last one",
+    )
+    most: Count | None = Field(
+        default=None,
+        description="a listing oldest first that holds so many events of a span at most and is silent about the others: "
+        "behind them a span is asked for that begins at the newest of them",
+    )
     durable: bool = Field(
         default=False, description="the cursor may be kept between polls and is where the next poll starts"
     )

@@ -15,6 +15,7 @@ from flicker_dagster.collect.walk import walk
 from flicker_dagster.config.groups import Pagination
 from flicker_dagster.config.masking import Masker
 from flicker_dagster.config.models import SourceConfig
+from flicker_dagster.config.vocabulary import Origin, Paging, Place, RequestKeys
 from flicker_dagster.errors import BadAnswer, CursorRejected, VendorRefused
 from flicker_dagster.types import WalkState
 from flicker_dagster_tests.builders import a_source
@@ -28,8 +29,19 @@ NEXT_URL = Pagination(pagination_type="next_url", next_url_field="next", limit_p
 ALL = [CURSOR, NUMBERED, OFFSET, LINK, NEXT_URL]
 
 
+#: 2026-01-01T12:00:00Z
+NOON_MS = 1_767_268_800_000
+ENDS_AT_START = Paging(cursor=Place(at="cursor"), following=Origin(at="next"), ends_at_start=True)
+SINCE = RequestKeys(start=Place(at="since"))
+
+
 def source_of(paging: Pagination, **changes: Any) -> SourceConfig:
     return a_source(endpoint=ENDPOINT, results_field="items", pagination=paging, **changes)
+
+
+def spoken(**changes: Any) -> SourceConfig:
+    """The same in the words of the vocabulary."""
+    return a_source(endpoint=ENDPOINT, results_field="items", **changes)
 
 
 def walked(source: SourceConfig, client: ScriptedClient, state: WalkState | None = None) -> list[bytes]:
@@ -266,3 +278,54 @@ def test_a_durable_cursor_is_offered_even_by_the_last_page() -> None:
     client = ScriptedClient(lambda _url, _query: {"items": rows([1]), "next": "later", "more": False})
     (page,) = walk(source_of(paging), client_of(client), WalkState())
     assert (page.next, page.resume_cursor) == (None, "later")
+
+
+def at(number: int, ms: int) -> dict[str, Any]:
+    return {"id": str(number), "time": ms}
+
+
+@given(st.integers(0, 40), st.integers(1, 7), st.integers(0, 40))
+def test_a_listing_newest_first_without_a_time_filter_is_read_down_to_the_span(
+    count: int, size: int, start: int
+) -> None:
+    events = [at(number, NOON_MS + number) for number in reversed(range(count))]
+
+    def answer(_url: str, query: dict[str, str]) -> Any:
+        first = int(query.get("cursor", "0"))
+        return {"items": events[first : first + size], "next": str(first + size) if first + size < count else None}
+
+    client = ScriptedClient(answer)
+    source = spoken(paging=ENDS_AT_START.model_copy(update={"page_size": size}))
+    found = set(walked(source, client, WalkState(start_ms=NOON_MS + start)))
+    assert found >= ids_of(range(start, count))
+    assert len(client.urls) <= max(0, count - start) // size + 2  # nor is it read far beyond
+
+
+def test_a_listing_that_is_oldest_first_after_all_is_read_to_its_end() -> None:
+    def answer(_url: str, query: dict[str, str]) -> Any:
+        first = int(query.get("cursor", "0"))
+        items = [at(number, NOON_MS + number) for number in range(first, first + 3)]
+        return {"items": items, "next": str(first + 3) if first < 6 else None}
+
+    source = spoken(paging=ENDS_AT_START)
+    assert set(walked(source, ScriptedClient(answer), WalkState(start_ms=NOON_MS + 7))) == ids_of(range(9))
+
+
+@given(st.lists(st.integers(0, 3), max_size=40), st.integers(4, 9), st.integers(1, 5))
+def test_what_lies_beyond_a_silent_cap_is_asked_for_from_the_newest_event_on(
+    gaps: list[int], most: int, size: int
+) -> None:
+    times = [NOON_MS + 1 + sum(gaps[: number + 1]) for number in range(len(gaps))]
+    whole = all(times.count(ms) < most for ms in times)
+
+    def answer(_url: str, query: dict[str, str]) -> Any:
+        listed = [at(number, ms) for number, ms in enumerate(times) if ms >= int(query["since"])][:most]
+        first = int(query["offset"])
+        return {"items": listed[first : first + size]}
+
+    paging = Paging(page_size=size, limit=Place(at="limit"), offset=Place(at="offset"), most=most, short_page_ends=True)
+    source = spoken(paging=paging, request=SINCE, time_filter_format="unix_ms")
+    pages = list(walk(source, client_of(ScriptedClient(answer)), WalkState(start_ms=NOON_MS)))
+    found = {digest for page in pages for digest in page.decoded.digests}
+    assert found == ids_of(range(len(times))) or not whole
+    assert whole or pages[-1].unproven is not None or found == ids_of(range(len(times)))
