@@ -37,6 +37,7 @@ from flicker_dagster.transport.authenticators import AuthFailed, authenticator_o
 from flicker_dagster.transport.connections import USER_AGENT, Connections, basic_authorization, reason_of
 from flicker_dagster.transport.deadlines import Deadline
 from flicker_dagster.transport.exchange import Authenticator, Request
+from flicker_dagster.transport.server_clock import ServerClock
 from flicker_dagster.transport.tokens import MemoryTokens, Tokens
 
 #: What the answer told that minted the token, where a template asks for it.
@@ -84,6 +85,7 @@ class VendorClient:
         self._connections: dict[Origin, Connections] = {}
         self._masker: Masker | None = None
         self._auth: Authenticator | None = None
+        self._server_clock = ServerClock(clock)
         self._refusals = Refusals(self)
         #: When everything this client waits for has to be over, beside the time-outs of each exchange. A run or a probe
         #: sets it.
@@ -167,13 +169,26 @@ class VendorClient:
         plain = msgspec.structs.replace(request, headers={**self._headers(), **request.headers})
         if self.source.auth is None:
             return self._exchange(plain)
-        authenticator = self._authenticator()
         try:
-            answer = self._exchange(authenticator.sign(plain))
-            if answer[0] in (401, 403) and authenticator.renew(_seen(*answer)):
-                answer = self._exchange(authenticator.sign(plain))
+            return self._signed_once_more(plain)
+        except AuthFailed as error:
+            if not self._server_clock.heed(error.server_now_ms):
+                raise self._not_signed(request, error) from None
+        self._auth = None  # what it has signed so far bears another time
+        try:
+            return self._signed_once_more(plain)
         except AuthFailed as error:
             raise self._not_signed(request, error) from None
+
+    def _signed_once_more(self, plain: Request) -> tuple[int, urllib3.HTTPHeaderDict, bytes]:
+        """The answer; credentials that were refused are renewed once, and so is a signature of the wrong time."""
+        authenticator = self._authenticator()
+        answer = self._exchange(authenticator.sign(plain))
+        status, headers, _ = answer
+        if status in (401, 403):
+            moved = self._server_clock.heed(parse_http_date_ms(headers.get("Date")))
+            if authenticator.renew(_seen(*answer)) or moved:
+                answer = self._exchange(authenticator.sign(plain))
         return answer
 
     def _authenticator(self) -> Authenticator:
@@ -184,7 +199,7 @@ class VendorClient:
                     env=self.env,
                     tokens=self._tokens,
                     key=self.source.vendor_key,
-                    clock=self._clock,
+                    clock=self._server_clock,
                     ends=lambda: self.deadline,
                     routes=self._routes(),
                 )

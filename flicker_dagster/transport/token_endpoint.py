@@ -151,7 +151,7 @@ class TokenEndpoint:
                 retryable=False,
             )
         told = (words, self._advice(answer, code), clock_told(answer, asked_ms) or (signer or NoAuth()).explain(answer))
-        return AuthFailed("; ".join(filter(None, told)), retryable=False)
+        return AuthFailed("; ".join(filter(None, told)), retryable=False, server_now_ms=answer.server_now_ms)
 
     def _advice(self, answer: Answer, code: str) -> str:
         said = answer.body.decode("utf-8", "replace")
