@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from copy import deepcopy
 from typing import Any
 
@@ -19,18 +19,29 @@ _PARAM = re.compile(r"\$\{param:([A-Za-z_][A-Za-z0-9_]*)\}")
 
 
 def lay_beneath(
-    preset: Preset, raw: dict[str, Any], *, name: str, stream: str | None = None
+    preset: Preset,
+    raw: dict[str, Any],
+    *,
+    name: str,
+    stream: str | None = None,
+    given: Collection[str] = (),
 ) -> tuple[dict[str, Any], list[Overrule]]:
     """The user's source with the preset (and one of its streams) beneath it, and the keys of the user's that were
-    overruled. Overruled keys carry no line yet (0): the loader knows it. Parameters are still in it by name.
+    overruled. Overruled keys carry no line yet (0): the loader knows it. Parameters are still in it by name; those that are
+    `given` decide between the preset's ways to sign.
     """
     below = deepcopy(preset.source)
     if stream is not None:
         below = _merge(below, deepcopy(preset.streams[stream].source))
     raw = dict(raw)
     overruled: list[Overrule] = []
-    if _signs(raw):
+    by_hand = preset.by_host and "endpoint" in raw and not given
+    if by_hand or _signs(raw):
         below.pop("auth", None)
+    elif "auth" in below:
+        known = {*given, *(each for each, param in preset.params.items() if param.default is not None)}
+        ways = [below["auth"], *deepcopy(preset.other_auth)]
+        below["auth"] = next((way for way in ways if known.issuperset(params_in(way))), ways[0])
     if "paging" in below and isinstance(raw.get("pagination"), dict):
         flat = raw.pop("pagination")
         if "page_size" in flat:

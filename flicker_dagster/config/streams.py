@@ -30,7 +30,7 @@ def streams_of(raw: dict[str, Any], path: str, trouble: Trouble) -> list[tuple[s
             found.append((stream, above, []))
             continue
         beneath = stream or preset.alone
-        merged, overruled = lay_beneath(preset, above, name=str(raw.get("name", path)), stream=beneath)
+        merged, overruled = lay_beneath(preset, above, name=str(raw.get("name", path)), stream=beneath, given=given)
         told: set[str] = set()
 
         def tell(name: str, what: str, told: set[str] = told) -> None:

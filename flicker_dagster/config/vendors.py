@@ -56,6 +56,9 @@ class Preset(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     kinds: list[str] = []
     overrules: dict[str, str] = {}
     params: dict[str, Param] = {}
+    #: Other ways to sign than `source.auth`: the first is used whose parameters are all given, where those of
+    #: `source.auth` are not.
+    other_auth: list[dict[str, Any]] = []
     streams: dict[str, PresetStream] = {}
     #: The stream that a source is which names none, under its own name; without it such a source has all usual ones.
     alone: str | None = None

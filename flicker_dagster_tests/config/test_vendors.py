@@ -11,6 +11,7 @@ import pytest
 from flicker_dagster.config.layers import lay_beneath
 from flicker_dagster.config.models import SourceConfig
 from flicker_dagster.config.vendors import preset_of, presets, recognise
+from flicker_dagster.errors import ConfigError
 from flicker_dagster_tests.builders import a_source
 from flicker_dagster_tests.config.builders import SOURCE, load
 
@@ -109,9 +110,44 @@ def test_every_preset_says_what_a_person_needs(vendor: str) -> None:
     preset = presets()[vendor]
     assert preset.docs.startswith("https://")
     assert all(why and not why.endswith(".") for why in preset.overrules.values())
-    texts = repr([preset.source, *(stream.source for stream in preset.streams.values())])
+    texts = repr([preset.source, preset.other_auth, *(stream.source for stream in preset.streams.values())])
     assert set(re.findall(r"\$\{param:(\w+)\}", texts)) == set(preset.params)
     for param in preset.params.values():
         assert param.description
         assert param.secret or param.pattern is None or re.fullmatch(param.pattern, param.example)
     assert not preset.params or (preset.create and preset.rights and preset.limits)
+
+
+OKTA_BY_NAME = """api_sources:
+  - name: one
+    vendor: okta
+    params: {PARAMS}
+    destination: {type: http, endpoint: "https://siem.example.com"}
+"""
+
+
+@pytest.mark.parametrize(
+    ("params", "kind"),
+    [
+        ("domain: acme.okta.com, token: '${T}'", "bearer"),
+        ("domain: acme.okta.com, client_id: 0oa1, private_key: '${K}', key_id: k1", "oauth2_client_credentials"),
+        ("domain: acme.okta.com, token: '${T}', client_id: 0oa1, private_key: '${K}', key_id: k1", "bearer"),
+    ],
+)
+def test_the_parameters_that_are_given_decide_how_requests_are_signed(tmp_path: Path, params: str, kind: str) -> None:
+    (source,) = load(tmp_path, OKTA_BY_NAME.replace("PARAMS", params)).sources
+    assert source.endpoint == "https://acme.okta.com/api/v1/logs"
+    assert source.auth is not None
+    assert source.auth.type == kind
+
+
+def test_what_the_first_way_to_sign_lacks_is_told_where_no_way_is_whole(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"params\.token: is missing, expected an API token"):
+        load(tmp_path, OKTA_BY_NAME.replace("PARAMS", "domain: acme.okta.com, client_id: 0oa1"))
+
+
+def test_a_source_by_hand_signs_as_it_says_or_not_at_all(tmp_path: Path) -> None:
+    text = SOURCE.replace("https://api.example.com/events", "https://company.okta.com/api/v1/logs")
+    (source,) = load(tmp_path, text).sources
+    assert source.vendor == "okta"
+    assert source.auth is None
