@@ -198,6 +198,23 @@ def swept(scene: CatalogueScene) -> None:
     scene.assert_each_once()
 
 
+def fetched_once(scene: CatalogueScene) -> None:
+    """No object of a listing is fetched a second time, by polls, a killed one, a sweep or the next process."""
+    scene.begin()
+    scene.emit(MANY, seconds_ago=60)
+    scene.clock.wait((scene.source.delay_ms + 1000) / 1000)
+    scene.die_after_page(2)
+    scene.drain()
+    for _ in range(3):
+        scene.clock.wait(60)
+        scene.poll_anyhow()
+    scene.assert_each_once()
+    again = {name: times for name, times in scene.vendor.fetched.items() if times > 1}  # type: ignore[attr-defined]
+    assert len(again) <= 1, (
+        f"fetched more than once: {again}"
+    )  # the kill may have come before its events were on the disk
+
+
 #: Row, what it is called, and the trait that a vendor needs for it.
 ROWS: dict[str, tuple[Check, str | None]] = {
     "plain": (plain, None),
@@ -216,4 +233,5 @@ ROWS: dict[str, tuple[Check, str | None]] = {
     "clock -1 h": (skewed, None),
     "kill": (killed, None),
     "sweep": (swept, None),
+    "objects once": (fetched_once, "objects"),
 }

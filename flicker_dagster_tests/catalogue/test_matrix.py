@@ -22,11 +22,12 @@ def cells() -> list[tuple[str, str, str]]:
     for name, preset in presets().items():
         if not preset.params:
             continue
-        traits = dialect(name).traits
         streams = list(preset.streams) or [""]
         for place, stream in enumerate(streams):
+            keys = preset.source | (preset.streams[stream].source if stream else {})
+            traits = dialect(name).traits | ({"objects"} if "each" in keys else set())
             for row, (_, trait) in ROWS.items():
-                wanted = place == 0 or row in ("plain", "ties", "sweep", "kill")
+                wanted = place == 0 or row in ("plain", "ties", "sweep", "kill", "objects once")
                 if wanted and (trait is None or trait in traits):
                     found.append((name, stream, row))
     return found
