@@ -104,7 +104,8 @@ def next_state(paging: Paging, state: WalkState, seen: Seen) -> WalkState | None
         return None  # the same offset would give the same answer
     if paging.short_page_ends and seen.rows < page_size(paging, seen):
         return None
-    if paging.total is not None and state.offset + seen.rows >= (_number(value_of(paging.total, seen)) or 0):
+    total = None if paging.total is None else _number(value_of(paging.total, seen))
+    if total is not None and state.offset + seen.rows >= total:
         return None
     cursor = next_cursor(paging, seen)
     if cursor is None and not counts(paging):

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from flicker_dagster.collect.links import links_of
 from flicker_dagster.collect.requests import RequestMaker
 from flicker_dagster.config.groups import Pagination
+from flicker_dagster.config.vocabulary import Over
 from flicker_dagster.types import WalkState
 from flicker_dagster_tests.builders import a_source
 
@@ -163,6 +164,16 @@ def test_pages_and_offsets_are_counted_from_where_the_vendor_begins() -> None:
     assert pairs(url(pagination=numbered, state=WalkState(page=2))) == [("p", "2")]
     offset = Pagination(pagination_type="offset", offset_param="o", limit_param="n", page_size=5)
     assert pairs(url(pagination=offset, state=WalkState(offset=10, page=2))) == [("n", "5"), ("o", "10")]
+
+
+def test_a_member_is_what_the_walk_knows_it_by_and_a_path_leads_into_it() -> None:
+    """`{member}` of a set of objects is the id that `over.id` names, not the object."""
+    endpoint = "https://v.test/groups/{member}/events?name={member.name}"
+    listing = a_source(endpoint=endpoint, over=Over(url="/groups")).listing
+    state = WalkState(member="a/7")
+    made = RequestMaker(listing, endpoint, str).request(state, now_ms=NOON_MS, member={"id": "a/7", "name": "ops"})
+    assert made.url.startswith("https://v.test/groups/a%2F7/events?")
+    assert dict(pairs(made.url))["name"] == "ops"
 
 
 @pytest.mark.parametrize(

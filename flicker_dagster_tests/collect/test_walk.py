@@ -329,3 +329,17 @@ def test_what_lies_beyond_a_silent_cap_is_asked_for_from_the_newest_event_on(
     found = {digest for page in pages for digest in page.decoded.digests}
     assert found == ids_of(range(len(times))) or not whole
     assert whole or pages[-1].unproven is not None or found == ids_of(range(len(times)))
+
+
+@pytest.mark.parametrize("told", [{"total": 7}, {"total": "7"}, {}, {"total": None}])
+def test_a_total_ends_a_walk_and_one_that_is_missing_does_not(told: dict[str, Any]) -> None:
+    paging = Paging(page_size=3, limit=Place(at="limit"), offset=Place(at="offset"), total=Origin(at="total"))
+
+    def answer(url: str, query: dict[str, str]) -> Any:
+        start = int(query["offset"])
+        return {"items": rows(list(range(7))[start : start + 3]), **told}
+
+    client = ScriptedClient(answer)
+    source = a_source(endpoint=ENDPOINT, results_field="items", id_field="id", paging=paging)
+    assert set(walked(source, client)) == ids_of(range(7))
+    assert len(client.urls) == (3 if told.get("total") else 4)

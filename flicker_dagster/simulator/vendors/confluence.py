@@ -9,9 +9,11 @@ import re
 from typing import Any
 from urllib.parse import urlencode
 
+from flicker_dagster.simulator.alike import once_each
 from flicker_dagster.simulator.checks import span_of
+from flicker_dagster.simulator.emitter import rows
 from flicker_dagster.simulator.listings import by_event_time
-from flicker_dagster.simulator.pages import compact, document, is_for, raw
+from flicker_dagster.simulator.pages import compact, document, is_for
 from flicker_dagster.simulator.server import Request, Response
 from flicker_dagster.simulator.vendor import Vendor, content_of
 from flicker_dagster.times import format_time
@@ -85,7 +87,7 @@ class Confluence(Vendor):
         span = span_of(request, "startDate", "endDate", _MS, now_ms=self.emitter.now_ms(), fmt="unix_ms")
         if span is None:
             return _error(400, "startDate and endDate must be milliseconds, startDate not after endDate")
-        events = by_event_time(self.emitter, *span, newest_first=True)
+        events = rows(by_event_time(self.emitter, *span, newest_first=True))
         words = request.query.get("searchString", "").lower().encode()
         if words:
             events = [event for event in events if words in event.body.lower()]
@@ -95,7 +97,7 @@ class Confluence(Vendor):
         if self._next_links and start + len(page) < len(events):
             following = urlencode(request.query | {"start": str(start + limit), "limit": str(limit)})
             links["next"] = f"{PATH.removeprefix(CONTEXT)}?{following}"
-        answer = {"results": raw(page), "start": start, "limit": limit, "size": len(page), "_links": links}
+        answer = {"results": once_each(page), "start": start, "limit": limit, "size": len(page), "_links": links}
         return document(answer)
 
 

@@ -7,9 +7,11 @@ import math
 import random
 import re
 
+from flicker_dagster.simulator.alike import once_each
 from flicker_dagster.simulator.checks import span_of
+from flicker_dagster.simulator.emitter import rows
 from flicker_dagster.simulator.listings import by_event_time
-from flicker_dagster.simulator.pages import compact, document, is_for, raw
+from flicker_dagster.simulator.pages import compact, document, is_for
 from flicker_dagster.simulator.server import Request, Response
 from flicker_dagster.simulator.vendor import Vendor
 from flicker_dagster.times import format_time
@@ -87,7 +89,7 @@ class Jira(Vendor):
         span = span_of(request, "from", "to", _TIME, now_ms=self.emitter.now_ms())
         if span is None:
             return _error(400, "from and to must be date-times, from not after to.")
-        events = by_event_time(self.emitter, *span, newest_first=True)
+        events = rows(by_event_time(self.emitter, *span, newest_first=True))
         words = request.query.get("filter", "").lower().encode().split()
         if words:
             events = [event for event in events if any(word in event.body.lower() for word in words)]
@@ -96,7 +98,7 @@ class Jira(Vendor):
             "offset": offset,
             "limit": limit,
             "total": len(events),
-            "records": raw(events[offset : offset + limit]),
+            "records": once_each(events[offset : offset + limit]),
         }
         return document(answer)
 
