@@ -16,7 +16,7 @@ import msgspec
 
 from flicker_dagster.collect.pace import Pace, next_place_ms, take
 from flicker_dagster.collect.quota_headers import MAX_WAIT_S, Told
-from flicker_dagster.errors import StateError
+from flicker_dagster.errors import StateError, WriteConflict
 
 log = logging.getLogger("flicker.quota")
 
@@ -27,6 +27,9 @@ AWAY_S = 60.0
 
 #: Ends of pauses that differ by less are the same.
 SAME_S = 1.0
+
+#: Clocks of machines that differ by less are not wrong.
+CLOCKS_DIFFER_S = 60.0
 
 #: Most places taken in advance, where each taking is a request to a store.
 MOST_PLACES = 64
@@ -109,15 +112,20 @@ class Account:
         # Not `<`: a clock that was set back must not keep anybody from looking.
         if book is not None and now_s >= self._away_until_s and not 0 <= now_s - self._looked_s < book.look_every_s:
             self._look(book, now_s)
-        until_ms = max(self._notes.asked_until_ms, self._notes.reserve_until_ms)
-        return min(until_ms / 1000, now_s + MAX_WAIT_S)
+        notes = self._notes
+        return max(_believed_s(notes.asked_until_ms, now_s), _believed_s(notes.reserve_until_ms, now_s))
 
     def hold(self, until_s: float, *, reserve: bool = False) -> None:
         """Nobody asks before: the vendor asked for a pause, or what is left is the reserve."""
-        field = "reserve_until_ms" if reserve else "asked_until_ms"
-        until_ms = round(until_s * 1000)
-        if until_ms > getattr(self._notes, field) + SAME_S * 1000:
-            self._change(lambda notes: msgspec.structs.replace(notes, **{field: max(until_ms, getattr(notes, field))}))
+        field, now_s = "reserve_until_ms" if reserve else "asked_until_ms", self._clock()
+        if until_s <= _believed_s(getattr(self._notes, field), now_s) + SAME_S:
+            return
+
+        def prolong(notes: AccountNotes) -> AccountNotes:
+            longer_s = max(until_s, _believed_s(getattr(notes, field), now_s))
+            return msgspec.structs.replace(notes, **{field: round(longer_s * 1000)})
+
+        self._change(prolong)
 
     def free(self) -> None:
         """There is more than the reserve again."""
@@ -209,12 +217,23 @@ class Account:
         self._notes = change(self._notes)
 
     def _failed(self, error: StateError) -> None:
+        if isinstance(error, WriteConflict):  # others were faster; the next change may succeed
+            return
         self._away_until_s = self._clock() + AWAY_S
         if not self._told_of_trouble:
             self._told_of_trouble = True
             log.warning(
                 "%s; what other runs know of this account's quota is not heeded for now, and collecting goes on", error
             )
+
+
+def _believed_s(until_ms: float, now_s: float) -> float:
+    """The end of a pause, seconds since the epoch, at most `MAX_WAIT_S` from now. What lies further away was written by a
+    machine with a wrong clock: it must not stop the others for ever."""
+    if not until_ms:
+        return 0.0
+    latest_s, until_s = now_s + MAX_WAIT_S, until_ms / 1000
+    return 0.0 if until_s > latest_s + CLOCKS_DIFFER_S else min(until_s, latest_s)
 
 
 def _newer(last: LastTold | None, told: Told, now_ms: int) -> LastTold:

@@ -15,9 +15,9 @@ from flicker_dagster.config.rate_limit import RateLimit
 #: The part of a budget that may be used at once.
 BURST_SHARE = 4
 
-#: No place in the queue is further away than so long beyond the interval of its limit: what a machine with a wrong clock
-#: wrote must not stop the others.
+#: Nobody takes a place that is further away. What lies beyond, a machine with a wrong clock wrote: it must not stop the others.
 FURTHEST_MS = 900_000.0
+CLOCKS_DIFFER_MS = 60_000.0
 
 
 class Pace(msgspec.Struct, frozen=True):
@@ -73,4 +73,5 @@ def take(paces: Sequence[Pace], taken: Mapping[str, float], *, at_ms: float) -> 
 
 
 def _spoken_for(pace: Pace, taken: Mapping[str, float], now_ms: float) -> float:
-    return min(taken.get(pace.key, 0.0), now_ms + pace.burst * pace.every_ms + FURTHEST_MS)
+    until_ms = taken.get(pace.key, 0.0)
+    return until_ms if until_ms <= now_ms + pace.burst * pace.every_ms + FURTHEST_MS + CLOCKS_DIFFER_MS else 0.0

@@ -60,7 +60,7 @@ class Quota:
         """Wait before the next request. Raises RateLimited where that would hold the run for too long, or longer than
         `at_most_s`."""
         now_s = self._clock()
-        latest_s = now_s + min(self._max_wait_s, at_most_s)
+        latest_s = now_s + min(self._max_wait_s, at_most_s, MAX_WAIT_S)
         held_s = max(self._not_before_s, self._account.held_until_s())
         ready_s = max(now_s, held_s, self._last_s + self._config.min_interval_ms / 1000)
         why = "the vendor's quota is used up to the reserve (rate_limit.reserve), or it asked for a pause"

@@ -24,7 +24,7 @@ MOST_BYTES = 64 * 1024
 LOCK_S = 0.2
 
 #: Writers of an object that collide so often go on without.
-TRIES = 4
+TRIES = 8
 
 
 def quota_key(account: str) -> str:

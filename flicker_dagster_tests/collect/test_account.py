@@ -17,7 +17,7 @@ from flicker_dagster.collect.account import AWAY_S, AccountNotes, Book, read_not
 from flicker_dagster.collect.pace import usable
 from flicker_dagster.collect.quota import Quota
 from flicker_dagster.config.rate_limit import RateLimit
-from flicker_dagster.errors import RateLimited, StateError
+from flicker_dagster.errors import RateLimited, StateError, WriteConflict
 from flicker_dagster_tests.collect.test_pace import most_in
 
 NOW_S = 1_777_713_247.0
@@ -184,6 +184,46 @@ def test_notes_that_cannot_be_read_are_none(data: bytes) -> None:
     book = Shared()
     book.data = data
     assert Runs(book, requests=10, per_ms=10_000).ask() == 0
+
+
+@pytest.mark.parametrize("notes", [{"asked_until_ms": 9e15}, {"reserve_until_ms": 9e15}, {"taken": {"10/10000": 9e15}}])
+def test_what_a_wrong_clock_wrote_stops_nobody_for_ever(notes: dict[str, Any]) -> None:
+    book = Shared()
+    book.data = msgspec.json.encode(AccountNotes(**notes))
+    runs = Runs(book, max_wait_s=60, requests=10, per_ms=10_000)
+    assert runs.ask() == 0
+    runs.quotas[0].hold(30)
+    runs.now_s += 1
+    assert runs.ask(1) == 29, "and a true pause still counts"
+
+
+def test_a_clock_that_is_a_little_ahead_is_no_wrong_one() -> None:
+    book = Shared()
+    book.data = msgspec.json.encode(AccountNotes(asked_until_ms=(NOW_S + 930) * 1000))
+    assert Runs(book).ask() == 900
+
+
+def test_writers_that_collide_are_no_store_that_is_away(caplog: pytest.LogCaptureFixture) -> None:
+    class Contended(Shared):
+        def update(self, change: Callable[[bytes], bytes]) -> None:
+            self.updates += 1
+            raise WriteConflict("changed by another one")
+
+    book = Contended(near=False)
+    runs = Runs(book, 1, requests=10, per_ms=10_000)
+    for _ in range(3):
+        runs.now_s += runs.ask() + 30
+    assert book.updates == 3
+    assert caplog.records == []
+
+
+def test_no_place_is_taken_further_away_than_any_wait() -> None:
+    runs = Runs(Shared(), max_wait_s=1e9, requests=1, per_ms=10_000_000)
+    assert runs.ask(0) == 0
+    for _ in range(3):
+        with pytest.raises(RateLimited) as limited:
+            runs.ask(1)
+        assert limited.value.retry_after_s == 900
 
 
 def test_what_the_vendor_told_last_is_kept_for_whoever_looks() -> None:
