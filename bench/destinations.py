@@ -25,7 +25,7 @@ WHY = {
     "sentinel": "two requests for a lot (1 MB uncompressed), every event a JSON string",
     "google_secops": "base64 of every event, and two requests for a lot (1 MB uncompressed)",
     "s3": "SHA-256 of the object, twice, for signature and checksum",
-    "security_lake": "every event is read, mapped to OCSF and written as Parquet columns",
+    "security_lake": "a quarter each: mapping to OCSF, reading 3 KB of it into 350 columns, Parquet with zstd; http's own work",
 }
 
 

@@ -16,6 +16,7 @@ def pyarrow() -> Any:
     """The library. Raises DestinationBlocked where it is not installed."""
     try:
         import pyarrow
+        import pyarrow.json
         import pyarrow.parquet
     except ImportError as error:
         raise DestinationBlocked(f"Parquet needs pyarrow ({error}): pip install 'flicker-dagster[parquet]'") from None

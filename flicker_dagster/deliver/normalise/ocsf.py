@@ -13,9 +13,11 @@ from flicker_dagster.deliver.normalise.mapping import Facts, VendorMapping
 from flicker_dagster.deliver.normalise.placing import (
     Attribute,
     Document,
+    Path,
     Placing,
     holder_of,
     original_of,
+    path_of,
     put_at,
     written,
 )
@@ -83,7 +85,9 @@ class _Plan:
     event_class: EventClass
     rules: ClassRules
     placing: Placing
-    missing: tuple[Missing, ...]
+    missing: tuple[
+        tuple[Missing, Path, Path | None], ...
+    ]  # with the places of what is missing, and of what it is a copy of
 
 
 class OcsfNormaliser:
@@ -137,7 +141,11 @@ class OcsfNormaliser:
             )
 
         attributes = [each for each in self._table.attributes if known(each.classes, each.to, each.since)]
-        missing = tuple(each for each in self._table.missing if known(each.classes, each.at))
+        missing = tuple(
+            (each, path_of(each.at), None if each.copy is None else path_of(each.copy))
+            for each in self._table.missing
+            if known(each.classes, each.at)
+        )
         return _Plan(activity, event_class, rules, Placing(attributes, self._table.needs), missing)
 
     def _reached(self, lines: list[Any]) -> Any:
@@ -179,21 +187,22 @@ class OcsfNormaliser:
         """Fill in what the class requires and the event does not tell."""
         wanted = [name for name in plan.rules.required if name not in document]
         wanted += [group[0] for group in plan.rules.any_of if not any(name in document for name in group)]
-        for each in plan.missing:
+        for each, path, copied in plan.missing if wanted else ():
             if each.at not in wanted or each.at in document:
                 continue
-            if each.copy is None:
-                put_at(document, (each.at,), self._filled(each.value, facts))
-            elif (found := holder_of(document, tuple(each.copy.split(".")))) is not None:
-                put_at(document, (each.at,), copy.copy(found))
+            if copied is None:
+                words = {"{event_type}": facts.event_type, "{product}": self._mapping.product.name}
+                put_at(document, path, _filled(each.value, words))
+            elif (found := holder_of(document, copied)) is not None:
+                put_at(document, path, copy.copy(found))
 
-    def _filled(self, value: Any, facts: Facts) -> Any:
-        if isinstance(value, dict):
-            return {key: self._filled(each, facts) for key, each in value.items()}
-        if isinstance(value, list):
-            return [self._filled(each, facts) for each in value]
-        words = {"{event_type}": facts.event_type, "{product}": self._mapping.product.name}
+
+def _filled(value: Any, words: dict[str, str]) -> Any:
+    if isinstance(value, str):
         return words.get(value, value)
+    if isinstance(value, dict):
+        return {key: _filled(each, words) for key, each in value.items()}
+    return [_filled(each, words) for each in value] if isinstance(value, list) else value
 
 
 def _number(version: str) -> tuple[int, ...]:

@@ -12,7 +12,13 @@ from flicker_dagster.json_text import as_text
 
 Document = dict[str, Any]
 
-_LIST = "[]"
+#: The way to a place: names of members, each with whether it is a list of one.
+Path = tuple[tuple[str, bool], ...]
+
+
+def path_of(at: str) -> Path:
+    """Of `actor.user.name` or `resources[].uid`."""
+    return tuple((part.removesuffix("[]"), part.endswith("[]")) for part in at.split("."))
 
 
 class Attribute(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -28,15 +34,13 @@ class Placing:
     """Puts facts at the places of a list of attributes, and takes objects away that say nothing."""
 
     def __init__(self, attributes: Iterable[Attribute], needs: Mapping[str, list[str]]) -> None:
-        self._places = [(each.slot, tuple(each.to.split("."))) for each in attributes]
+        self._places = [(each.slot, path_of(each.to)) for each in attributes]
         # The deepest first, so that an object may be left without anything by what it held.
-        self._needs = [
-            (tuple(at.split(".")), keys) for at, keys in sorted(needs.items(), key=lambda need: -need[0].count("."))
-        ]
+        self._needs = [(path_of(at), keys) for at, keys in sorted(needs.items(), key=lambda need: -need[0].count("."))]
 
     def put(self, document: Document, slots: Mapping[str, Any]) -> set[str]:
         """Fill in the document; gives the slots that are told by it."""
-        told: dict[tuple[str, ...], str] = {}
+        told: dict[Path, str] = {}
         for slot, parts in self._places:
             value = slots.get(slot)
             if value is not None:
@@ -50,33 +54,30 @@ class Placing:
         return set(told.values())
 
 
-def put_at(document: Document, parts: tuple[str, ...], value: Any) -> None:
-    """Set what lies at a path. A part that ends with `[]` is a list of one."""
+def put_at(document: Document, path: Path, value: Any) -> None:
+    """Set what lies at a path."""
     holder: Any = document
-    *around, last = parts
-    for part in around:
-        name = part.removesuffix(_LIST)
-        holder = holder.setdefault(part, {}) if name == part else holder.setdefault(name, [{}])[0]
-    name = last.removesuffix(_LIST)
-    holder[name] = value if name == last else [value]
+    for name, is_list in path[:-1]:
+        holder = holder.setdefault(name, [{}])[0] if is_list else holder.setdefault(name, {})
+    name, is_list = path[-1]
+    holder[name] = [value] if is_list else value
 
 
-def holder_of(document: Document, parts: tuple[str, ...]) -> Document | None:
+def holder_of(document: Document, path: Path) -> Document | None:
     """The object at a path, or None."""
     found: Any = document
-    for part in parts:
-        found = found.get(part.removesuffix(_LIST))
-        if part.endswith(_LIST) and found:
+    for name, is_list in path:
+        found = found.get(name)
+        if is_list and found:
             found = found[0]
         if not isinstance(found, dict):
             return None
     return found
 
 
-def remove(document: Document, parts: tuple[str, ...]) -> None:
+def remove(document: Document, path: Path) -> None:
     """Take away what lies at a path, and the objects that are empty then."""
-    head, *rest = parts
-    name = head.removesuffix(_LIST)
+    (name, _), *rest = path
     if rest:
         remove(document[name], tuple(rest))
     if not rest or not document[name]:

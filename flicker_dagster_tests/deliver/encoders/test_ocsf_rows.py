@@ -7,13 +7,15 @@ import json
 import os
 from typing import Any
 
+import msgspec
 import pyarrow.parquet as pq
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from flicker_dagster.deliver.encoders.ocsf.columns import columns_of
-from flicker_dagster.deliver.encoders.ocsf.parquet import OcsfParquet
+from flicker_dagster.deliver.encoders.ocsf.fitting import table_of
+from flicker_dagster.deliver.encoders.ocsf.parquet import OcsfParquet, _schema
 from flicker_dagster.deliver.encoders.ocsf.rows import row_of
 from flicker_dagster_tests.deliver.contract import lot_of
 
@@ -38,6 +40,35 @@ def test_every_event_of_ocsf_becomes_a_row(events: list[dict[str, Any]]) -> None
     left = lot.part([index for index in range(len(lot)) if index not in unfit])
     if len(left):
         assert pq.ParquetFile(io.BytesIO(encoder.encode(left))).metadata.num_rows == len(left)
+
+
+@pytest.mark.fuzz
+@settings(max_examples=EXAMPLES * 4, deadline=None)
+@given(
+    st.lists(st.dictionaries(NAMES, VALUES, max_size=5), min_size=1, max_size=2),
+    st.none() | st.dictionaries(st.text(), VALUES, max_size=2),
+)
+def test_events_that_fit_as_they_are_make_the_same_rows(events: list[dict[str, Any]], unmapped: Any) -> None:
+    assert COLUMNS is not None
+    spare = {} if unmapped is None else {"unmapped": unmapped}
+    lines = [msgspec.json.encode(({**event, **HEAD} | {"unmapped": None}) | spare) for event in events]
+    lines = [line.replace(b',"unmapped":null', b"") for line in lines]
+    table = table_of(lines, [7] * len(lines), _schema(3002, "1.8.0"))
+    if table is None:
+        return
+    for found, line in zip(table.to_pylist(), lines, strict=True):
+        row = row_of(msgspec.json.decode(line) | {"time": 7}, COLUMNS)
+        if found["unmapped"] is not None:
+            found["unmapped"], row["unmapped"] = json.loads(found["unmapped"]), json.loads(row["unmapped"] or "null")
+        assert found == row
+
+
+def test_what_most_events_are_is_read_without_looking_at_each() -> None:
+    lines = [msgspec.json.encode(HEAD | {"message": "x", "count": 3, "unmapped": {"a": {"b": [1, None]}}})]
+    table = table_of(lines, [7], _schema(3002, "1.8.0"))
+    assert table is not None
+    (row,) = table.to_pylist()
+    assert (row["time"], row["message"], row["count"], row["unmapped"]) == (7, "x", 3, '{"a":{"b":[1,null]}}')
 
 
 @pytest.mark.parametrize(

@@ -10,10 +10,15 @@ import msgspec
 
 from flicker_dagster.deliver.encoders.arrow import parquet_of, pyarrow
 from flicker_dagster.deliver.encoders.ocsf.columns import columns_of
+from flicker_dagster.deliver.encoders.ocsf.fitting import table_of
 from flicker_dagster.deliver.encoders.ocsf.objects import Type
 from flicker_dagster.deliver.encoders.ocsf.rows import row_of
 from flicker_dagster.json_text import read_json
 from flicker_dagster.lots import Lot
+
+
+class AnyObject(msgspec.Struct, gc=False):
+    """A mapping, whatever it holds."""
 
 
 class Head(msgspec.Struct, gc=False):
@@ -24,7 +29,7 @@ class Head(msgspec.Struct, gc=False):
     activity_id: int
     type_uid: int
     severity_id: int
-    metadata: dict[str, Any]
+    metadata: AnyObject
     raw_data: str | None = None
 
 
@@ -47,7 +52,7 @@ class OcsfParquet:
 
     def __init__(self, version: str) -> None:
         self._version = version
-        self.encoding = f"ocsf parquet 1 {version}"
+        self.encoding = f"ocsf parquet 2 {version}"
 
     def encode(self, lot: Lot) -> bytes:
         """The file. All events of the lot are of one class, and none of them is one that `unfit` names."""
@@ -56,15 +61,16 @@ class OcsfParquet:
         columns, schema = columns_of(class_uid, self._version), _schema(class_uid, self._version)
         assert columns is not None
         by_time = sorted(range(len(lot)), key=lot.time_ms)
-        batches = []
+        tables = []
         for start in range(0, len(by_time), ROWS_AT_A_TIME):
-            rows = []
-            for index in by_time[start : start + ROWS_AT_A_TIME]:
-                document = read_json(lot.events[index])
-                assert document["class_uid"] == class_uid
-                rows.append(row_of(document | {"time": lot.time_ms(index)}, columns))
-            batches.append(pa.RecordBatch.from_pylist(rows, schema=schema))
-        return parquet_of(pa.Table.from_batches(batches, schema=schema), statistics=SELECTED_BY)
+            indices = by_time[start : start + ROWS_AT_A_TIME]
+            events, times_ms = [lot.events[index] for index in indices], [lot.time_ms(index) for index in indices]
+            found = table_of(events, times_ms, schema)
+            if found is None:
+                rows = [row_of(read_json(event) | {"time": ms}, columns) for event, ms in zip(events, times_ms)]
+                found = pa.Table.from_pylist(rows, schema=schema)
+            tables.append(found)
+        return parquet_of(pa.concat_tables(tables), statistics=SELECTED_BY)
 
     def unfit(self, lot: Lot) -> Mapping[int, str]:
         """Events that are no OCSF, or of a class without columns."""
