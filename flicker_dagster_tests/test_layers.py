@@ -44,6 +44,7 @@ ALLOWED = {
     "config": BASE,
     "transport": BASE | {"config"},
     "collect": BASE | {"config", "transport"},
+    "infer": BASE | {"config", "transport", "collect"},
     "deliver": BASE | {"config", "transport"},
     "state": BASE | {"config", "transport"},
     "pipeline": BASE | {"transport", "config", "collect", "deliver", "state"},
@@ -53,7 +54,7 @@ ALLOWED = {
     "web": BASE | {"config", "orchestration"},
     "definitions": BASE | {"config", "orchestration"},
 }
-DAGSTER_FREE = ("config", "transport", "collect", "deliver", "state", "pipeline")
+DAGSTER_FREE = ("config", "transport", "collect", "infer", "deliver", "state", "pipeline")
 HEAVY = ("pandas", "numpy", "boto3", "dagster_aws")
 
 

@@ -1,0 +1,193 @@
+"""`flicker infer URL`: a block for an API that nobody has described yet, found out from a few of its answers, with how sure
+each line is. The block goes to standard output, everything else to standard error."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import time
+from collections.abc import Mapping
+from fnmatch import fnmatch
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import click
+from rich.console import Console
+
+from flicker_dagster.cli.guide_text import prose
+from flicker_dagster.cli.options import WebAddress, json_option
+from flicker_dagster.cli.selection import show_json
+from flicker_dagster.config.load import parse_config
+from flicker_dagster.config.masking import Masker
+from flicker_dagster.config.vendor_fixes import fix_for
+from flicker_dagster.config.vendors import presets
+from flicker_dagster.errors import FlickerError
+from flicker_dagster.infer.asking import Asker
+from flicker_dagster.infer.block import block_of, name_of
+from flicker_dagster.infer.inquiry import Found, Inquiry
+from flicker_dagster.infer.question import Question, question_of
+from flicker_dagster.printable import visible
+
+VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+
+
+@click.command("infer")
+@click.argument("url", type=WebAddress())
+@click.option(
+    "-H", "--header", "headers", multiple=True, metavar="'NAME: VALUE'", help="Sent with it; may hold '${VAR}'."
+)
+@click.option("--param", "params", multiple=True, metavar="NAME=VALUE", help="One more parameter of the address.")
+@click.option("--method", type=click.Choice(["GET", "POST"]), help="Default GET, or POST where there is a body.")
+@click.option("--body", metavar="JSON|@FILE", help="Sent as JSON.")
+@click.option("--bearer", metavar="VAR", help="Environment variable with the token: Authorization: Bearer …")
+@click.option("--basic", metavar="USER:VAR", help="User name, and the environment variable with the password.")
+@click.option("--name", help="What the source is called; default after the host.")
+@click.option("--destination", default="NAME", show_default=True, help="The destination that the block names.")
+@click.option(
+    "--try", "tries", is_flag=True, help="Try likely names for what no answer shows (page size, start of a span)."
+)
+@json_option
+def infer(
+    url: str,
+    headers: tuple[str, ...],
+    params: tuple[str, ...],
+    method: str | None,
+    body: str | None,
+    bearer: str | None,
+    basic: str | None,
+    name: str | None,
+    destination: str,
+    tries: bool,
+    as_json: bool,
+) -> None:
+    """Find out how the API at URL lists its events, and write a source for it, with how sure each line is.
+
+    URL is a request that you know to work, best with a span of time and a small page, such as
+    'https://api.example.com/v1/audit?since=2026-05-02T00:00:00Z&limit=5'. Secrets are named by their variables:
+    --bearer TOKEN_VAR, or -H 'X-Api-Key: ${KEY_VAR}' (in single quotes, so that the shell leaves it alone).
+    """
+    asked = question_of(
+        url,
+        method=method or ("GET" if body is None else "POST"),
+        body=None if body is None else _json_of(body),
+        headers=dict(_pair(each, ":", "--header") for each in headers),
+        params=[_pair(each, "=", "--param") for each in params],
+    )
+    if bearer is not None:
+        asked.findings.note("auth", {"type": "bearer", "token": _reference(bearer, "--bearer")}, "sure", "given")
+    if basic is not None:
+        user, variable = _pair(basic, ":", "--basic")
+        login = {"type": "basic", "username": user, "password": _reference(variable, "--basic")}
+        asked.findings.note("auth", login, "sure", "given")
+    env = {**os.environ, **asked.secrets}
+    _tell_known(asked.endpoint)
+    try:
+        found = Inquiry(asked, Asker(env=env), now_ms=int(time.time() * 1000), tries=tries).run()
+    except FlickerError as error:
+        words = _masked(str(error).removeprefix("inferred: "), asked)
+        advice = fix_for(None, words)
+        raise click.ClickException(f"{words}{f' {advice}' if advice else ''}") from None
+    block = _headed(
+        block_of(found.findings, name=name or name_of(asked.endpoint), destination=destination), found, asked
+    )
+    if as_json:
+        show_json(_document(found, block))
+    else:
+        click.echo(block, nl=False)
+        _summarise(found, asked, block, env)
+    raise SystemExit(0 if found.whole else 1)
+
+
+def _headed(block: str, found: Found, asked: Question) -> str:
+    """The block below a comment that says what it rests on."""
+    lines = [
+        f"Inferred from {found.requests} requests to {urlsplit(asked.endpoint).hostname}. How sure each line is:",
+        "sure: a further request has shown it, or it was given; probable: what was seen hardly allows anything else;",
+        "guess: nothing but a name or a custom speaks for it. Compare guesses with the vendor's documentation.",
+    ]
+    if found.quotas:
+        lines.append(f"The quota is told by headers ({', '.join(found.quotas)}), which are read without being named.")
+    lines += found.doubts
+    lines += [f"Set {variable}: its value was written out in the question." for variable in asked.secrets]
+    return "".join(f"# {visible(line)}\n" for line in lines) + block
+
+
+def _summarise(found: Found, asked: Question, block: str, env: Mapping[str, str]) -> None:
+    screen = Console(stderr=True, highlight=False)
+    counts = ", ".join(f"{found.findings.count(sure)} {sure}" for sure in ("sure", "probable", "guess"))
+    prose(
+        screen,
+        f"{found.requests} requests, {found.events} events on the first page; lines: {counts}.",
+        first="",
+        indent="",
+    )
+    for doubt in found.doubts:
+        prose(screen, visible(doubt), first="- ", indent="  ")
+    if not found.whole:
+        return
+    for note in parse_config(
+        block.replace("destination: NAME", "destination: {type: stdout}"), path="block", env=env
+    ).notes:
+        prose(screen, note.partition(": ")[2], first="- ", indent="  ")
+    prose(
+        screen,
+        "Put it into config.yaml, then `flicker --validate`, `flicker test NAME` and `flicker --dry-run`.",
+        first="",
+        indent="",
+    )
+
+
+def _document(found: Found, block: str) -> dict[str, Any]:
+    return {
+        "whole": found.whole,
+        "requests": found.requests,
+        "events": found.events,
+        "second_page": found.page_two,
+        "quotas": found.quotas,
+        "doubts": found.doubts,
+        "lines": [
+            {"key": each.key, "value": each.value, "sure": each.sure, "why": each.why} for each in found.findings
+        ],
+        "block": block,
+    }
+
+
+def _tell_known(endpoint: str) -> None:
+    host = urlsplit(endpoint).hostname or ""
+    for preset in presets().values():
+        if any(fnmatch(host, pattern) for pattern in preset.hosts):
+            words = f"{host} is known: `flicker vendors show {preset.vendor}`, `flicker add {preset.vendor}`."
+            prose(Console(stderr=True, highlight=False), words, first="", indent="")
+            return
+
+
+def _json_of(text: str) -> Any:
+    try:
+        return json.loads(Path(text[1:]).read_text(encoding="utf-8") if text.startswith("@") else text)
+    except OSError as error:
+        raise click.UsageError(f"--body: {text[1:]!r} cannot be read: {error.strerror}") from None
+    except (ValueError, RecursionError):
+        raise click.UsageError("--body is not JSON; expected such as '{\"limit\": 5}', or @FILE") from None
+
+
+def _pair(text: str, between: str, option: str) -> tuple[str, str]:
+    name, found, value = text.partition(between)
+    if not found or not name.strip():
+        raise click.UsageError(f"{option}: expected NAME{between}VALUE")
+    return name.strip(), value.strip()
+
+
+def _reference(variable: str, option: str) -> str:
+    """A variable as a reference; anything else may be the secret itself, which belongs into no command line."""
+    bare = variable.removeprefix("${").removesuffix("}")
+    if VARIABLE.fullmatch(bare) is None:
+        raise click.UsageError(
+            f"{option} wants the name of an environment variable, such as API_TOKEN, not the secret itself"
+        )
+    return f"${{{bare}}}"
+
+
+def _masked(words: str, asked: Question) -> str:
+    return Masker([], others=tuple(asked.secrets.values())).mask(words)

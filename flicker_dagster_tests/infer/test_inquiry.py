@@ -1,0 +1,338 @@
+"""What no dialect shows: other shapes, counted pages, bodies, cursors that stand alone, names that have to be tried, doubts."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+import yaml
+from click.testing import CliRunner, Result
+from hypothesis import given
+from hypothesis import strategies as st
+
+from flicker_dagster.cli.main import cli
+from flicker_dagster.infer.columns import columns_of, format_of, ids_in, order_of, times_in
+from flicker_dagster.infer.going_on import envelope_of, ways_on
+from flicker_dagster.infer.question import question_of
+from flicker_dagster.infer.rows import arrays_in, empty_arrays_in
+from flicker_dagster.simulator.server import Request, Response, Server
+from flicker_dagster.times import parse_time_ms, rfc3339_ms
+
+FIRST_MS = parse_time_ms("2026-05-02T09:00:00Z") or 0
+ROWS = [
+    {"id": f"e{number:03d}", "actor": "ana", "time": rfc3339_ms(FIRST_MS + number * 61_000), "seq": number}
+    for number in range(17)
+]
+
+
+class World:
+    """A vendor whose answer each test says, and the command."""
+
+    def __init__(self) -> None:
+        self.answer: Callable[[Request], Response] = lambda _: Response.json({})
+        self.server = Server(lambda request: self.answer(request))
+
+    def infer(self, path: str, *options: str, env: dict[str, str] | None = None) -> tuple[Result, dict[str, Any]]:
+        done = CliRunner().invoke(
+            cli, ["infer", f"{self.server.url}{path}", *options], env={"COLUMNS": "100", **(env or {})}
+        )
+        return done, yaml.safe_load(done.stdout or "{}") or {}
+
+    def lines(self, path: str, *options: str) -> dict[str, Any]:
+        done = CliRunner().invoke(cli, ["infer", f"{self.server.url}{path}", "--json", *options], env=dict(os.environ))
+        return json.loads(done.stdout)
+
+
+@pytest.fixture
+def world() -> Iterator[World]:
+    world = World()
+    yield world
+    world.server.close()
+
+
+def source_of(block: dict[str, Any]) -> dict[str, Any]:
+    [source] = block["api_sources"]
+    return source
+
+
+def number(request: Request, name: str, default: int) -> int:
+    return int(request.query.get(name, default))
+
+
+def paged(request: Request) -> Response:
+    page, size = number(request, "page", 1), number(request, "per_page", 5)
+    rows = ROWS[(page - 1) * size : page * size]
+    return Response.json({"count": len(ROWS), "total": len(ROWS), "events": rows})
+
+
+def skipped(request: Request) -> Response:
+    skip = number(request, "skip", 0)
+    return Response.json({"value": ROWS[skip : skip + number(request, "$top", 5)]})
+
+
+def test_page_numbers_are_counted(world: World) -> None:
+    world.answer = paged
+    done, block = world.infer("/audit?page=1&per_page=5")
+    assert done.exit_code == 0, done.output
+    paging = source_of(block)["paging"]
+    assert paging == {
+        "page_size": 5,
+        "limit": {"at": "per_page"},
+        "page": {"at": "page"},
+        "first_page": 1,
+        "total": {"at": "total"},
+    }
+
+
+def test_offsets_are_counted(world: World) -> None:
+    world.answer = skipped
+    _, block = world.infer("/audit?skip=0&$top=5")
+    assert source_of(block)["paging"] == {"page_size": 5, "limit": {"at": "$top"}, "offset": {"at": "skip"}}
+
+
+def test_a_cursor_that_is_taken_alone_and_in_the_body_is_found(world: World) -> None:
+    def answer(request: Request) -> Response:
+        asked = json.loads(request.body)
+        if "cursor" in asked and len(asked) > 1:
+            return Response.json({"error": "cursor only"}, 400)
+        begin = int(asked.get("cursor", "c0")[1:])
+        page = ROWS[begin : begin + 5]
+        return Response.json({"items": page, "cursor": f"c{begin + 5}", "has_more": begin + 5 < len(ROWS)})
+
+    world.answer = answer
+    body = json.dumps({"limit": 5, "start_time": "2026-05-02T00:00:00Z"})
+    done, block = world.infer("/audit", "--body", body)
+    source = source_of(block)
+    assert source["request"] == {"method": "POST", "start": {"into": "json", "at": "start_time"}} | {
+        key: value for key, value in source["request"].items() if key == "body"
+    }, done.output
+    assert source["paging"]["cursor"] == {"into": "json", "at": "cursor"}
+    assert source["paging"]["repeats"] == "none"
+
+
+@pytest.mark.parametrize(
+    ("body", "shape"),
+    [
+        ("\n".join(map(json.dumps, ROWS)), "ndjson"),
+        ("id,actor,time\n" + "\n".join(f"{row['id']},{row['actor']},{row['time']}" for row in ROWS), "csv"),
+        (json.dumps({"data": {row["id"]: row for row in ROWS}}), "map"),
+    ],
+)
+def test_other_shapes_are_found(world: World, body: str, shape: str) -> None:
+    world.answer = lambda _: Response(200, body.encode(), [("Content-Type", "text/plain")])
+    done, block = world.infer("/audit")
+    source = source_of(block)
+    assert done.exit_code == 0, done.output
+    assert (source["rows"]["shape"], source["id_field"], source["timestamp_field"]) == (shape, "id", "time")
+
+
+def test_where_all_came_at_once_fewer_are_asked_for(world: World) -> None:
+    def answer(request: Request) -> Response:
+        size, begin = number(request, "limit", 100), number(request, "after", 0)
+        following = {"next_cursor": str(begin + size)} if begin + size < len(ROWS) else {}
+        return Response.json({"events": ROWS[begin : begin + size], **following})
+
+    world.answer = answer
+    told = world.lines("/audit?limit=50")
+    assert told["second_page"], told
+    assert {"key": "paging.cursor", "value": {"at": "after"}}.items() <= next(
+        line for line in told["lines"] if line["key"] == "paging.cursor"
+    ).items()
+
+
+def test_likely_names_are_tried_only_where_somebody_asks_for_it(world: World) -> None:
+    asked: list[dict[str, str]] = []
+
+    def answer(request: Request) -> Response:
+        asked.append(request.query)
+        since_ms = parse_time_ms(request.query.get("startTime", "2000-01-02T00:00:00Z"))
+        return Response.json([row for row in ROWS if (parse_time_ms(row["time"]) or 0) >= (since_ms or 0)])
+
+    world.answer = answer
+    _, block = world.infer("/audit")
+    assert asked == [{}]
+    assert "request" not in source_of(block)
+    _, block = world.infer("/audit", "--try")
+    assert source_of(block)["request"] == {"start": {"at": "startTime"}}
+    assert source_of(block)["time_filter_format"] == "rfc3339"
+
+
+def test_a_parameter_that_is_not_heeded_stays_a_guess(world: World) -> None:
+    world.answer = lambda _: Response.json(ROWS)
+    told = world.lines("/audit?since=2026-05-02T00:00:00Z")
+    [start] = [line for line in told["lines"] if line["key"] == "request.start"]
+    assert start["sure"] == "guess"
+
+
+@pytest.mark.parametrize(
+    ("answer", "said"),
+    [
+        ({"events": []}, "no events (there is nothing in events)"),
+        ({"ok": True}, "no events: ask"),
+        ([{"id": 1, "name": "x"}, {"id": 2, "name": "y"}], "No member of the events is a time"),
+    ],
+)
+def test_what_cannot_be_found_is_said(world: World, answer: Any, said: str) -> None:
+    world.answer = lambda _: Response.json(answer)
+    done, _ = world.infer("/audit")
+    assert done.exit_code == 1
+    assert said in done.output
+
+
+def test_a_refusal_is_told_with_advice_and_without_the_secret(world: World) -> None:
+    world.answer = lambda _: Response.json({"message": "bad token s3cr3t-t0ken-of-ours"}, 401)
+    done, _ = world.infer("/audit", "-H", "Authorization: Bearer s3cr3t-t0ken-of-ours")
+    assert done.exit_code == 1
+    assert "HTTP 401" in done.output
+    assert "without quotes and blanks" in done.output
+    assert "s3cr3t" not in done.output
+
+
+def test_a_vendor_that_asks_to_wait_is_asked_no_more(world: World) -> None:
+    answers = iter([Response.json({"events": ROWS[:5], "next_cursor": "x"})])
+    world.answer = lambda _: next(answers, Response.json({}, 429, [("Retry-After", "60")]))
+    told = world.lines("/audit?limit=5")
+    assert told["requests"] == 2
+    assert any("ended early" in doubt for doubt in told["doubts"])
+
+
+def test_variables_stay_variables_and_values_become_them(world: World) -> None:
+    seen: list[str] = []
+
+    def answer(request: Request) -> Response:
+        seen.append(request.headers.get("authorization", ""))
+        return paged(request)
+
+    world.answer = answer
+    _, block = world.infer("/audit?page=1", "--bearer", "MY_TOKEN", env={"MY_TOKEN": "abcdefgh"})
+    assert source_of(block)["auth"] == {"type": "bearer", "token": "${MY_TOKEN}"}
+    assert set(seen) == {"Bearer abcdefgh"}
+    done, block = world.infer("/audit?page=1&api_token=verysecret")
+    assert source_of(block)["query_params"] == {"api_token": "${API_TOKEN}"}
+    assert "verysecret" not in done.output
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (["--bearer", "ey.secret.value"], "not the secret itself"),
+        (["--body", "{"], "--body is not JSON"),
+        (["--body", "@/nowhere"], "cannot be read"),
+        (["-H", "nonsense"], "expected NAME:VALUE"),
+    ],
+)
+def test_mistakes_are_one_line(world: World, options: list[str], said: str) -> None:
+    done, _ = world.infer("/audit", *options)
+    assert done.exit_code == 2
+    assert said in done.output
+    assert "ey.secret.value" not in done.output
+
+
+def test_a_known_host_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HTTPS_PROXY", "http://127.0.0.1:9")
+    done = CliRunner().invoke(cli, ["infer", "https://acme.okta.com/api/v1/logs"])
+    assert "flicker add okta" in done.output
+
+
+# -- pieces
+
+
+@pytest.mark.parametrize(
+    ("values", "fmt"),
+    [
+        (["2026-05-02T09:14:07Z", "2026-05-02T09:14:07.123+02:00"], "iso8601"),
+        ([1_777_712_047, 1_777_712_048], "unix"),
+        (["1777712047123"], "unix_ms"),
+        (["Sat, 02 May 2026 09:14:07 GMT"], "auto"),
+        ([1_777_712_047, "2026-05-02T09:14:07Z"], None),
+        ([True], None),
+        ([12], None),
+        (["x"], None),
+        ([], None),
+        ([None], None),
+    ],
+)
+def test_formats_of_times(values: list[Any], fmt: str | None) -> None:
+    assert format_of(values) == fmt
+
+
+@pytest.mark.parametrize(
+    ("times", "order"),
+    [
+        ([1, 2, 2, 3], "ascending"),
+        ([3, 2, 1], "descending"),
+        ([1, 3, 2], "unordered"),
+        ([1, 1, 1], "unknown"),
+        ([None, 1, 2], "unknown"),
+    ],
+)
+def test_orders(times: list[int | None], order: str) -> None:
+    assert order_of(times) == order
+
+
+def test_digits_of_an_id_are_no_time_and_a_changed_time_is_not_the_events() -> None:
+    rows = [
+        {"id": str(1_570_395_776_954_206_544 + n), "updatedAt": row["time"], "createdAt": row["time"]}
+        for n, row in enumerate(ROWS)
+    ]
+    columns = columns_of(rows)
+    times = times_in(columns, now_ms=FIRST_MS + 86_400_000)
+    assert [each.path for each in times] == ["createdAt", "updatedAt"]
+    assert ids_in(columns, times)[0].path == "id"
+
+
+def test_a_key_with_dots_is_one_key() -> None:
+    rows = [{"event.time": row["time"], "event.id": row["id"]} for row in ROWS]
+    columns = columns_of(rows)
+    times = times_in(columns, now_ms=FIRST_MS + 86_400_000)
+    assert times[0].path == "event\\.time"
+    assert ids_in(columns, times)[0].path == "event\\.id"
+
+
+def test_a_span_is_recognised_in_parameters_texts_and_bodies() -> None:
+    asked = question_of(
+        "https://a.invalid/log?from=2026-05-02&to=2026-05-03&q=x",
+        body={"filter": "at:>'2026-05-02' AND at:<'2026-05-03'", "size": 10},
+    )
+    raw = asked.findings.raw()
+    assert raw["request"]["start"] == {"at": "from"}
+    assert raw["request"]["end"] == {"at": "to"}
+    assert raw["query_params"] == {"q": "x"}
+    asked = question_of("https://a.invalid/log", body={"filter": "at:>'2026-05-02' AND at:<'2026-05-03'", "size": 10})
+    assert asked.findings.raw()["request"]["body"] == {"filter": "at:>'{start}' AND at:<'{end}'"}
+    assert asked.limit is not None
+    assert asked.limit.place() == {"into": "json", "at": "size", "type": "number"}
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=30) | st.just("2026-05-02T09:14:07Z"),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=8), inner, max_size=4),
+    max_leaves=20,
+)
+
+
+@given(JSON)
+def test_no_answer_breaks_it(answer: Any) -> None:
+    body = json.dumps(answer).encode()
+    empty_arrays_in(body)
+    for array in arrays_in(body):
+        columns = columns_of(array.rows)
+        times = times_in(columns, now_ms=FIRST_MS)
+        ids = ids_in(columns, times)
+        envelope = envelope_of(body, array.path)
+        asked = question_of("https://a.invalid/x?page=1&offset=0&limit=3")
+        ways_on(asked, links=[], envelope=envelope, id_path=ids[0].path if ids else None, rows=len(array.rows))
+
+
+@given(st.binary(max_size=200))
+def test_no_bytes_break_it(body: bytes) -> None:
+    arrays_in(body)
+    empty_arrays_in(body)
+
+
+@given(st.text(max_size=60), JSON)
+def test_no_question_breaks_it(query: str, body: Any) -> None:
+    question_of(f"https://a.invalid/x?{query}", body=body)
