@@ -36,9 +36,10 @@ def _nothing_twice(world: World, stream: Stream) -> str | None:
     changed in between: bodies are made when they are sent, and no key is used for two.
 
     Across machines the arrow is as long as the ledger is behind: what a machine sent that then died, was cut off from the
-    store or lost its lease before it could tell the ledger, and what a destination has not confirmed yet (or so that nobody
-    heard it), another one cannot know. It cuts its own lots, so its key is another. Once the ledger was told, nobody sends
-    it again, but who was paused with a request on the way: it had made sure of its lease, and no destination asks for that.
+    store, heard no answer or lost its lease before it could tell the ledger, and what a destination has not confirmed yet (or
+    so that nobody heard it), another one cannot know. It cuts its own lots, so its key is another; and where it delivered
+    some, the first one sends the rest of what nobody answered without them. Once the ledger was told, nobody sends it again,
+    but who was paused with a request on the way: it had made sure of its lease, and no destination asks for that.
     """
     for name, siem in world.lanes(stream).items():
         found = _came_again(siem, stream)
@@ -56,16 +57,21 @@ def _came_again(siem: Siem, stream: Stream) -> str | None:
         for number, again in enumerate(arrivals[1:], start=1):
             if mark in again.handed_over:
                 continue
-            if not any(a.open and _is_one(a, again, stream) for a in arrivals[:number]) and mark not in stream.excused:
+            elsewhere = {m for a in siem.arrivals if a.machine != again.machine for m in a.ids}
+            opened = [a for a in arrivals[:number] if a.open and _is_one(a, again, stream, elsewhere)]
+            if not opened and mark not in stream.excused:
                 keys = ", ".join(f"{a.key}/{a.digest} in step {a.step}" for a in arrivals[: number + 1])
                 return f"an event came again without need ({keys})"
     return None
 
 
-def _is_one(before: Arrival, again: Arrival, stream: Stream) -> bool:
-    """Is this the same request again, as far as the format stayed what it was?"""
-    reformatted = any(before.step < step <= again.step for step in stream.reformatted)
-    return reformatted or (before.key, before.digest) == (again.key, again.digest)
+def _is_one(before: Arrival, again: Arrival, stream: Stream, elsewhere: set[str]) -> bool:
+    """Is this the same request again, as far as the format stayed what it was, without what came from elsewhere meanwhile?"""
+    if any(before.step < step <= again.step for step in stream.reformatted):
+        return True
+    left_out = set(before.ids) - set(again.ids)
+    smaller = left_out and left_out <= elsewhere and set(again.ids) <= set(before.ids)
+    return bool(smaller) or (before.key, before.digest) == (again.key, again.digest)
 
 
 def _state_agrees(world: World, stream: Stream) -> str | None:

@@ -80,11 +80,14 @@ class Siem(ABC):
     def keep(self, key: str, body: bytes, marks: Sequence[str]) -> Arrival:
         digest = hashlib.blake2b(body, digest_size=8).hexdigest()
         arrival = Arrival(self.step, key, digest, tuple(marks), self.machine)
-        elsewhere = [a for a in self.arrivals if a.machine != self.machine and (a.left or not a.confirmed)]
+        elsewhere = [a for a in self.arrivals if a.machine != self.machine]
+        told = {mark for a in self.arrivals if a.told for mark in a.ids}
+        unknown = {mark for a in elsewhere if a.left or not a.confirmed for mark in a.ids}
+        unknown |= {mark for a in elsewhere if a.open for mark in a.ids} - told  # whose answer was not heard there
         if self.under_way == self.machine:
-            elsewhere = [a for a in self.arrivals if a.machine != self.machine]
+            unknown = {mark for a in elsewhere for mark in a.ids}
             self.under_way = ""
-        arrival.handed_over = frozenset(mark for a in elsewhere for mark in a.ids).intersection(marks)
+        arrival.handed_over = frozenset(unknown.intersection(marks))
         self.arrivals.append(arrival)
         self.unheard.append(arrival)
         return arrival
