@@ -11,7 +11,7 @@ from urllib.parse import quote
 
 import pytest
 
-from flicker_dagster.collect.walk import STALE_PAGES
+from flicker_dagster.collect.circles import STALE_PAGES
 from flicker_dagster.config.destinations.http import HttpDestination
 from flicker_dagster.errors import BadAnswer, FlickerError, RateLimited, VendorUnavailable
 from flicker_dagster.simulator.plain import Shape
