@@ -7,6 +7,7 @@ overrules because the documented configuration describes them wrongly, each with
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
 from fnmatch import fnmatch
 from functools import cache
 from importlib import resources
@@ -74,15 +75,44 @@ class Preset(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     completes: str | None = None
 
 
+class Presets(Mapping[str, Preset]):
+    """All presets by vendor. Each is read when it is first asked for: a configuration names a few of many."""
+
+    def __init__(self) -> None:
+        folder = resources.files("flicker_dagster.config") / "presets"
+        files = {file.name[: -len(_ENDING)]: file for file in folder.iterdir() if file.name.endswith(_ENDING)}
+        self._files = dict(sorted(files.items()))
+        self._read: dict[str, Preset] = {}
+
+    def __getitem__(self, vendor: str) -> Preset:
+        found = self._read.get(vendor)
+        if found is None:
+            text = self._files[vendor].read_text(encoding="utf-8")
+            found = self._read[vendor] = msgspec.convert(yaml.load(text, Loader=_LOADER), Preset)
+        return found
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._files)
+
+    def __len__(self) -> int:
+        return len(self._files)
+
+    def by_host(self) -> list[Preset]:
+        """Those that are laid beneath sources by hand: found without reading the others as YAML."""
+        return [self[name] for name, file in self._files.items() if _BY_HOST in file.read_bytes()]
+
+
+_ENDING = ".yaml"
+_BY_HOST = b"\nby_host: true\n"
+
+#: PyYAML's own in C is safe as well, and ten times as fast; not every build has it.
+_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+
+
 @cache
-def presets() -> dict[str, Preset]:
+def presets() -> Presets:
     """All presets by vendor."""
-    found: dict[str, Preset] = {}
-    for file in (resources.files("flicker_dagster.config") / "presets").iterdir():
-        if file.name.endswith(".yaml"):
-            preset = msgspec.convert(yaml.safe_load(file.read_text(encoding="utf-8")), Preset)
-            found[preset.vendor] = preset
-    return found
+    return Presets()
 
 
 def preset_of(source: SourceConfig) -> Preset | None:
@@ -97,9 +127,9 @@ def recognise(raw: dict[str, Any]) -> Preset | None:
         return presets().get(vendor)
     endpoint = raw.get("endpoint")
     host = _host(endpoint) if isinstance(endpoint, str) else ""
-    return next(
-        (p for p in presets().values() if p.by_host and any(fnmatch(host, pattern) for pattern in p.hosts)), None
-    )
+    if not host:
+        return None
+    return next((p for p in presets().by_host() if any(fnmatch(host, pattern) for pattern in p.hosts)), None)
 
 
 def _host(endpoint: str) -> str:
