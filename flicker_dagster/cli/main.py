@@ -294,6 +294,7 @@ def test_source(settings: Settings, source: str, as_json: bool) -> None:
 
 
 def _add_groups() -> None:
+    from flicker_dagster.cli.add import add
     from flicker_dagster.cli.dead_letters import dead_letters
     from flicker_dagster.cli.destinations import destinations
     from flicker_dagster.cli.infer import infer
@@ -301,7 +302,7 @@ def _add_groups() -> None:
     from flicker_dagster.cli.vendors import vendors
     from flicker_dagster.simulator.cli import simulate
 
-    for group in (dead_letters, destinations, infer, position, simulate, vendors):
+    for group in (add, dead_letters, destinations, infer, position, simulate, vendors):
         cli.add_command(group)
     take_settings(cli, but=("demo", "destinations", "infer", "schema", "simulate", "vendors"))
 
