@@ -74,6 +74,7 @@ class WalkState(msgspec.Struct, frozen=True):
     newest_ms: int | None = None  # newest event time read so far in this walk
     began_ms: int | None = None  # the vendor's time at its first request
     member: str | None = None  # id of the member that is walked, of a set that is walked over
+    equal_rows: dict[str, int] = {}  # where equal rows are several events: how often those of the last time came
 
     @property
     def paged(self) -> bool:

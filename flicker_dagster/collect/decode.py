@@ -37,7 +37,7 @@ class PageDecoder:
         self.spec = spec
         self._mask = mask
         self._event = EventFields(spec)
-        self._content = ContentDigests(distinct=spec.equal_rows == "distinct")
+        self._content = ContentDigests(distinct=spec.equal_rows == "distinct", repeats_last=spec.repeats_last)
         own = [] if spec.error_field is None else [spec.error_field]
         self._paging = [path for path in dict.fromkeys([*fields, *own]) if path]
         self._where = spec.fields[0] if spec.plain else ""
@@ -50,6 +50,7 @@ class PageDecoder:
 
         `no_content` is for an answer that says in so many words that there is nothing (HTTP 204).
         """
+        self._content.begin_page()
         size_bytes = len(body)
         body = body.removeprefix(BYTE_ORDER_MARK).strip()
         if no_content or (self.spec.optional and body in (b"", b"null")):
@@ -67,6 +68,14 @@ class PageDecoder:
             self._refuse_unreadable(body, size_bytes, error)
         self._refuse_if_error(body, standing, fields, len(page))
         return page, fields
+
+    def go_on(self, equal_rows: dict[str, int]) -> None:
+        """Count equal rows on from where an interrupted walk stood."""
+        self._content.go_on(equal_rows)
+
+    def equal_rows(self, page: DecodedPage) -> dict[str, int]:
+        """What a walk that goes on behind the page has to know of equal rows."""
+        return self._content.counted(page.times_ms)
 
     def _page(self, body: bytes, size_bytes: int) -> tuple[DecodedPage, dict[str, Any], Standing]:
         try:

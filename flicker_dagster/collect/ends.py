@@ -29,6 +29,9 @@ MOST_SEARCHED_BYTES = 8 << 20
 #: How deep an envelope is searched for such a name.
 DEEP = 4
 
+#: Links of HAL that lead to no further page.
+OTHER_LINKS = frozenset({"self", "first", "prev", "previous", "last"})
+
 #: So many names are compared; an envelope has a few.
 MOST_NAMES = 1_000
 
@@ -86,8 +89,8 @@ def _members(text: bytes | msgspec.Raw, deep: int) -> Iterator[tuple[str, msgspe
     except (msgspec.DecodeError, ValueError, RecursionError):
         return
     yield from members.items()
-    for value in members.values() if deep > 1 else ():
-        if memoryview(value)[:1] == b"{":
+    for name, value in members.items() if deep > 1 else ():
+        if name.lower() not in OTHER_LINKS and memoryview(value)[:1] == b"{":
             yield from _members(value, deep - 1)
 
 

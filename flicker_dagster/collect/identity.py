@@ -54,19 +54,46 @@ class ContentDigests:
     """Digests of whole events, whatever the order of their keys.
 
     Equal rows are the same event, unless `equal_rows` is `distinct`: then the n-th equal row of a walk is an event of
-    its own (LastPass, Zoom and Docker list byte-identical rows that are different events).
+    its own (LastPass, Zoom and Docker list byte-identical rows that are different events). Equal rows have equal times,
+    and so stand together: what a walk that goes on has to know are those of its last time. With `repeats_last` a page
+    begins with the row that ended the one before it.
     """
 
-    def __init__(self, *, distinct: bool) -> None:
+    def __init__(self, *, distinct: bool, repeats_last: bool = False) -> None:
         self._seen: Counter[bytes] | None = Counter() if distinct else None
+        self._repeats_last = repeats_last
+        self._page: list[bytes] = []
+        self._last = b""
+        self._begins = False
+
+    def begin_page(self) -> None:
+        self._page, self._begins = [], self._repeats_last
 
     def digest(self, event: bytes) -> bytes:
         digest = blake2b(_canonical_text(event), digest_size=DIGEST_BYTES).digest()
         if self._seen is None:
             return digest
-        self._seen[digest] += 1
+        if not (self._begins and digest == self._last):
+            self._seen[digest] += 1
+        self._page.append(digest)
+        self._last, self._begins = digest, False
         nth = self._seen[digest]
         return digest if nth == 1 else blake2b(digest + str(nth).encode(), digest_size=DIGEST_BYTES).digest()
+
+    def go_on(self, counted: dict[str, int]) -> None:
+        """Count on from what `counted` gave."""
+        if self._seen is not None:
+            for digest, nth in counted.items():
+                self._last = bytes.fromhex(digest)
+                self._seen[self._last] = nth
+
+    def counted(self, times_ms: list[int | None]) -> dict[str, int]:
+        """How often each row of the page's last time came so far, by digest (hex), the last row behind the others."""
+        if self._seen is None or not self._page or len(self._page) != len(times_ms):
+            return {}
+        of_last_time = [digest for digest, ms in zip(self._page, times_ms) if ms == times_ms[-1]]
+        ordered = [*dict.fromkeys(each for each in of_last_time if each != self._last), self._last]
+        return {digest.hex(): self._seen[digest] for digest in ordered}
 
 
 def _canonical_text(event: bytes) -> bytes:

@@ -107,6 +107,7 @@ class _Walk:
         """The pages of one listing from a state on."""
         client, paging = self.client, self.listing.paging
         guard = Guard(self._name, paging)
+        self._decoder.go_on(state.equal_rows)
         self._number = max(self._number, state.page)
         at: WalkState | None = state
         while at is not None:
@@ -131,6 +132,8 @@ class _Walk:
             else:
                 if after is not None and after.cursor is not None:
                     after = msgspec.structs.replace(after, cursor=client.masker.seal(after.cursor))
+                if after is not None:
+                    after = msgspec.structs.replace(after, equal_rows=self._decoder.equal_rows(decoded))
                 after, unproven = guard.judge(at, after, decoded.digests if listed is None else self._ids(listed), seen)
                 if is_behind_start(paging, at, decoded.times_ms):
                     after = unproven = None

@@ -47,6 +47,7 @@ class RowSpec:
     keys: RowKeys = field(default_factory=RowKeys)
     id_paths: tuple[str, ...] = ()
     equal_rows: Literal["same", "distinct"] = "same"
+    repeats_last: bool = False
     time_paths: tuple[str, ...] = ()
     time_format: str = "auto"
     zone: tzinfo | None = None
@@ -113,6 +114,7 @@ def listing_of(source: Any) -> Listing:
             keys=source.rows,
             id_paths=tuple(as_list(source.id_field)),
             equal_rows=source.equal_rows,
+            repeats_last=source.paging is not None and source.paging.repeats_last,
             time_paths=tuple(as_list(source.timestamp_field)),
             time_format=source.timestamp_format,
             zone=source.zone,

@@ -109,6 +109,11 @@ class Paging(Record):
         description="a listing oldest first that holds so many events of a span at most and is silent about the others: "
         "behind them a span is asked for that begins at the newest of them",
     )
+    repeats_last: bool = Field(
+        default=False,
+        description="a page begins with the row that ended the one before it, which is no other event even where equal rows "
+        "are",
+    )
     durable: bool = Field(
         default=False, description="the cursor may be kept between polls and is where the next poll starts"
     )

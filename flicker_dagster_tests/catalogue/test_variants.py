@@ -10,21 +10,48 @@ import pytest
 
 from flicker_dagster.config.vendors import presets
 from flicker_dagster.simulator.receiver import Receiver
+from flicker_dagster.simulator.vendors.okta import Okta
 from flicker_dagster_tests.catalogue.rows import ROWS
 from flicker_dagster_tests.catalogue.scenes import HOUR_MS, scene_of
 
 VARIANTS: list[tuple[str, dict[str, Any]]] = [
+    ("bitwarden", {"storage": "sql"}),
     ("cloudflare", {"inclusive": True}),
     ("cloudflare", {"nested_cursor": True}),
+    ("jumpcloud", {"end_inclusive": True}),
+    ("lastpass", {"rows_per_page": 7}),
+    ("microsoft_365", {"again_after_s": 600.0}),
+    ("microsoft_365", {"next_header": "NextPageUrl", "blobs_per_page": 1}),
     ("mimecast", {"ends_empty": False}),
     ("proofpoint", {"nothing_is_204": False}),
     ("snyk", {"api_access": 0.5}),
     ("terraform", {"inclusive": True}),
+    ("webex", {"newest_first": False}),
     ("wiz", {"newest_first": False}),
 ]
 
 #: Vendors that leave out what happened at the very start of the span asked for, and those that take it in.
-EDGES = ["cloudflare", "crowdstrike", "terraform", "wiz", "openai", "snyk", "tailscale"]
+EDGES = [
+    "cloudflare",
+    "crowdstrike",
+    "terraform",
+    "wiz",
+    "openai",
+    "snyk",
+    "tailscale",
+    "pingone",
+    "jumpcloud",
+    "entra",
+    "google_workspace",
+    "duo",
+    "onelogin",
+    "bitwarden",
+    "lastpass",
+    "docker_hub",
+    "webex",
+    "onepassword",
+    "okta",
+]
 
 
 @pytest.fixture(scope="module")
@@ -88,3 +115,27 @@ def test_requests_that_are_recorded_themselves_feed_no_endless_walk(tmp_path: Pa
 
 def _first(vendor: str) -> str:
     return next(iter(presets()[vendor].streams), "")
+
+
+@pytest.mark.parametrize("row", ["plain", "expired token", "clock -1 h"])
+def test_okta_is_read_with_a_service_applications_key(tmp_path: Path, siem: Receiver, row: str) -> None:
+    siem.forget()
+    skew_s = -3600.0 if row == "clock -1 h" else 0.0
+    with scene_of(
+        tmp_path, siem, "okta", "", skew_s=skew_s, options={"oauth": True}, params=Okta.oauth_params
+    ) as scene:
+        ROWS[row][0](scene)
+
+
+@pytest.mark.parametrize(("vendor", "options"), [("docker_hub", {}), ("lastpass", {"rows_per_page": 7})])
+def test_equal_rows_are_counted_on_by_a_walk_that_was_killed(
+    tmp_path: Path, siem: Receiver, vendor: str, options: dict[str, Any]
+) -> None:
+    siem.forget()
+    with scene_of(tmp_path, siem, vendor, _first(vendor), options=options) as scene:
+        scene.begin()
+        scene.emit(40, seconds_ago=30, apart_ms=0)
+        for page in (1, 2, 1):
+            scene.die_after_page(page)
+        scene.drain()
+        scene.assert_each_once()
