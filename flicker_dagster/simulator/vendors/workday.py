@@ -125,8 +125,9 @@ class Workday(Vendor):
             return _invalid("instancesReturned must be between 1 and 25")
         if limit is None or offset is None or not 1 <= limit <= 1000 or offset < 0:
             return _invalid("limit must be between 1 and 1000, and offset no less than 0")
-        events = by_event_time(self.emitter, times[0], times[1], end_inclusive=False)[: instances * self._instances]
-        return document({"data": raw(events[offset : offset + limit]), "total": len(events)})
+        events = by_event_time(self.emitter, times[0], times[1], end_inclusive=False)
+        listed = raw(events)[: instances * self._instances]  # a row that comes twice counts twice
+        return document({"data": listed[offset : offset + limit], "total": len(listed)})
 
 
 def _invalid(message: str) -> Response:
