@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
 from typing import Any
+
+import pytest
 
 from flicker_dagster.collect.answer_errors import Mask
 from flicker_dagster.collect.decode import PageDecoder
 from flicker_dagster.collect.paging import paths_of
 from flicker_dagster.config.destinations.http import HttpDestination
 from flicker_dagster.config.models import SourceConfig
+from flicker_dagster.config.vendors import Preset, presets
 
 
 def a_source(**changes: Any) -> SourceConfig:
@@ -22,6 +26,13 @@ def a_source(**changes: Any) -> SourceConfig:
         "destination": HttpDestination(type="http", endpoint="http://127.0.0.1:1/siem"),
     }
     return SourceConfig(**fields | changes)
+
+
+def know(patch: pytest.MonkeyPatch, preset: Preset) -> None:
+    """Let there be one preset more."""
+    file = SimpleNamespace(read_bytes=lambda: b"", read_text=lambda **_: "")
+    patch.setitem(presets()._files, preset.vendor, file)  # type: ignore[arg-type]
+    patch.setitem(presets()._read, preset.vendor, preset)
 
 
 def a_decoder(source: SourceConfig, *, mask: Mask = str) -> PageDecoder:

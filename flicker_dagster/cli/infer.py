@@ -8,7 +8,6 @@ import os
 import re
 import time
 from collections.abc import Mapping
-from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -22,7 +21,7 @@ from flicker_dagster.cli.selection import show_json
 from flicker_dagster.config.load import parse_config
 from flicker_dagster.config.masking import Masker
 from flicker_dagster.config.vendor_fixes import fix_for
-from flicker_dagster.config.vendors import presets
+from flicker_dagster.config.vendors import presets_at_host
 from flicker_dagster.errors import FlickerError
 from flicker_dagster.infer.asking import Asker
 from flicker_dagster.infer.block import block_of, name_of
@@ -155,12 +154,9 @@ def _document(found: Found, block: str) -> dict[str, Any]:
 
 
 def _tell_known(endpoint: str) -> None:
-    host = urlsplit(endpoint).hostname or ""
-    for preset in presets().values():
-        if any(fnmatch(host, pattern) for pattern in preset.hosts):
-            words = f"{host} is known: `flicker vendors show {preset.vendor}`, `flicker add {preset.vendor}`."
-            prose(Console(stderr=True, highlight=False), words, first="", indent="")
-            return
+    for preset in presets_at_host(endpoint):
+        words = f"This API is known: `flicker vendors show {preset.vendor}`, `flicker add {preset.vendor}`."
+        prose(Console(stderr=True, highlight=False), words, first="", indent="")
 
 
 def _json_of(text: str) -> Any:

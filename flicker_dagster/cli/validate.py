@@ -10,7 +10,9 @@ from flicker_dagster.cli.leftovers import leftover_lines
 from flicker_dagster.config.destinations.base import DestinationRecord
 from flicker_dagster.config.extras import missing_extras
 from flicker_dagster.config.load import load_config
+from flicker_dagster.config.models import SourceConfig
 from flicker_dagster.config.secrets import unset_variables
+from flicker_dagster.config.traps import traps_of
 from flicker_dagster.errors import ConfigError
 from flicker_dagster.orchestration.settings import Settings
 
@@ -29,6 +31,8 @@ def validate_config(settings: Settings) -> int:
         click.echo(f"{path}:{overrule.line}: {overrule.source}: {overrule.key} is overruled: {overrule.why}")
     for note in config.notes:
         click.echo(note)
+    for line in _traps(config.sources):
+        click.echo(line)
     for source in config.sources:
         if len(source.lanes) > 1:
             lanes = ", ".join(_lane(name, record) for name, record in source.lanes.items())
@@ -47,6 +51,16 @@ def validate_config(settings: Settings) -> int:
         return 2
     click.echo(f"{path}: valid, {len(config.sources)} API source(s): {', '.join(s.name for s in config.sources)}")
     return 0
+
+
+def _traps(sources: list[SourceConfig]) -> list[str]:
+    """What is known to go wrong with sources by hand, each thing once for all streams of a source."""
+    lines = [
+        f"{source.line_of(key)}: {source.source_name}: {key}: {words}"
+        for source in sources
+        for key, words in traps_of(source)
+    ]
+    return list(dict.fromkeys(lines))
 
 
 def _lane(name: str, record: DestinationRecord) -> str:

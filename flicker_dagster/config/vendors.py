@@ -132,6 +132,12 @@ def recognise(raw: dict[str, Any]) -> Preset | None:
     return next((p for p in presets().by_host() if any(fnmatch(host, pattern) for pattern in p.hosts)), None)
 
 
+def presets_at_host(endpoint: str) -> list[Preset]:
+    """The presets whose API is on the endpoint's host, whether or not they are laid beneath sources by hand."""
+    host = _host(endpoint)
+    return [p for p in presets().values() if host and any(fnmatch(host, pattern) for pattern in p.hosts)]
+
+
 def _host(endpoint: str) -> str:
     """The endpoint's host; empty where it is none, or only a variable knows it."""
     try:

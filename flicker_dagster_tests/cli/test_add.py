@@ -16,6 +16,7 @@ from click.testing import CliRunner, Result
 from flicker_dagster.cli import add as adding
 from flicker_dagster.cli.main import cli
 from flicker_dagster.config.vendors import Param, Preset, PresetStream, presets
+from flicker_dagster_tests.builders import know
 from flicker_dagster_tests.cli.scene import PROGRAM
 
 MADE_UP = Preset(
@@ -64,7 +65,7 @@ class Scene:
 
 @pytest.fixture
 def scene(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Scene:
-    monkeypatch.setitem(presets(), "made_up", MADE_UP)
+    know(monkeypatch, MADE_UP)
     monkeypatch.setenv("COLUMNS", "100")
     return Scene(tmp_path)
 
