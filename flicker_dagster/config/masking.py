@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 from collections.abc import Callable, Iterator, Mapping
@@ -37,6 +38,9 @@ _NO_SECRETS = re.compile(
     r"|owners.*|match_on.*|exclude_on.*|pagination\..*|order)$"
 )
 
+
+#: Members of a service account's key file that are no secrets.
+_PUBLIC = re.compile(r"type|project_id|client_email|[a-z0-9_]*_(uri|cert_url)|universe_domain")
 
 #: Values by name that are sealed as well as masked, and what is masked only.
 Found = tuple[Mapping[str, str], tuple[str, ...]]
@@ -166,17 +170,33 @@ def _secrets_of(source: SourceConfig, env: Mapping[str, str]) -> Iterator[tuple[
             except SecretUnset:
                 continue
             if value != reference.default and not _is_address(value):
-                yield whose + str(reference)[2:-1], value
+                for member, secret in secrets_in(value).items():
+                    yield whose + str(reference)[2:-1] + member, secret
         if is_secret_key(path):
             for number, word in enumerate(_words(text, env)):
                 yield f"{whose}{path}#{number}", word
     yield from _pairs(source, "source", env)
 
 
+def secrets_in(value: str) -> dict[str, str]:
+    """What of a secret value must not be shown. Of a JSON object that holds a private key, such as a service account's file,
+    by member: all but addresses, hosts and the names that stand for types and projects, which every message would lose."""
+    try:
+        found = json.loads(value) if value.lstrip()[:1] == "{" and "PRIVATE KEY-----" in value else None
+    except ValueError:
+        found = None
+    if not isinstance(found, dict):
+        return {"": value}
+    texts = {f".{name}": inner for name, inner in found.items() if isinstance(inner, str)}
+    nested = {f".{name}": json.dumps(inner) for name, inner in found.items() if not isinstance(inner, str)}
+    return nested | {name: text for name, text in texts.items() if not _PUBLIC.fullmatch(name[1:])}
+
+
 def _words(template: str, env: Mapping[str, str]) -> list[str]:
     """The words of a secret value: of `SSWS abc` the second is the secret, and a vendor may show it alone."""
     try:
-        return [word for word in resolve(template, env=env).split() if len(word) >= SHORTEST_WORD]
+        secrets = secrets_in(resolve(template, env=env)).values()
+        return [word for secret in secrets for word in secret.split() if len(word) >= SHORTEST_WORD]
     except SecretUnset:
         return []
 

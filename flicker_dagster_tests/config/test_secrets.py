@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from flicker_dagster.config.auth import BearerAuth
+from flicker_dagster.config.auth import BearerAuth, GoogleServiceAccount
 from flicker_dagster.config.destinations.http import HttpDestination
 from flicker_dagster.config.masking import MASK, Masker
 from flicker_dagster.config.records import BasicAuth
@@ -215,3 +215,31 @@ def test_a_source_named_after_a_secret_hides_no_more_than_others() -> None:
 def test_an_unset_secret_and_a_default_hide_nothing() -> None:
     source = a_source(query_params={"a": "${UNSET}", "b": "${ALSO_UNSET:-everyday}"})
     assert Masker.for_source(source, {}).mask("an everyday message") == "an everyday message"
+
+
+SERVICE_ACCOUNT = {
+    "type": "service_account",
+    "project_id": "acme-audit",
+    "private_key_id": "5f0c2d1e9b8a7f6e",
+    "private_key": "-----BEGIN PRIVATE KEY-----\nMIIEvQIBADANBgkqhkiG\n9w0BAQEFAASC\n-----END PRIVATE KEY-----\n",
+    "client_email": "collector@acme-audit.iam.gserviceaccount.com",
+    "token_uri": "https://oauth2.googleapis.com/token",
+    "universe_domain": "googleapis.com",
+    "more": {"inner": "deep-secret"},
+}
+
+
+@pytest.mark.parametrize("key_json", ["${KEY}", json.dumps(SERVICE_ACCOUNT)])
+def test_of_a_service_accounts_key_what_is_secret_is_masked_and_addresses_stay_readable(key_json: str) -> None:
+    source = a_source(auth=GoogleServiceAccount(type="google_service_account", key_json=key_json))
+    masker = Masker.for_source(source, {"KEY": json.dumps(SERVICE_ACCOUNT, indent=2)})
+    address = "GET https://admin.googleapis.com/admin/reports?a=b: service_account"
+    assert masker.mask(address) == address
+    whole = masker.mask(json.dumps(SERVICE_ACCOUNT)) + masker.mask(SERVICE_ACCOUNT["private_key"])  # type: ignore[arg-type]
+    for secret in ("5f0c2d1e", "MIIEvQIBADAN", "9w0BAQEFAASC", "deep-secret"):
+        assert secret not in whole
+
+
+def test_json_without_a_private_key_is_masked_as_a_whole() -> None:
+    source = a_source(api_key="${KEY}")
+    assert "abcdefgh" not in Masker.for_source(source, {"KEY": '{"type": "abcdefghijk"}'}).mask("abcdefghijk")
