@@ -10,14 +10,14 @@ _PARAMETER = re.compile(r"\s*;\s*([^,;\s=]+)\s*=\s*(?:\"([^\"]*)\"|([^\",;\s]*))
 
 def links_of(lines: list[str], *, meaning: str | None = None) -> dict[str, str]:
     """URLs by relation, from `Link` headers repeated or joined by commas. With `meaning` only links that have this parameter,
-    such as `results="true"`, whatever else they have."""
+    such as `results=true`, or `results` with any value, whatever else they have."""
     found: dict[str, str] = {}
     for line in lines:
         at = 0
         while (start := line.find("<", at)) >= 0 and (end := line.find(">", start)) >= 0:
             params, at = _parameters(line, end + 1)
-            name, _, value = (meaning or "").partition("=")
-            if meaning is not None and params.get(name) != value:
+            name, valued, value = (meaning or "").partition("=")
+            if meaning is not None and (name not in params or (valued and params[name] != value)):
                 continue
             for each in params.get("rel", "").lower().split():
                 found.setdefault(each, line[start + 1 : end])

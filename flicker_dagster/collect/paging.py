@@ -127,7 +127,11 @@ def counts(paging: Paging) -> bool:
 
 
 def holds(origin: Origin, seen: Seen) -> bool:
-    """Does the answer hold it, if only to say that there is nothing?"""
+    """Does the answer hold it, if only to say that there is nothing? A link whose parameter has another value than the one that
+    is wanted says so: `rel="next"; results="false"`."""
+    if origin.of == "link" and ";" in origin.at:
+        rel, _, meaning = origin.at.partition(";")
+        return rel.strip().lower() in links_of(seen.links, meaning=meaning.partition("=")[0].strip())
     return value_of(origin, seen) is not _ABSENT
 
 

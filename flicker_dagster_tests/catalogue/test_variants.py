@@ -15,19 +15,24 @@ from flicker_dagster_tests.catalogue.rows import ROWS
 from flicker_dagster_tests.catalogue.scenes import HOUR_MS, scene_of
 
 VARIANTS: list[tuple[str, dict[str, Any]]] = [
+    ("airtable", {"newest_first_in_pages": False}),
     ("bitwarden", {"storage": "sql"}),
     ("cloudflare", {"inclusive": True}),
     ("cloudflare", {"nested_cursor": True}),
+    ("hubspot", {"sort": "occurredAt"}),
     ("jumpcloud", {"end_inclusive": True}),
     ("lastpass", {"rows_per_page": 7}),
     ("microsoft_365", {"again_after_s": 600.0}),
     ("microsoft_365", {"next_header": "NextPageUrl", "blobs_per_page": 1}),
     ("mimecast", {"ends_empty": False}),
+    ("miro", {"end": "null"}),
     ("proofpoint", {"nothing_is_204": False}),
     ("snyk", {"api_access": 0.5}),
     ("terraform", {"inclusive": True}),
     ("webex", {"newest_first": False}),
     ("wiz", {"newest_first": False}),
+    ("workday", {"rotates": True}),
+    ("zendesk", {"edges_listed": False}),
 ]
 
 #: Vendors that leave out what happened at the very start of the span asked for, and those that take it in.
@@ -51,6 +56,19 @@ EDGES = [
     "webex",
     "onepassword",
     "okta",
+    "zendesk",
+    "hubspot",
+    "monday",
+    "airtable",
+    "miro",
+    "linear",
+    "workday",
+    "servicenow",
+    "pagerduty",
+    "launchdarkly",
+    "sentry",
+    "stripe",
+    "twilio",
 ]
 
 
@@ -137,5 +155,19 @@ def test_equal_rows_are_counted_on_by_a_walk_that_was_killed(
         scene.emit(40, seconds_ago=30, apart_ms=0)
         for page in (1, 2, 1):
             scene.die_after_page(page)
+        scene.drain()
+        scene.assert_each_once()
+
+
+@pytest.mark.parametrize(("cap", "apart_ms"), [(9, 300), (40, 0)])
+def test_events_beyond_a_silent_cap_are_asked_for_from_the_last_one_on(
+    tmp_path: Path, siem: Receiver, cap: int, apart_ms: int
+) -> None:
+    """`apart_ms: 0`: nearly as many of one instant as the cap."""
+    siem.forget()
+    keys: dict[str, Any] = {"paging": {"most": cap}}
+    with scene_of(tmp_path, siem, "workday", "", options={"instances": cap}, **keys) as scene:
+        for seconds_ago in (600, 500, 400, 300):
+            scene.emit(33, seconds_ago=seconds_ago, apart_ms=apart_ms)
         scene.drain()
         scene.assert_each_once()

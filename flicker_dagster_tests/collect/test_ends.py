@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from flicker_dagster.collect.walk import walk
 from flicker_dagster.config.groups import Pagination
 from flicker_dagster.config.models import SourceConfig
+from flicker_dagster.config.vocabulary import Origin, Paging
 from flicker_dagster.types import Page, WalkState
 from flicker_dagster_tests.builders import a_source
 from flicker_dagster_tests.collect.vendors import ENDPOINT, ScriptedClient, client_of, rows
@@ -179,3 +180,19 @@ def test_cursors_in_a_circle_prove_nothing(length: int, proven: bool) -> None:
         return {"items": rows([asked]), "next": f"c{asked % length}"}
 
     assert (last_page(source_of(CURSOR), ScriptedClient(answer)).unproven is None) == proven
+
+
+@pytest.mark.parametrize(
+    ("line", "proven"),
+    [
+        (f'<{ENDPOINT}?cursor=1>; rel="next"; results="false"; cursor="1"', True),
+        (f'<{ENDPOINT}?cursor=1>; rel="next"; result="true"', False),
+        (f'<{ENDPOINT}?cursor=1>; rel="previous"; results="false"', False),
+    ],
+)
+def test_a_next_link_that_says_it_leads_to_nothing_proves_the_end(line: str, proven: bool) -> None:
+    paging = Paging(page_size=10, following=Origin(of="link", at="next; results=true", gives="url"))
+    source = a_source(endpoint=ENDPOINT, results_field="items", paging=paging)
+    client = ScriptedClient(lambda _url, _query: ({"items": rows(list(range(10)))}, [line]))
+    assert (last_page(source, client).unproven is None) is proven
+    assert len(client.urls) == 1
