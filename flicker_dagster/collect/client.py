@@ -31,7 +31,7 @@ from flicker_dagster.errors import (
 )
 from flicker_dagster.times import parse_http_date_ms
 from flicker_dagster.transport import exchange
-from flicker_dagster.transport.addresses import BadAddress, Origin, follow, origin_of
+from flicker_dagster.transport.addresses import BadAddress, Origin, follow, is_absolute, origin_of
 from flicker_dagster.transport.answers import ACCEPT_ENCODING, TooLarge, Unreadable, read_begin, read_body
 from flicker_dagster.transport.authenticators import AuthFailed, authenticator_of
 from flicker_dagster.transport.connections import USER_AGENT, Connections, basic_authorization, reason_of
@@ -225,6 +225,10 @@ class VendorClient:
         if told is None:
             raise VendorRefused(
                 f"{self.source.name}: the answer that gave the token tells no {found[1]}, which endpoint needs; check auth"
+            )
+        if is_absolute(told) and not told.startswith("https://") and not self.source.connect_to:
+            raise VendorRefused(
+                f"{self.source.name}: {found[1]} of the token's answer is no https address, so nothing is sent there"
             )
         return told.replace("$", "$$")
 

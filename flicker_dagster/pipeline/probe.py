@@ -5,13 +5,14 @@ from __future__ import annotations
 import msgspec
 
 from flicker_dagster.collect.filters import EventFilter
+from flicker_dagster.collect.steps import NoObjects, Objects
 from flicker_dagster.collect.walk import walk as walk_pages
 from flicker_dagster.pipeline.begin import usable
 from flicker_dagster.pipeline.intake import Known
 from flicker_dagster.pipeline.plan import next_slice
 from flicker_dagster.pipeline.windows import shard_of
 from flicker_dagster.pipeline.work import SourceWork
-from flicker_dagster.types import Position
+from flicker_dagster.types import Position, Remembered
 
 #: A quiet source answers in a page or two; one with more to say is busy and gets a run.
 MAX_PAGES = 2
@@ -23,6 +24,19 @@ class ProbeResult(msgspec.Struct, frozen=True):
     found: bool
     pages: int
     why: str
+
+
+class _Unfetched:
+    """Objects as a look sees them: all are taken for known, so that none is fetched; was there one that is not?"""
+
+    def __init__(self, known: Objects) -> None:
+        self._known = known
+        self.found = False
+
+    def get(self, digest: bytes) -> Remembered:
+        known = self._known.get(digest)
+        self.found = self.found or known is None
+        return known or Remembered(0, "0")
 
 
 def probe(work: SourceWork, position: Position) -> ProbeResult:
@@ -44,9 +58,8 @@ def probe(work: SourceWork, position: Position) -> ProbeResult:
     known = Known([(lane.ledger, lane.since_ms) for lane in lanes], [])
     event_filter = EventFilter(work.source)
     pages = 0
-    pages_read = walk_pages(
-        work.source, work.client, piece.walk, seen_before=work.names_next_pages, objects=work.objects()
-    )
+    unfetched = _Unfetched(work.objects() or NoObjects())
+    pages_read = walk_pages(work.source, work.client, piece.walk, seen_before=work.names_next_pages, objects=unfetched)
     for page in pages_read:
         pages += 1
         decoded = page.decoded
@@ -57,7 +70,7 @@ def probe(work: SourceWork, position: Position) -> ProbeResult:
                 digests, times_ms = shards.setdefault(shard_of(time_ms), ([], []))
                 digests.append(digest)
                 times_ms.append(time_ms)
-        if page.object is not None:
+        if unfetched.found:
             return ProbeResult(True, pages, "a new object")
         if any(known.unknown(shard, digests, times_ms) for shard, (digests, times_ms) in shards.items()):
             return ProbeResult(True, pages, "new events")
