@@ -18,10 +18,10 @@ from flicker_dagster.collect.answers import rule_of
 from flicker_dagster.collect.heard import Heard
 from flicker_dagster.collect.quota import Quota
 from flicker_dagster.collect.refusals import SHOWN_REASON_CHARS, Refusals
+from flicker_dagster.collect.signing import Raw, Signing
 from flicker_dagster.config.masking import LOOKED_AT_CHARS, Masker, has_own_path
 from flicker_dagster.config.models import SourceConfig
 from flicker_dagster.config.secrets import resolve
-from flicker_dagster.config.written import vendor_credentials
 from flicker_dagster.errors import (
     BadAnswer,
     CollectError,
@@ -30,14 +30,11 @@ from flicker_dagster.errors import (
     VendorUnavailable,
 )
 from flicker_dagster.times import parse_http_date_ms
-from flicker_dagster.transport import exchange
-from flicker_dagster.transport.addresses import BadAddress, Origin, follow, is_absolute, origin_of
+from flicker_dagster.transport.addresses import BadAddress, Origin, follow, origin_of
 from flicker_dagster.transport.answers import ACCEPT_ENCODING, TooLarge, Unreadable, read_begin, read_body
-from flicker_dagster.transport.authenticators import AuthFailed, authenticator_of
 from flicker_dagster.transport.connections import USER_AGENT, Connections, basic_authorization, reason_of
 from flicker_dagster.transport.deadlines import Deadline
-from flicker_dagster.transport.exchange import Authenticator, Request
-from flicker_dagster.transport.server_clock import ServerClock
+from flicker_dagster.transport.exchange import Request
 from flicker_dagster.transport.tokens import MemoryTokens, Tokens
 
 #: What the answer told that minted the token, where a template asks for it.
@@ -79,13 +76,11 @@ class VendorClient:
         self.requests_made = 0
         self.env = env
         self._clock, self._sleep = clock, sleep
-        self._tokens = MemoryTokens() if tokens is None else tokens
         max_wait_s = source.limits.max_wait_ms / 1000
         self._quota = Quota(source.rate_limit, max_wait_s=max_wait_s, clock=clock, sleep=sleep, book=quota_book)
         self._connections: dict[Origin, Connections] = {}
         self._masker: Masker | None = None
-        self._auth: Authenticator | None = None
-        self._server_clock = ServerClock(clock)
+        self._signing = Signing(self, MemoryTokens() if tokens is None else tokens, clock)
         self._refusals = Refusals(self)
         #: When everything this client waits for has to be over, beside the time-outs of each exchange. A run or a probe
         #: sets it.
@@ -147,10 +142,7 @@ class VendorClient:
 
     def explained(self, status: int, headers: Mapping[str, str], body: bytes) -> str:
         """What is known of why the credentials were refused, to be told behind the refusal; masked where it is shown."""
-        if self._auth is None or not isinstance(headers, urllib3.HTTPHeaderDict):
-            return ""
-        words = self._auth.explain(_seen(status, headers, body))
-        return f" ({words})" if words else ""
+        return self._signing.explained(status, headers, body)
 
     def pause(self, seconds: float) -> None:
         """Wait inside of a run. Raises VendorUnavailable where the run's time would be over by then."""
@@ -165,72 +157,12 @@ class VendorClient:
 
     # -- one request
 
-    def _signed(self, request: Request) -> tuple[int, urllib3.HTTPHeaderDict, bytes]:
+    def _signed(self, request: Request) -> Raw:
         plain = msgspec.structs.replace(request, headers={**self._headers(), **request.headers})
-        if self.source.auth is None:
-            return self._exchange(plain)
-        try:
-            return self._signed_once_more(plain)
-        except AuthFailed as error:
-            if not self._server_clock.heed(error.server_now_ms):
-                raise self._not_signed(request, error) from None
-        self._auth = None  # what it has signed so far bears another time
-        try:
-            return self._signed_once_more(plain)
-        except AuthFailed as error:
-            raise self._not_signed(request, error) from None
-
-    def _signed_once_more(self, plain: Request) -> tuple[int, urllib3.HTTPHeaderDict, bytes]:
-        """The answer; credentials that were refused are renewed once, and so is a signature of the wrong time."""
-        authenticator = self._authenticator()
-        answer = self._exchange(authenticator.sign(plain))
-        status, headers, _ = answer
-        if status in (401, 403):
-            moved = self._server_clock.heed(parse_http_date_ms(headers.get("Date")))
-            if authenticator.renew(_seen(*answer)) or moved:
-                answer = self._exchange(authenticator.sign(plain))
-        return answer
-
-    def _authenticator(self) -> Authenticator:
-        if self._auth is None:
-            try:
-                self._auth = authenticator_of(
-                    self.source.auth,
-                    env=self.env,
-                    tokens=self._tokens,
-                    key=self.source.vendor_key,
-                    clock=self._server_clock,
-                    ends=lambda: self.deadline,
-                    routes=self._routes(),
-                )
-            except ValueError as error:
-                raise VendorRefused(f"{self.source.name}: auth cannot be used: {self._reason(error)}") from None
-        return self._auth
-
-    def _not_signed(self, request: Request, error: AuthFailed) -> CollectError:
-        words = self.say(request, f"the request cannot be signed: {error}")
-        if not error.retryable:
-            return VendorRefused(f"{words}. The credentials: {vendor_credentials(self.source)}")
-        return VendorUnavailable(words) if error.after_s is None else RateLimited(words, retry_after_s=error.after_s)
+        return self._exchange(plain) if self.source.auth is None else self._signing.exchange(plain, self._exchange)
 
     def _told(self, found: re.Match[str]) -> str:
-        authenticator = self._authenticator()
-        told = authenticator.told(found[1])
-        if told is None:
-            try:
-                authenticator.sign(Request("GET", ""))
-            except AuthFailed as error:
-                raise self._not_signed(Request("GET", self.source.endpoint), error) from None
-            told = authenticator.told(found[1])
-        if told is None:
-            raise VendorRefused(
-                f"{self.source.name}: the answer that gave the token tells no {found[1]}, which endpoint needs; check auth"
-            )
-        if is_absolute(told) and not told.startswith("https://") and not self.source.connect_to:
-            raise VendorRefused(
-                f"{self.source.name}: {found[1]} of the token's answer is no https address, so nothing is sent there"
-            )
-        return told.replace("$", "$$")
+        return self._signing.told(found[1]).replace("$", "$$")
 
     def _exchange(self, request: Request) -> tuple[int, urllib3.HTTPHeaderDict, bytes]:
         """Status, header and body, redirects within the origin followed; all of it within one deadline."""
@@ -264,7 +196,7 @@ class VendorClient:
                 raise VendorRefused(
                     self.say(
                         request,
-                        f"the request cannot be made: {self._reason(error)}. Check headers, auth, api_key and tls",
+                        f"the request cannot be made: {self.reason(error)}. Check headers, auth, api_key and tls",
                     )
                 ) from None
             except (urllib3.exceptions.HTTPError, TimeoutError) as error:
@@ -272,7 +204,7 @@ class VendorClient:
                     raise VendorUnavailable(
                         self.say(request, f"the answer was not complete within {deadline.limit}")
                     ) from None
-                raise VendorUnavailable(self.say(request, f"{what}: {self._reason(error)}")) from None
+                raise VendorUnavailable(self.say(request, f"{what}: {self.reason(error)}")) from None
             if request.method != "GET":
                 raise VendorRefused(
                     self.say(request, "redirected; what is sent there is not sent elsewhere: set the final address")
@@ -302,13 +234,13 @@ class VendorClient:
                 url,
                 tls=self.source.tls,
                 env=self.env,
-                routes=self._routes(),
+                routes=self.routes(),
                 connect_s=limits.connect_timeout_ms / 1000,
                 read_s=limits.read_timeout_ms / 1000,
             )
         return found
 
-    def _routes(self) -> dict[str, str]:
+    def routes(self) -> dict[str, str]:
         return {host: resolve(url, env=self.env) for host, url in self.source.connect_to.items()}
 
     def _headers(self) -> Mapping[str, str]:
@@ -331,7 +263,7 @@ class VendorClient:
 
     def say(self, request: Request, what: str) -> str:
         """A message about a request. Every text of a vendor's passes here on its way out, and is masked."""
-        minted = () if self._auth is None else self._auth.secrets()
+        minted = self._signing.secrets()
         what = Masker([], others=minted).mask(what[:LOOKED_AT_CHARS]) if minted else what
         shown = self.masker.shown(what, at_most=LONGEST_MESSAGE_CHARS)
         return f"{self.source.name}: {request.method} {self.shown_url(request.url)}: {shown}"
@@ -343,15 +275,6 @@ class VendorClient:
             return f"{origin_of(url)}/…"
         return self.masker.shown(url, at_most=SHOWN_URL_CHARS)
 
-    def _reason(self, error: BaseException) -> str:
+    def reason(self, error: BaseException) -> str:
         """The innermost cause in the library's words, without URLs that may hold secrets."""
         return self.masker.shown(reason_of(error), at_most=SHOWN_REASON_CHARS)
-
-
-def _seen(status: int, headers: urllib3.HTTPHeaderDict, body: bytes) -> exchange.Answer:
-    """An answer as authenticators read it."""
-    joined: dict[str, str] = {}
-    for name, value in headers.iteritems():
-        name = name.lower()
-        joined[name] = f"{joined[name]}\n{value}" if name in joined else value
-    return exchange.Answer(status, joined, body)
