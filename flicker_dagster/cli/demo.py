@@ -26,7 +26,8 @@ from flicker_dagster.cli.supervise import Supervisor
 from flicker_dagster.config.models import asset_name
 from flicker_dagster.orchestration.logs import LEVEL_VAR, log_to_console
 from flicker_dagster.orchestration.settings import Settings
-from flicker_dagster.simulator.world import Row, World
+from flicker_dagster.simulator.comparison import Row
+from flicker_dagster.simulator.world import World
 
 #: Which simulated vendor stands for which source of the documented configuration.
 VENDORS = {"okta-audit-logs": "okta", "github-audit-log": "github", "salesforce-audit": "salesforce"}

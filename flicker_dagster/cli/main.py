@@ -299,8 +299,8 @@ def _add_groups() -> None:
     from flicker_dagster.cli.destinations import destinations
     from flicker_dagster.cli.infer import infer
     from flicker_dagster.cli.position import position
+    from flicker_dagster.cli.simulate import simulate
     from flicker_dagster.cli.vendors import vendors
-    from flicker_dagster.simulator.cli import simulate
 
     for group in (add, dead_letters, destinations, infer, position, simulate, vendors):
         cli.add_command(group)

@@ -9,7 +9,7 @@ import threading
 import time
 import zlib
 from collections import Counter, deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from email.utils import formatdate
 from pathlib import Path
@@ -18,18 +18,14 @@ from typing import Any
 import msgspec
 
 from flicker_dagster.errors import FlickerError
+from flicker_dagster.simulator.arrivals import Arrival, arrivals_of, first_of
 from flicker_dagster.simulator.faults import Fault, Faults
 from flicker_dagster.simulator.server import Request, Response, Server
-from flicker_dagster.times import parse_time_ms
 
 ID_FIELDS = ("uuid", "_document_id", "Id", "id", "event_id")
-TIME_FIELDS = ("published", "@timestamp", "CreatedDate", "time", "timestamp")
 LAST_EVENTS = 8
 MOST_SHOWN = 300  # characters of an event's text or id on a page
 ARRIVALS = 120  # seconds of the page's sparkline
-
-_array = msgspec.json.Decoder(list[dict[str, Any]])
-_line = msgspec.json.Decoder(dict[str, Any])
 
 
 @dataclass(frozen=True)
@@ -72,7 +68,8 @@ class Inbox:
 
 
 class Receiver:
-    """`POST` of a JSON array, NDJSON or envelopes to any path; gzip or plain."""
+    """`POST` of a JSON array, NDJSON or envelopes to any path; gzip or plain. With `by_source`, what comes in envelopes is
+    kept by their source (`/google/login`), whichever path it was sent to."""
 
     def __init__(
         self,
@@ -81,6 +78,7 @@ class Receiver:
         max_bytes: int | None = None,
         poison: str | None = None,
         dedupe_by_key: bool = False,
+        by_source: bool = False,
         journal: Path | None = None,
         clock: Callable[[], float] = time.time,
         host: str = "127.0.0.1",
@@ -91,6 +89,7 @@ class Receiver:
         self.max_bytes = max_bytes
         self.poison = poison
         self.dedupe_by_key = dedupe_by_key
+        self.by_source = by_source
         self.faults = Faults(seed=seed)
         self.requests = 0
         self._clock = clock
@@ -142,25 +141,27 @@ class Receiver:
             return Response.json({"error": "too large"}, 413)
         try:
             body = gzip.decompress(request.body) if request.headers.get("content-encoding") == "gzip" else request.body
-            events = _events(body)
+            arrived = arrivals_of(body)
         except (OSError, EOFError, zlib.error, msgspec.DecodeError) as error:
             return Response.json({"error": f"cannot be read: {error}"}, 400)
         if self.poison is not None and self.poison.encode() in body:
             return Response.json({"error": "an event is not acceptable"}, 400)
-        self._accept(request, body, events, answered=fault is None or fault.kind != "commit_then_cut")
-        response = Response.json({"ok": True, "accepted": len(events)})
+        self._accept(request, body, arrived, answered=fault is None or fault.kind != "commit_then_cut")
+        response = Response.json({"ok": True, "accepted": len(arrived)})
         response.fault = fault
         return response
 
     def stats(self) -> dict[str, Any]:
         """Per path: accepted, unique, twice, batches, repeated batches, lag, last events."""
         with self._lock:
-            return {path: _stats(inbox, self._clock()) for path, inbox in self._inboxes.items()}
+            now_s = self._clock()
+            return {path: _stats(inbox, now_s) for path, inbox in self._inboxes.items()}
 
     # -- inside
 
-    def _accept(self, request: Request, body: bytes, events: list[dict[str, Any]], *, answered: bool) -> None:
-        inbox = self.inbox(request.path)
+    def _accept(self, request: Request, body: bytes, arrived: list[Arrival], *, answered: bool) -> None:
+        path = self._path(request, arrived)
+        inbox = self.inbox(path)
         key = request.headers.get("idempotency-key")
         digest = hashlib.blake2b(body, digest_size=16).hexdigest()
         now_s = self._clock()
@@ -171,25 +172,31 @@ class Receiver:
                 inbox.repeated_batches += 1
                 inbox.repeated_otherwise += before.digest != digest
                 if before.digest == digest:
-                    inbox.repeats.append(Repeat(len(events), before.at_s, before.answered))
+                    inbox.repeats.append(Repeat(len(arrived), before.at_s, before.answered))
                 if self.dedupe_by_key:
                     return
             if key is not None:
                 inbox.keys[key] = Taken(digest, time.monotonic(), answered)
-            identify = self.identify.get(request.path, _id_of)
-            ids = [identify(event) for event in events]
+            identify = self.identify.get(path, id_of)
+            ids = [identify(each.event) for each in arrived]
             inbox.counts.update(ids)
-            times_ms = [parse_time_ms(_value(event, TIME_FIELDS)) for event in events]
+            times_ms = [each.time_ms for each in arrived]
             # What happened before this SIEM began is history: its age says nothing about how long events take.
             live = [ms is None or ms >= self._began_ms for ms in times_ms]
             inbox.arrivals[int(now_s)] += sum(live)
-            for event, event_id, time_ms in list(zip(events, ids, times_ms))[-LAST_EVENTS:]:
-                inbox.last.append({"id": event_id[:MOST_SHOWN], "time_ms": time_ms, "what": _summary(event)})
+            for each, event_id in list(zip(arrived, ids))[-LAST_EVENTS:]:
+                shown = {"id": event_id[:MOST_SHOWN], "time_ms": each.time_ms, "what": each.what[:MOST_SHOWN]}
+                inbox.last.append(shown)
             newest_ms = [ms for ms, is_live in zip(times_ms[-20:], live[-20:]) if ms is not None and is_live]
             inbox.lags_s += [now_s - ms / 1000 for ms in newest_ms]
             if self._journal is not None:
-                self._journal.write(json.dumps({"path": request.path, "key": key, "digest": digest, "ids": ids}) + "\n")
+                self._journal.write(json.dumps({"path": path, "key": key, "digest": digest, "ids": ids}) + "\n")
                 self._journal.flush()
+
+    def _path(self, request: Request, arrived: list[Arrival]) -> str:
+        """A request of Flicker's holds events of one stream."""
+        source = arrived[0].source if self.by_source and arrived else None
+        return request.path if source is None else f"/{source}"
 
     def _replay(self, journal: Path) -> None:
         if not journal.exists():
@@ -239,30 +246,26 @@ class Receiver:
         return Response.json({"ok": True})
 
 
-def _id_of(event: dict[str, Any]) -> str:
-    return _first(event, ID_FIELDS) or hashlib.blake2b(json.dumps(event).encode()).hexdigest()
+def id_of(event: dict[str, Any]) -> str:
+    """The id of an event of no certain vendor, by the fields that usually hold it."""
+    found = first_of(event, ID_FIELDS)
+    return hashlib.blake2b(json.dumps(event).encode()).hexdigest() if found is None else str(found)
 
 
-def _events(body: bytes) -> list[dict[str, Any]]:
-    """The events of a body, taken out of their envelopes."""
-    if body.lstrip()[:1] == b"[":
-        found = _array.decode(body)
-    else:
-        found = [_line.decode(line) for line in body.split(b"\n") if line.strip()]
-    return [event["event"] if isinstance(event.get("event"), dict) and "source" in event else event for event in found]
-
-
-def _first(event: dict[str, Any], fields: tuple[str, ...]) -> str | None:
-    value = _value(event, fields)
-    return None if value is None else str(value)
-
-
-def _value(event: dict[str, Any], fields: tuple[str, ...]) -> Any:
-    return next((event[field] for field in fields if event.get(field) is not None), None)
-
-
-def _summary(event: dict[str, Any]) -> str:
-    return str(_value(event, ("displayMessage", "action", "Display", "type", "message")) or "event")[:MOST_SHOWN]
+def all_of(stats: Sequence[dict[str, Any] | None]) -> dict[str, Any] | None:
+    """What `stats` says of several paths, as of one; None where nothing came to any. The lag is that of the slowest."""
+    found = [each for each in stats if each is not None]
+    if not found:
+        return None
+    summed = ("accepted", "unique", "twice", "batches", "repeated_batches", "repeated_otherwise")
+    lags = [each["lag_s"] for each in found if each["lag_s"] is not None]
+    last = sorted((event for each in found for event in each["last"]), key=lambda event: event["time_ms"] or 0)
+    return {
+        **{key: sum(each[key] for each in found) for key in summed},
+        "lag_s": max(lags, default=None),
+        "last": last[::-1][:LAST_EVENTS],
+        "arrivals": [sum(column) for column in zip(*(each["arrivals"] for each in found), strict=True)],
+    }
 
 
 def _stats(inbox: Inbox, now_s: float) -> dict[str, Any]:

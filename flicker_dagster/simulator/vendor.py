@@ -6,16 +6,17 @@ import json
 import re
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from email.utils import formatdate
 from functools import partial
 from typing import Any, ClassVar
 
 from flicker_dagster.errors import FlickerError
-from flicker_dagster.simulator.emitter import Emitter, Habits
+from flicker_dagster.simulator.emitter import Emitter, Event, Habits
 from flicker_dagster.simulator.faults import Fault, Faults
 from flicker_dagster.simulator.minting import Minting
 from flicker_dagster.simulator.server import Request, Response, Server
+from flicker_dagster.simulator.vendor_pages import own_page
 
 ELSEWHERE = "http://evil.invalid"
 #: Scheme and server of an absolute link.
@@ -25,7 +26,10 @@ HTML = b"<!doctype html><html><title>Sign in</title><body>Please sign in.</body>
 
 class Vendor:
     """A vendor's API over its event logs, one per stream. A dialect says `make_event` (or `make`), `answer`, and how it
-    refuses."""
+    refuses.
+
+    `rate` and `history_rate` are those of the whole account: the streams that are `busy` (all, by default) share them, and
+    in the others nothing happens by itself."""
 
     name: ClassVar[str] = "vendor"
     #: The streams of the preset that it lists, the first of them the most usual; "" where the vendor is its only stream.
@@ -50,6 +54,7 @@ class Vendor:
         rate: float = 0.0,
         history_s: float = 0.0,
         history_rate: float = 0.05,
+        busy: Collection[str] | None = None,
         habits: Habits | None = None,
         seed: int = 0,
         per_minute: int | None = None,
@@ -63,13 +68,14 @@ class Vendor:
         self.requests = 0
         self.faults = Faults(seed=seed)
         self.minting = Minting(clock, seed=seed)
+        self.busy = tuple(self.streams if busy is None else busy)
         self.emitters: dict[str, Emitter] = {}
         self.emitters = {
             stream: Emitter(
                 partial(self.make, stream),
-                rate=rate,
+                rate=rate * self._share(stream),
                 history_s=history_s,
-                history_rate=history_rate,
+                history_rate=history_rate * self._share(stream),
                 habits=habits,
                 seed=seed + 1_000_003 * number,
                 clock=clock,
@@ -90,6 +96,14 @@ class Vendor:
         """The log of the first stream."""
         return self.emitters[self.streams[0]]
 
+    def _share(self, stream: str) -> float:
+        return 1 / len(self.busy) if stream in self.busy else 0.0
+
+    def set_rate(self, rate: float) -> None:
+        """From now on so many events per second, shared by the busy streams."""
+        for stream, emitter in self.emitters.items():
+            emitter.set_rate(rate * self._share(stream))
+
     def arriving_ms(self, stream: str, published_ms: int) -> int:
         """When the event that is being made will be listed, for rows that tell it; history was listed at once."""
         emitter = self.emitters.get(stream)
@@ -106,13 +120,19 @@ class Vendor:
 
     @classmethod
     def id_of(cls, stream: str, event: dict[str, Any]) -> str:
-        """Which event it is that was delivered: the vendor's id, or all of its content where there is none."""
+        """Which event it is that was delivered: the vendor's id, or all of its content where there is none. Raises KeyError,
+        TypeError or IndexError for what cannot be one of this stream."""
         path = cls.id_path.get(stream) if isinstance(cls.id_path, dict) else cls.id_path
-        return content_of(event) if path is None else str(value_at(event, path))
+        value = None if path is None else value_at(event, path)
+        return content_of(event) if value is None else str(value)
 
     def is_listed(self, stream: str, body: bytes) -> bool:
         """Does a source that asks as the preset does get this event at all?"""
         return True
+
+    def obtainable(self, stream: str) -> list[Event]:
+        """The events of a stream that such a source can have been given by now."""
+        return [event for event in self.emitters[stream].emitted() if self.is_listed(stream, event.body)]
 
     def authorize(self, request: Request) -> Response | None:
         """None for a request with the right credentials, else how the vendor refuses it."""
@@ -156,7 +176,7 @@ class Vendor:
 
     def handle(self, request: Request) -> Response:
         if request.path.startswith("/_sim/"):
-            return self._own_pages(request)
+            return own_page(self, request)
         self.requests += 1
         fault = self.faults.take()
         if fault is not None and fault.kind.isdigit():
@@ -221,47 +241,6 @@ class Vendor:
             return self.unauthorized()
         return Response.json({"message": f"simulated {status}"}, status, headers)
 
-    # -- the simulator's own pages
-
-    def _own_pages(self, request: Request) -> Response:
-        try:
-            return _OWN_PAGES[request.path](self, request)
-        except (KeyError, ValueError, TypeError, FlickerError) as error:
-            return Response.json({"error": str(error), "pages": sorted(_OWN_PAGES)}, 400)
-
-    def _page_emitted(self, request: Request) -> Response:
-        since_ms = int(request.query.get("since", 0))
-        events = [event for event in self.emitter.emitted() if event.published_ms >= since_ms]
-        return Response.json([{"id": e.id, "published_ms": e.published_ms, "visible_ms": e.visible_ms} for e in events])
-
-    def _page_stats(self, _request: Request) -> Response:
-        return Response.json({"vendor": self.name, "emitted": len(self.emitter.emitted()), "requests": self.requests})
-
-    def _page_faults(self, request: Request) -> Response:
-        if request.method == "POST":
-            for fault in _list(json.loads(request.body)):
-                self.faults.plan(**fault)
-        else:
-            self.faults.clear()
-        return Response.json({"ok": True})
-
-    def _page_emit(self, request: Request) -> Response:
-        events = self.emitter.emit(**json.loads(request.body or b'{"count": 1}'))
-        return Response.json({"ids": [event.id for event in events]})
-
-    def _page_rate(self, request: Request) -> Response:
-        self.emitter.set_rate(float(json.loads(request.body)["rate"]))
-        return Response.json({"ok": True})
-
-
-_OWN_PAGES: dict[str, Callable[[Vendor, Request], Response]] = {
-    "/_sim/emitted": Vendor._page_emitted,
-    "/_sim/stats": Vendor._page_stats,
-    "/_sim/faults": Vendor._page_faults,
-    "/_sim/emit": Vendor._page_emit,
-    "/_sim/rate": Vendor._page_rate,
-}
-
 
 def value_at(event: dict[str, Any], path: str) -> Any:
     """What stands at a dotted path; a key that holds the dots itself is found first. None where nothing stands there."""
@@ -276,7 +255,3 @@ def value_at(event: dict[str, Any], path: str) -> Any:
 def content_of(event: dict[str, Any]) -> str:
     """An event without an id, as one text whatever the order of its keys."""
     return json.dumps(event, sort_keys=True, separators=(",", ":"))
-
-
-def _list(value: Any) -> list[Any]:
-    return value if isinstance(value, list) else [value]

@@ -12,8 +12,9 @@ import pytest
 import requests
 from dagster_shared.error import SerializableErrorInfo
 
+from flicker_dagster.simulator.comparison import Row
 from flicker_dagster.simulator.receiver import Inbox, Receiver, Repeat
-from flicker_dagster.simulator.world import Row, World
+from flicker_dagster.simulator.world import World
 from flicker_dagster_tests.chaos.plan import draw
 from flicker_dagster_tests.chaos.run import run_chaos
 from flicker_dagster_tests.chaos.siems import Siems

@@ -10,8 +10,9 @@ from rich.console import Console
 from rich.table import Table
 
 from flicker_dagster.cli.demo import NAMES
+from flicker_dagster.simulator.comparison import Row
 from flicker_dagster.simulator.receiver import Inbox, Repeat
-from flicker_dagster.simulator.world import Row, World
+from flicker_dagster.simulator.world import World
 from flicker_dagster_tests.chaos.siems import EXPIRES_MS, Siems, dataset
 from flicker_dagster_tests.siems import Deaths, Splunk, doubles, unexcused
 

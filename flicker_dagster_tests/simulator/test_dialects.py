@@ -18,7 +18,8 @@ OPEN = {"okta", "salesforce", "github"}
 
 @pytest.fixture(params=dialect_names())
 def vendor(request: pytest.FixtureRequest) -> Iterator[Vendor]:
-    with serving(dialect(request.param)(clock=Clock(), history_s=60, history_rate=4)) as served:
+    kind = dialect(request.param)
+    with serving(kind(clock=Clock(), history_s=60, history_rate=4 * len(kind.streams))) as served:
         yield served
 
 
@@ -46,3 +47,14 @@ def test_rows_are_json_and_hold_what_identifies_them(vendor: Vendor) -> None:
     for stream, emitter in vendor.emitters.items():
         for event in emitter.emitted()[:20]:
             assert vendor.id_of(stream, json.loads(event.body)) == event.id, stream
+
+
+def test_the_streams_in_which_something_happens_share_the_rate_and_the_history() -> None:
+    clock, kind = Clock(), dialect("google_workspace")
+    with serving(kind(clock=clock, rate=2.0, history_s=100, history_rate=0.5, busy=("login", "drive"))) as vendor:
+        clock.move(30)
+        emitted = {stream: len(emitter.emitted()) for stream, emitter in vendor.emitters.items()}
+        assert {stream: count for stream, count in emitted.items() if count} == {"login": 55, "drive": 55}
+        vendor.set_rate(0)
+        clock.move(30)
+        assert sum(len(emitter.emitted()) for emitter in vendor.emitters.values()) == 110

@@ -90,6 +90,20 @@ def test_paths_are_counted_apart(siem: Receiver) -> None:
     assert (siem.ids("/okta"), siem.ids("/github"), siem.ids("/none")) == ({"a": 1}, {"a": 1, "b": 1}, {})
 
 
+def test_what_comes_in_envelopes_may_be_kept_by_its_source_with_the_time_and_words_that_they_tell() -> None:
+    with_receiver = Receiver(by_source=True)
+    try:
+        envelope = {"source": "google/login", "time": "2026-03-01T00:00:00Z", "message": "in", "event": {"id": "a"}}
+        send(with_receiver, [envelope], path="/events")
+        send(with_receiver, [{"id": "b", "source": "google/login"}], path="/events")
+        assert with_receiver.ids("/google/login") == {"a": 1}
+        assert with_receiver.ids("/events") == {"b": 1}
+        shown = with_receiver.stats()["/google/login"]["last"]
+        assert shown == [{"id": "a", "time_ms": 1_772_323_200_000, "what": "in"}]
+    finally:
+        with_receiver.close()
+
+
 def test_every_extra_copy_counts_as_twice(siem: Receiver) -> None:
     send(siem, events("a", "b"))
     send(siem, events("a", "a", "c"))

@@ -9,7 +9,9 @@ import pytest
 import requests
 
 from flicker_dagster.errors import FlickerError
-from flicker_dagster.simulator.world import CATCH_UP_S, IN_FLIGHT_S, Row, World
+from flicker_dagster.simulator.comparison import Row
+from flicker_dagster.simulator.receiver import Receiver
+from flicker_dagster.simulator.world import CATCH_UP_S, IN_FLIGHT_S, World
 from flicker_dagster_tests.simulator.worlds import Clock
 
 
@@ -138,6 +140,61 @@ def test_the_page_is_served_with_its_figures_as_json(world: World, clock: Clock)
     okta, github = islice(status["sources"], 2)
     assert (okta["emitted"], okta["in_siem"], okta["siem"]["accepted"]) == (1, 1, 1)
     assert github["siem"] is None
+
+
+def test_streams_are_compared_one_by_one_and_shown_by_source(clock: Clock) -> None:
+    streams, names = {"google_workspace": ("login", "drive")}, {"google_workspace": "google"}
+    with World(
+        vendors=("google_workspace", "okta"),
+        streams=streams,
+        names=names,
+        assets=names,
+        rate=2.0,
+        siem=Receiver(clock=clock, by_source=True),
+        clock=clock,
+    ) as world:
+        clock.move(10)
+        vendor = world.vendor("google_workspace")
+        assert not vendor.emitters["admin"].emitted(), "what nobody collects does not happen"
+        bodies = [event.body for event in vendor.emitters["login"].emitted()]
+        assert len(bodies) == 10
+        envelopes = b",".join(b'{"source":"google/login","event":%b}' % body for body in bodies)
+        requests.post(f"{world.siem.url}/events", data=b"[%b]" % envelopes, timeout=5)
+        rows = {row.name: (row.emitted, row.missing, row.unknown) for row in world.compare()}
+        assert rows == {
+            "google_workspace/login": (10, 0, 0),
+            "google_workspace/drive": (10, 10, 0),
+            "okta": (20, 20, 0),
+        }
+        google, okta = world.status()["sources"]
+        assert (google["name"], google["emitted"], google["siem"]["accepted"]) == ("google", 20, 10)
+        assert [(each["stream"], each["asset"]) for each in google["streams"]] == [
+            ("login", "google/login"),
+            ("drive", "google/drive"),
+        ]
+        assert okta["streams"] == []
+        world.stop_emitting()
+        clock.move(10)
+        assert sum(row.emitted for row in world.compare()) == 40
+
+
+def test_rows_of_log_files_are_due_once_their_file_is_there(clock: Clock) -> None:
+    with World(
+        vendors=("salesforce",),
+        streams={"salesforce": ("event_log_files",)},
+        options={"salesforce": {"file_delay_s": 0.0}},
+        clock=clock,
+    ) as world:
+        world.vendor("salesforce").emitters["event_log_files"].emit(3)
+        assert row(world, "salesforce").emitted == 0
+        clock.move(3_600)
+        assert row(world, "salesforce").emitted == 3
+
+
+def test_what_cannot_be_an_event_of_a_stream_is_unknown(clock: Clock) -> None:
+    with World(vendors=("google_workspace",), streams={"google_workspace": ("login",)}, clock=clock) as world:
+        ship(world, "google_workspace/login", [b'{"uuid": "from nowhere"}'])
+        assert row(world, "google_workspace").unknown == 1
 
 
 def test_a_closed_world_answers_no_more(clock: Clock) -> None:

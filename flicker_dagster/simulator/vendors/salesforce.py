@@ -80,6 +80,12 @@ class Salesforce(Vendor):
             return make_row(number, published_ms, chance)
         return (make_setup if stream == "setup_audit_trail" else make_login)(number, spelled(published_ms), chance)
 
+    def obtainable(self, stream: str) -> list[Event]:
+        """Rows of log files can be had once their file is there."""
+        if stream != "event_log_files":
+            return super().obtainable(stream)
+        return [event for file in self._files() if file.interval == "Hourly" for event in file.rows]
+
     # -- tokens
 
     def is_token_request(self, request: Request) -> bool:

@@ -5,28 +5,34 @@ from __future__ import annotations
 import math
 import signal
 import threading
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import click
 
+from flicker_dagster.cli.simulated import (
+    TEST_TOKEN,
+    checked,
+    delay_s_of,
+    destination_lines,
+    literal,
+    params_of,
+    source_lines,
+    streams_of_source,
+    tokens_of,
+)
 from flicker_dagster.errors import FlickerError
 from flicker_dagster.simulator.emitter import Habits
 from flicker_dagster.simulator.faults import Fault
 from flicker_dagster.simulator.number_types import ANY_PORT, HISTORY_HOURS, RATE, SHARE
 from flicker_dagster.simulator.receiver import Receiver
 from flicker_dagster.simulator.siems import SIEMS
-from flicker_dagster.simulator.typed import Typed, text_of
+from flicker_dagster.simulator.typed import SAVED_AS, Typed, text_of
 from flicker_dagster.simulator.vendor import Vendor
 from flicker_dagster.simulator.world import USUAL, World, vendors_of
 
-#: What a source of a vendor says: path, Authorization header, key of the event's time.
-SNIPPETS = {
-    "okta": ("/api/v1/logs", "SSWS", "published"),
-    "github": ("/orgs/company/audit-log", "Bearer", "@timestamp"),
-    "salesforce": ("/services/data/v58.0/query", "Bearer", "CreatedDate"),
-}
-SAVED_AS = "simulated.yaml"
+EVERYTHING, NOTHING = "all", "siem"
 
 
 class FaultType(click.ParamType):
@@ -43,7 +49,7 @@ class FaultType(click.ParamType):
 
 
 @click.command()
-@click.argument("what", type=click.Choice([*USUAL, "siem", "all"]), default="all")
+@click.argument("what", nargs=-1, metavar="[VENDOR... | siem | all]")
 @click.option(
     "--siem",
     "siem_type",
@@ -58,11 +64,15 @@ class FaultType(click.ParamType):
 @click.option("--late", default=0.0, type=SHARE, help="Share of events that become visible a minute late.")
 @click.option("--duplicate", default=0.0, type=SHARE, help="Share of events that a listing shows twice.")
 @click.option("--seed", default=0)
-@click.option("--token", default="test-token", show_default=True, help="What vendors and SIEM ask for.")
+@click.option(
+    "--token",
+    help="What the SIEM asks for, and vendors whose credential is a token; by default test-token, and the token of the "
+    "simulated account.",
+)
 @click.option("--fault", multiple=True, type=FaultType(), help="A fault for the next COUNT requests; repeatable.")
 @click.option("--journal", type=click.Path(path_type=Path), help="Where the SIEM remembers what it accepted.")
 def simulate(
-    what: str,
+    what: tuple[str, ...],
     siem_type: str | None,
     port: int,
     siem_port: int,
@@ -72,59 +82,50 @@ def simulate(
     late: float,
     duplicate: float,
     seed: int,
-    token: str,
+    token: str | None,
     fault: tuple[Fault, ...],
     journal: Path | None,
 ) -> None:
-    """Serve simulated vendors and a SIEM until Ctrl-C, and print the whole configuration that works beside them."""
+    """Serve simulated vendors and a SIEM until Ctrl-C, and print the whole configuration that works beside them.
+
+    Okta, GitHub and Salesforce (`all`), or those named; `siem` alone is no vendor. `flicker vendors` lists them.
+    """
+    vendors = _vendors(what)
     stop = threading.Event()
     for signum in (signal.SIGINT, signal.SIGTERM):
         signal.signal(signum, lambda *_: stop.set())
-    vendors = USUAL if what == "all" else () if what == "siem" else (what,)
-    habits = Habits(late_share=late, duplicate_share=duplicate)
+    tokens = tokens_of(vendors, token)
+    siem_token = token or TEST_TOKEN
+    life: dict[str, Any] = {
+        "rate": rate,
+        "history_s": history * 3600,
+        "habits": Habits(late_share=late, duplicate_share=duplicate),
+        "seed": seed,
+        "tokens": tokens,
+        "port": port,
+        "streams": {name: streams_of_source(name) for name in vendors},
+    }
     if siem_type is not None:
         if journal is not None or page_port:
             raise click.UsageError("--journal and --page-port are of the plain SIEM, expected them without --siem")
-        with Typed(
-            siem_type,
-            token,
-            port=siem_port if vendors else port,
-            vendors=vendors_of(
-                vendors,
-                tokens=dict.fromkeys(vendors, token),
-                rate=rate,
-                history_s=history * 3600,
-                habits=habits,
-                seed=seed,
-                port=port,
-            ),
-        ) as typed:
+        siem_port = siem_port if vendors else port
+        with Typed(siem_type, siem_token, port=siem_port, vendors=vendors_of(vendors, **life)) as typed:
             typed.plan(fault)
-            sources = [_source(vendor, token, history, ["destination: siem"]) for vendor in typed.vendors.values()]
-            click.echo(typed.printed([line for source in sources for line in source]))
+            click.echo(typed.printed(_sources(typed.vendors, history)))
             stop.wait()
         return
     try:
-        siem = Receiver(token=token, journal=journal, port=siem_port if vendors else port)
-        world = World(
-            vendors=vendors,
-            rate=rate,
-            history_s=history * 3600,
-            habits=habits,
-            seed=seed,
-            tokens=dict.fromkeys(vendors, token),
-            siem=siem,
-            port=port,
-            page_port=page_port,
-            names={name: _source_name(name) for name in vendors},
-        )
+        siem = Receiver(token=siem_token, journal=journal, by_source=True, port=siem_port if vendors else port)
+        names = {name: _source_name(name) for name in vendors}
+        delays_s = {name: delay_s_of(name) for name in vendors}
+        world = World(vendors=vendors, siem=siem, page_port=page_port, names=names, delay_s=delays_s, **life)
     except OSError as error:
         raise FlickerError(f"the journal {journal} cannot be written: {error.strerror or error}") from None
     with world:
         for planned in fault:
             for server in [*world.vendors.values(), siem]:
                 server.faults.plan(planned.kind, count=planned.count)
-        click.echo(printed(world, token, history_hours=history) if vendors else _siem_alone(siem, token))
+        click.echo(printed(world, siem_token, history_hours=history) if vendors else _siem_alone(siem, siem_token))
         stop.wait()
 
 
@@ -137,48 +138,50 @@ def printed(world: World, token: str, *, history_hours: float) -> str:
         f"# What was emitted and what arrived: {world.page.url}",
         *(f"#   {vendor.url}/_sim/emitted" for vendor in world.vendors.values()),
         f"#   {world.siem.url}/_siem/stats",
+        *destination_lines(f"{world.siem.url}/events", literal(token)),
         "api_sources:",
-        *(
-            line
-            for vendor in world.vendors.values()
-            for line in _source(vendor, token, history_hours, _into(world.siem, token, vendor.name))
-        ),
+        *_sources(world.vendors, history_hours),
     ]
     return "\n".join(lines)
 
 
-def _into(siem: Receiver, token: str, name: str) -> list[str]:
-    return ["destination:", *(f"  {line}" for line in _destination(siem, token, f"/{name}"))]
+def _vendors(what: tuple[str, ...]) -> tuple[str, ...]:
+    """Those named, in any spelling of several. Raises FlickerError for a name that is none."""
+    if not what or what == (EVERYTHING,):
+        return USUAL
+    if what == (NOTHING,):
+        return ()
+    for word in (EVERYTHING, NOTHING):
+        if word in what:
+            raise click.UsageError(f"{word} stands alone, expected it without other names")
+    return checked(what)
 
 
-def _source(vendor: Vendor, token: str, history_hours: float, destination: list[str]) -> list[str]:
-    path, scheme, time_field = SNIPPETS[vendor.name]
+def _sources(vendors: Mapping[str, Vendor], history_hours: float) -> list[str]:
+    keys = {"polling_frequency_ms": 5000, "start_from": f"{math.ceil(history_hours) + 1}h"}
     return [
-        f"  - name: {_source_name(vendor.name)}",
-        f"    vendor: {vendor.name}",
-        f"    endpoint: {vendor.url}{path}",
-        "    polling_frequency_ms: 5000",
-        f"    start_from: {math.ceil(history_hours) + 1}h",
-        "    headers:",
-        f"      Authorization: {text_of(f'{scheme} {token}')}",
-        f"    timestamp_field: {text_of(time_field)}",
-        *(f"    {line}" for line in destination),
+        line
+        for vendor in vendors.values()
+        for line in source_lines(
+            vendor,
+            name=_source_name(vendor.name),
+            params={name: literal(value) for name, value in params_of(vendor).items()},
+            keys=keys,
+        )
     ]
-
-
-def _destination(siem: Receiver, token: str, path: str) -> list[str]:
-    return ["type: http", f"endpoint: {siem.url}{path}", f"auth: {{type: bearer, token: {text_of(token)}}}"]
 
 
 def _siem_alone(siem: Receiver, token: str) -> str:
     lines = [
         "# A simulated SIEM, until Ctrl-C. For a source of yours:",
         "    destination:",
-        *(f"      {line}" for line in _destination(siem, token, "/events")),
+        "      type: http",
+        f"      endpoint: {siem.url}/events",
+        f"      auth: {{type: bearer, token: {text_of(token)}}}",
         f"# What it accepted: {siem.url}/_siem/stats",
     ]
     return "\n".join(lines)
 
 
 def _source_name(vendor: str) -> str:
-    return f"{vendor}-simulated"
+    return f"{vendor.replace('_', '-')}-simulated"
