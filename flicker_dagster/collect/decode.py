@@ -52,7 +52,8 @@ class PageDecoder:
         """
         self._content.begin_page()
         size_bytes = len(body)
-        body = body.removeprefix(BYTE_ORDER_MARK).strip()
+        if self.spec.keys.part is None:  # a part may read what is no text
+            body = body.removeprefix(BYTE_ORDER_MARK).strip()
         if no_content or (self.spec.optional and body in (b"", b"null")):
             return DecodedPage(list, [], [], size_bytes), {}
         try:

@@ -14,6 +14,7 @@ from itertools import islice
 import msgspec
 
 from flicker_dagster.config.listing import RowSpec
+from flicker_dagster.config.parts import failure_of, part
 from flicker_dagster.errors import BadAnswer
 from flicker_dagster.json_items import TooMany
 from flicker_dagster.json_paths import readings
@@ -63,7 +64,9 @@ def events_of(body: bytes, spec: RowSpec) -> list[bytes]:
 
 def _rows(body: bytes, spec: RowSpec) -> Iterator[bytes]:
     shape = spec.keys.shape
-    if shape == "csv":
+    if spec.keys.part is not None:
+        yield from _rows_of_part(spec.keys.part, body)
+    elif shape == "csv":
         yield from _csv_rows(body)
     elif shape == "ndjson":
         for line in body.splitlines():
@@ -80,6 +83,16 @@ def _rows(body: bytes, spec: RowSpec) -> Iterator[bytes]:
             yield from found if spec.keys.array_as is None else _with_member(found, spec.keys.array_as, path)
         if missing == len(spec.fields):
             raise Absent
+
+
+def _rows_of_part(name: str, body: bytes) -> Iterator[bytes]:
+    """The events that a part reads out of an answer. Raises ValueError."""
+    read = part(name)
+    try:
+        for event in read(body):
+            yield _value(bytes(event))
+    except Exception as error:
+        raise ValueError(f"the part {name} could not read it: {failure_of(error)}") from None
 
 
 def _rows_at(text: bytes, path: str, shape: str) -> Iterator[bytes]:

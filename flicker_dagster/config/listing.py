@@ -59,7 +59,13 @@ class RowSpec:
     def plain(self) -> bool:
         """Is it one array of events as they are?"""
         keys = self.keys
-        return len(self.fields) == 1 and keys.shape == "array" and keys.split is None and keys.array_as is None
+        return (
+            self.keys.part is None
+            and len(self.fields) == 1
+            and keys.shape == "array"
+            and keys.split is None
+            and keys.array_as is None
+        )
 
 
 @dataclass(frozen=True)

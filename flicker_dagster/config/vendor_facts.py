@@ -27,6 +27,7 @@ AUTH_WORDS = {
     "login": "login",
     "hmac": "signature",
     "aws_sigv4": "AWS SigV4",
+    "part": "a part",
 }
 
 _UNITS = ((31_536_000_000, "y"), (86_400_000, "d"), (3_600_000, "h"), (60_000, "min"), (1_000, "s"))

@@ -174,6 +174,11 @@ class RowKeys(Record):
         description="a member that is put in front of each event and holds the path of results_field it was found at, where "
         "only that tells what it is: blocked or delivered",
     )
+    part: str | None = Field(
+        default=None,
+        description="reads the answer in place of a shape: a part that an installed package registers as an entry point of "
+        "`flicker.parts`, called with the body, which gives the events' JSON",
+    )
     split: FieldPath | None = Field(
         default=None, description="path of an array in each row: every element of it is an event, made of its row"
     )

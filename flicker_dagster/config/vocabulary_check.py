@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from flicker_dagster.config.auth import PartAuth
 from flicker_dagster.config.endpoints import endpoint_fault
 from flicker_dagster.config.models import SourceConfig
+from flicker_dagster.config.parts import part_fault
 from flicker_dagster.config.patterns import BadPattern, compiled
 from flicker_dagster.config.vocabulary import Each, Origin, Over, Paging
 
@@ -30,6 +32,12 @@ def check_vocabulary(source: SourceConfig) -> list[Fault]:
         found.append(("request.method", "is GET, which sends no body, expected POST"))
     if source.axis_field is not None and source.axis != "arrival":
         found.append(("axis_field", "has no meaning for axis: event, expected axis: arrival beside it"))
+    if isinstance(source.auth, PartAuth):
+        found += [("auth.name", what) for what in _part(source.auth.name)]
+    if source.rows.part is not None:
+        found += [("rows.part", what) for what in _part(source.rows.part)]
+        if "shape" in source.rows.model_fields_set:
+            found.append(("rows.shape", "stands beside rows.part, which reads the answer: expected one of the two"))
     for number, rule in enumerate(source.answers):
         found += [(f"answers[{number}].matches", what) for what in _pattern(rule.matches)]
         if rule.wait_s is not None and rule.means != "wait":
@@ -49,6 +57,11 @@ def _paging(paging: Paging) -> Iterator[Fault]:
         origin: Origin | None = getattr(paging, key)
         if origin is not None and origin.of in ("link", "row"):
             yield key, f"found of: {origin.of}, expected json or header"
+
+
+def _part(name: str) -> list[str]:
+    fault = part_fault(name)
+    return [] if fault is None else [fault]
 
 
 def _pattern(pattern: str | None) -> Iterator[str]:

@@ -19,6 +19,7 @@ from flicker_dagster.config.auth import (
     OAuth2ClientCredentials,
     OAuth2JwtBearer,
     OAuth2RefreshToken,
+    PartAuth,
     QueryAuth,
     SigV4Auth,
 )
@@ -98,6 +99,13 @@ def _fixed(auth: Auth, *, env: Mapping[str, str] | None, clock: Callable[[], flo
         from flicker_dagster.transport.auth_sigv4 import SigV4
 
         return SigV4(auth, env=env)
+    if isinstance(auth, PartAuth):
+        from flicker_dagster.transport.auth_part import PartAuthenticator
+
+        keys = auth.keys
+        return PartAuthenticator(
+            auth.name, lambda fresh: {name: resolve(text, env=env, fresh=fresh) for name, text in keys.items()}
+        )
     return None
 
 

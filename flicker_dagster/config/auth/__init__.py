@@ -19,6 +19,7 @@ from flicker_dagster.config.auth.fixed import (
 from flicker_dagster.config.auth.hmac import HmacAuth
 from flicker_dagster.config.auth.login import LoginAuth
 from flicker_dagster.config.auth.oauth2 import OAuth2ClientCredentials, OAuth2RefreshToken
+from flicker_dagster.config.auth.part import PartAuth
 from flicker_dagster.config.auth.signed import GoogleServiceAccount, JwtAuth, OAuth2JwtBearer, SigningKey
 from flicker_dagster.config.auth.sigv4 import SigV4Auth
 
@@ -39,6 +40,7 @@ __all__ = [
     "OAuth2ClientCredentials",
     "OAuth2JwtBearer",
     "OAuth2RefreshToken",
+    "PartAuth",
     "QueryAuth",
     "SendsToken",
     "SigV4Auth",
@@ -61,7 +63,8 @@ Auth = Annotated[
     | JwtAuth
     | LoginAuth
     | HmacAuth
-    | SigV4Auth,
+    | SigV4Auth
+    | PartAuth,
     Field(discriminator="type"),
 ]
 
