@@ -7,42 +7,10 @@ from typing import Any, get_args, get_origin
 
 from pydantic.fields import FieldInfo
 
-from flicker_dagster.config.auth import Auth
 from flicker_dagster.config.destinations.base import DestinationRecord, FieldRules
-from flicker_dagster.config.records import Record, Template, Tls
-from flicker_dagster.config.reference import MEANINGS, default_of
-from flicker_dagster.config.shape import options, plain_kinds, records_in, tag_of
-
-#: What every bare template says of itself, which is no meaning.
-_ANY_TEMPLATE = get_args(Template)[1].description
-
-#: Meanings by a key's last name, where its record gives none.
-_BY_NAME = {
-    "endpoint": "address that is posted to; a template",
-    "token": "the token; a template",
-    "username": "the user's name; a template",
-    "password": "the password; a template",
-    "secret": "the secret that the hash is made with; a template",
-    "client_id": "the client's id; a template",
-    "client_secret": "the client's secret; a template",
-    "access_key_id": "the access key; a template",
-    "secret_access_key": "its secret; a template",
-    "session_token": "token of temporary keys; a template",
-    "bucket": "the bucket's name; a template",
-    "region": "region that requests are signed for; a template",
-    "header": "header that carries it",
-    "name": "the header's name",
-    "value": "the header's value; a template",
-    "algorithm": "the hash",
-    "encoding": "how the hash is written",
-    "require_auth": "refuse to start without a way to authenticate",
-    "headers": "more request headers; templates",
-    "compression": "how bodies are packed",
-    "success_status": "answers that count as taken",
-    "tls": "client certificate and authorities, see below",
-    "format": "how a body is made of events",
-    "auth": "how requests are signed, see below",
-}
+from flicker_dagster.config.records import Record, Tls
+from flicker_dagster.config.reference import default_of
+from flicker_dagster.config.shape import options, plain_kinds, records_in, tag_of, takes_any_auth
 
 
 @dataclass(frozen=True)
@@ -100,17 +68,12 @@ def keys_of(record: type[Record], prefix: str) -> list[Key]:
 
 def _alternatives(path: str, field: FieldInfo) -> list[KeyGroup]:
     """A group for each of several records that are told apart by their `type`; those of `auth` have a page of their own."""
-    if is_any_auth(field):
+    if takes_any_auth(field):
         return []
     records = [record for record in records_in(field.annotation) if tag_of(record)]
     return [
         KeyGroup(f"`{path}` with `type: {tag_of(record)}`", tuple(keys_of(record, f"{path}."))) for record in records
     ]
-
-
-def is_any_auth(field: FieldInfo) -> bool:
-    """Does a key take every way to sign?"""
-    return set(records_in(get_args(Auth)[0])) <= set(records_in(field.annotation))
 
 
 def _inner(annotation: Any) -> tuple[type[Record], str] | None:
@@ -124,19 +87,16 @@ def _inner(annotation: Any) -> tuple[type[Record], str] | None:
 
 
 def _key(path: str, field: FieldInfo) -> Key:
-    return Key(path, default_of(field).strip("`"), _meaning(path, field))
+    return Key(path, default_of(field).strip("`"), _meaning(field))
 
 
-def _meaning(path: str, field: FieldInfo) -> str:
-    described = field.description if field.description != _ANY_TEMPLATE else None
-    name = path.rpartition(".")[2]
-    meaning = described or _BY_NAME.get(name) or MEANINGS.get(path) or MEANINGS.get(f"destination.{name}")
-    meaning = meaning or _ANY_TEMPLATE
+def _meaning(field: FieldInfo) -> str:
+    meaning = field.description or ""
     words = [word for word in options(field.annotation) if isinstance(word, str)]
     unsaid = [word for word in words if f"`{word}`" not in meaning]
     tags = [tag for record in records_in(field.annotation) if (tag := tag_of(record))]
-    if is_any_auth(field):
-        return f"{meaning.removesuffix(', see below')}; one of [many ways](../auth.md)"
+    if takes_any_auth(field):
+        return f"{meaning}; one of [many ways](../auth.md)"
     if tags:
         return f"{meaning}; one of the types {', '.join(f'`{tag}`' for tag in tags)}"
     return f"{meaning} ({', '.join(f'`{word}`' for word in words)})" if len(words) > 1 and unsaid else meaning

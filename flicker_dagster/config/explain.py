@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable
 from typing import Any, NamedTuple
 
 from pydantic import ValidationError
+from pydantic.fields import FieldInfo
 
 from flicker_dagster.config.records import Record
 from flicker_dagster.config.shape import meant, options, places, records_in, tag_of
@@ -38,21 +39,6 @@ _BOUNDS = {
     "greater_than": ("gt", "more than {}"),
     "less_than_equal": ("le", "{} or less"),
     "less_than": ("lt", "less than {}"),
-}
-
-_MEANINGS = {
-    "source.name": "a name such as okta-audit-logs",
-    "source.endpoint": "a URL such as https://company.okta.com/api/v1/logs",
-    "destination.endpoint": "the SIEM's URL, such as https://siem.example.com/ingest",
-    "polling_frequency_ms": "a whole number of milliseconds such as 30000",
-    "timestamp_field": "the path of an event's time, such as published",
-    "destination": "where the events go, such as {type: http, endpoint: …}",
-    "token": "the token, such as ${SIEM_API_KEY}",
-    "username": "the user's name",
-    "password": "the password, such as ${SIEM_PASSWORD}",
-    "auth.name": "the header's name, such as X-Api-Key",
-    "value": "the header's value, such as ${SIEM_API_KEY}",
-    "pattern": "a regular expression",
 }
 
 
@@ -191,6 +177,22 @@ def _where_known(place: _Place) -> str | None:
 
 
 def _meaning(place: _Place, tags: list[str]) -> str:
+    """What belongs under a key that is missing, in the words of its field."""
     if place.key == "type" and tags:
         return one_of(tags)
-    return _MEANINGS.get(f"{place.around}.{place.key}") or _MEANINGS.get(place.key) or "a value"
+    fields = [record.model_fields[place.key] for record in place.records if place.key in record.model_fields]
+    words = [word for field in fields for word in options(field.annotation)]
+    return one_of(words or [wanted(field) for field in fields] or ["a value"])
+
+
+def wanted(field: FieldInfo) -> str:
+    """What a key holds: its meaning up to the first semicolon, and an example where the field gives one."""
+    meaning = (field.description or "a value").partition("; ")[0].replace("`", "")
+    return f"{meaning}, such as {_as_written(field.examples[0])}" if field.examples else meaning
+
+
+def _as_written(example: Any) -> str:
+    """As one line of YAML."""
+    if isinstance(example, dict):
+        return f"{{{', '.join(f'{key}: {_as_written(value)}' for key, value in example.items())}}}"
+    return str(example)

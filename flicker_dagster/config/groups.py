@@ -10,20 +10,26 @@ from flicker_dagster.config.records import DAY_MS, Count, FieldPath, Millisecond
 
 
 class Pagination(Record):
-    pagination_type: Literal["none", "cursor", "page", "offset", "link_header", "next_url"] = "offset"
-    page_size: Count = 100
-    limit_param: str | None = None
-    cursor_param: str | None = None
-    next_cursor_field: FieldPath | None = None
-    page_param: str | None = None
-    first_page: Annotated[int, Field(ge=0, le=2**53)] = 1
-    next_page_field: FieldPath | None = None
-    offset_param: str | None = None
-    has_more_field: FieldPath | None = None
+    pagination_type: Literal["none", "cursor", "page", "offset", "link_header", "next_url"] = Field(
+        default="offset", description="how the vendor pages"
+    )
+    page_size: Count = Field(default=100, description="events asked for per page")
+    limit_param: str | None = Field(default=None, description="parameter that carries page_size")
+    cursor_param: str | None = Field(default=None, description="parameter that carries the cursor")
+    next_cursor_field: FieldPath | None = Field(
+        default=None, description="body field with the next cursor; null, empty or absent ends the walk"
+    )
+    page_param: str | None = Field(default=None, description="parameter that carries the page number")
+    first_page: Annotated[int, Field(ge=0, le=2**53)] = Field(default=1, description="number of the first page")
+    next_page_field: FieldPath | None = Field(default=None, description="body field with the number of the next page")
+    offset_param: str | None = Field(default=None, description="parameter that carries the offset")
+    has_more_field: FieldPath | None = Field(
+        default=None, description="body field that says whether there is more; false ends the walk"
+    )
     next_url_field: FieldPath | None = Field(
         default=None, description="body field with the next page's URL, absolute or relative"
     )
-    link_rel: str = "next"
+    link_rel: str = Field(default="next", description="relation of the next page in the Link header")
     durable_cursor: bool = Field(
         default=False, description="the vendor's cursor may be kept between polls and is where the next poll starts"
     )
@@ -33,7 +39,10 @@ class Pagination(Record):
     stop_on_short_page: bool = Field(
         default=False, description="a page with fewer than page_size events is the last one"
     )
-    cursor_expired_status: list[Status] = Field(default_factory=lambda: [400, 404, 410])
+    cursor_expired_status: list[Status] = Field(
+        default_factory=lambda: [400, 404, 410],
+        description="answers that mean a kept cursor has expired: start again by time",
+    )
 
 
 class FieldFilter(Record):
@@ -42,21 +51,30 @@ class FieldFilter(Record):
     Without `field` the pattern is tried on every scalar value of the event (never on the raw text).
     """
 
-    field: FieldPath | None = None
-    pattern: str
+    field: FieldPath | None = Field(
+        default=None, description="path of the field; without it every scalar value is tried, never the raw text"
+    )
+    pattern: str = Field(
+        description="a regular expression; matched in linear time (RE2): `\\d`, `\\w` and `\\s` know all scripts, `\\b` only "
+        "ASCII, `$` is the very end; no look-around, no backreferences. An event with a value of more than 1 "
+        "MB is kept"
+    )
 
 
 class RetryConfig(Record):
-    max_retries: Annotated[int, Field(ge=0, le=100)] = 5
-    initial_delay_ms: Milliseconds = 1_000
-    max_delay_ms: Milliseconds = 60_000
+    max_retries: Annotated[int, Field(ge=0, le=100)] = Field(
+        default=5,
+        description="retries of an op within a run; then the run fails and the sensor goes on with a growing pause",
+    )
+    initial_delay_ms: Milliseconds = Field(default=1_000, description="first delay; each further one doubles")
+    max_delay_ms: Milliseconds = Field(default=60_000, description="longest delay")
     max_queue_size: int | None = Field(
         default=None, description="accepted for old files; nothing is ever dropped from a queue"
     )
 
 
 class WindowConfig(Record):
-    size: Literal["hour", "day"] = "hour"
+    size: Literal["hour", "day"] = Field(default="hour", description="the Dagster partition")
     start: str | None = Field(
         default=None,
         description="first window, an ISO date or time; default: the one in which collection began",
@@ -67,9 +85,11 @@ class WindowConfig(Record):
 
 
 class SweepConfig(Record):
-    enabled: bool = True
+    enabled: bool = Field(default=True, description="read closed windows again")
     settle_ms: Milliseconds = Field(default=600_000, description="how long after its end a window is left to settle")
-    max_windows_per_tick: Annotated[int, Field(ge=1, le=10_000)] = 6
+    max_windows_per_tick: Annotated[int, Field(ge=1, le=10_000)] = Field(
+        default=6, description="windows asked for at once, newest first"
+    )
     revisit_ms: list[Milliseconds] = Field(default_factory=list, description="ages at which a window is read again")
     cron: str | None = Field(default=None, description="when to look for windows to sweep; default every five minutes")
 
@@ -81,7 +101,7 @@ class Limits(Record):
         description="most events of one answer: decoding one takes up to three times page_bytes and 600 bytes for each of "
         "these",
     )
-    connect_timeout_ms: TimeoutMs = 10_000
+    connect_timeout_ms: TimeoutMs = Field(default=10_000, description="time-out for a connection")
     read_timeout_ms: TimeoutMs = Field(default=60_000, description="longest time without a byte of an answer")
     total_timeout_ms: TimeoutMs | None = Field(
         default=None,

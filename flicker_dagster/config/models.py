@@ -64,32 +64,40 @@ class SourceConfig(Record):
     #: File, and line of each of its paths there; set by `written`.
     _written: tuple[str, dict[str, int]] = PrivateAttr(default_factory=lambda: ("", {}))
 
-    name: Annotated[str, Field(min_length=1)]
+    name: Annotated[str, Field(min_length=1)] = Field(
+        description="the source's name in Dagster, the registry and the logs", examples=["okta-audit-logs"]
+    )
     renamed_from: str | None = Field(
         default=None,
         description="the name this source had before: its position, ledger, dead letters and waiting events go on here",
     )
-    endpoint: Template
+    endpoint: Template = Field(
+        description="the API's address; a template", examples=["https://company.okta.com/api/v1/logs"]
+    )
     vendor: str | None = Field(
         default=None, description="name of a preset, or `generic` for none; default: by the endpoint's host"
     )
-    description: str | None = None
-    owners: list[str] = Field(default_factory=list)
-    polling_frequency_ms: Annotated[int, Field(ge=1, le=CENTURY_MS)]
-    live: bool = True
+    description: str | None = Field(default=None, description="shown on the asset's page")
+    owners: list[str] = Field(default_factory=list, description="owners of the asset, such as `team:secops`")
+    polling_frequency_ms: Annotated[int, Field(ge=1, le=CENTURY_MS)] = Field(
+        description="milliseconds from one poll to the next; Dagster reaches no less than 5 s", examples=[30_000]
+    )
+    live: bool = Field(
+        default=True, description="`false` leaves the live tail out: each window is collected once it has closed"
+    )
 
-    headers: dict[str, Template] = Field(default_factory=dict)
-    api_key: Template | None = None
+    headers: dict[str, Template] = Field(default_factory=dict, description="request headers; templates")
+    api_key: Template | None = Field(default=None, description="sent as `Authorization: Bearer …`")
     api_key_header: str | None = Field(
         default=None, description="header that carries api_key; default Authorization: Bearer"
     )
-    basic: BasicAuth | None = None
+    basic: BasicAuth | None = Field(default=None, description="`{username, password}` for HTTP basic authentication")
     auth: Auth | None = Field(default=None, description="how requests are signed, in place of api_key and basic")
     connect_to: dict[str, Template] = Field(
         default_factory=dict,
         description="where a host of this API is really reached, `*` for all: a gateway in front of it, or a simulator",
     )
-    tls: Tls | None = None
+    tls: Tls | None = Field(default=None, description="client certificate and authorities towards the vendor")
     query_params: dict[str, Template | list[Template]] = Field(
         default_factory=dict, description="sent with the first request; {start} and {end} stand for the span asked for"
     )
@@ -106,7 +114,12 @@ class SourceConfig(Record):
         default_factory=list, description="what answers mean, where that is not usual; the first that fits"
     )
 
-    results_field: FieldPath | list[FieldPath] = ""
+    results_field: FieldPath | list[FieldPath] = Field(
+        default="",
+        description="path of the array of events in an answer, such as `data.items`; empty where the array is the "
+        "answer. In every path a key that holds the dots itself (`@odata.nextLink`) is found first, and `\\.` "
+        "is always a dot of the key",
+    )
     rows: RowKeys = Field(
         default_factory=RowKeys, description="how an answer holds its events, where it is no plain array of them"
     )
@@ -115,11 +128,15 @@ class SourceConfig(Record):
         description="the vendor leaves results_field out where there are no events; otherwise its absence is an error",
     )
     error_field: FieldPath | None = Field(default=None, description="a non-empty value here in a 200 is an error")
-    id_field: FieldPath | list[FieldPath] | None = None
+    id_field: FieldPath | list[FieldPath] | None = Field(
+        default=None, description="path (or paths, together) of an event's id; without one its content identifies it"
+    )
     equal_rows: Literal["same", "distinct"] = Field(
         default="same", description="where events have no id: are byte-identical rows one event, or several?"
     )
-    timestamp_field: FieldPath | list[FieldPath] = Field(description="first readable one is the event's time")
+    timestamp_field: FieldPath | list[FieldPath] = Field(
+        description="the path of an event's time; of several the first that can be read", examples=["published"]
+    )
     timestamp_format: str = Field(
         default="auto", description="auto, iso8601, rfc3339, unix, unix_ms, unix_us, unix_ns or strptime"
     )
@@ -129,7 +146,10 @@ class SourceConfig(Record):
         "(in quotes): for the event's time, and for the time filter in a strftime pattern; default UTC. A local hour that "
         "comes twice is taken for the first, and asked for from both sides",
     )
-    message_field: FieldPath | None = None
+    message_field: FieldPath | None = Field(
+        default=None,
+        description="sent as `message` beside the event in `format: envelope`; the event itself is never cut down",
+    )
     axis: Literal["event", "arrival"] = Field(
         default="event",
         description="what the listing is ordered and filtered by: the time of an event, or the time it became available",
@@ -138,8 +158,10 @@ class SourceConfig(Record):
         default=None, description="with `axis: arrival`: path of the time at which an event became available"
     )
 
-    time_filter_param: str | None = None
-    time_filter_until_param: str | None = None
+    time_filter_param: str | None = Field(
+        default=None, description="query parameter for the start of the span asked for"
+    )
+    time_filter_until_param: str | None = Field(default=None, description="query parameter for its end")
     time_filter_format: str = Field(
         default="rfc3339", description="iso8601, rfc3339, unix, unix_ms or a strftime pattern"
     )
@@ -152,10 +174,14 @@ class SourceConfig(Record):
         description="the vendor takes an upper bound in the future, as rounding up to a coarse time_filter_format gives",
     )
 
-    pagination: Pagination = Field(default_factory=Pagination)
+    pagination: Pagination = Field(default_factory=Pagination, description="how the vendor pages")
     paging: Paging | None = Field(default=None, description="how the listing goes on, in place of `pagination`")
-    order: Literal["ascending", "descending", "unordered"] = "unordered"
-    lookback_ms: Milliseconds = 120_000
+    order: Literal["ascending", "descending", "unordered"] = Field(
+        default="unordered", description="how the vendor lists; collecting relies on no order"
+    )
+    lookback_ms: Milliseconds = Field(
+        default=120_000, description="overlap with what was read before; what is known by its id is not sent again"
+    )
     delay_ms: Milliseconds = Field(default=0, description="stay this far behind the vendor's clock")
     slice_ms: Milliseconds | None = Field(
         default=None, description="longest span asked for in one request, lookback included"
@@ -163,17 +189,24 @@ class SourceConfig(Record):
     retention_ms: Milliseconds | None = Field(default=None, description="how far back the vendor keeps events")
     start_from: str = Field(default="now", description="now, an ISO time, or an age such as 24h or 7d")
 
-    window: WindowConfig = Field(default_factory=WindowConfig)
-    sweep: SweepConfig = Field(default_factory=SweepConfig)
-    match_on: list[FieldFilter] = Field(default_factory=list)
-    exclude_on: list[FieldFilter] = Field(default_factory=list)
+    window: WindowConfig = Field(default_factory=WindowConfig, description="the windows that are certified one by one")
+    sweep: SweepConfig = Field(default_factory=SweepConfig, description="how closed windows are read again")
+    match_on: list[FieldFilter] = Field(default_factory=list, description="keep only events that match one of these")
+    exclude_on: list[FieldFilter] = Field(default_factory=list, description="then drop events that match one of these")
 
-    buffer_size: Count = 100
-    flush_interval_ms: Milliseconds = 30_000
-    destination: Destinations
-    retry: RetryConfig = Field(default_factory=RetryConfig)
-    rate_limit: RateLimit = Field(default_factory=RateLimit)
-    limits: Limits = Field(default_factory=Limits)
+    buffer_size: Count = Field(default=100, description="events per request to the SIEM")
+    flush_interval_ms: Milliseconds = Field(
+        default=30_000, description="how long a fetched event may wait for its lot to fill"
+    )
+    destination: Destinations = Field(
+        description="where the events go; a mapping, a name under the top-level `destinations`, or a list of either",
+        examples=[{"type": "http", "endpoint": "https://siem.example.com/ingest"}],
+    )
+    retry: RetryConfig = Field(default_factory=RetryConfig, description="how what failed is tried again")
+    rate_limit: RateLimit = Field(
+        default_factory=RateLimit, description="how the vendor tells its quota, and what of it is left to others"
+    )
+    limits: Limits = Field(default_factory=Limits, description="sizes and times that bound answers and runs")
 
     @property
     def lanes(self) -> dict[str, DestinationRecord]:

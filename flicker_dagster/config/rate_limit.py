@@ -17,8 +17,8 @@ ResetFormat = Literal["auto", "unix", "unix_ms", "seconds", "iso8601", "http_dat
 class RequestBudget(Record):
     """So many requests in any span of `per_ms`, of the whole account."""
 
-    requests: Count
-    per_ms: PeriodMs
+    requests: Count = Field(description="requests that the vendor allows in per_ms")
+    per_ms: PeriodMs = Field(description="in any span of that length")
 
 
 class RateLimit(Record):

@@ -36,15 +36,15 @@ class Record(BaseModel):
 class BasicAuth(Record):
     """User name and password of HTTP basic authentication."""
 
-    username: Template
-    password: Template
+    username: Template = Field(description="the user's name; a template")
+    password: Template = Field(description="the password; a template", examples=["${SIEM_PASSWORD}"])
 
 
 class Tls(Record):
-    cert_path: Template | None = None
-    key_path: Template | None = None
-    ca_cert_path: Template | None = None
-    accept_invalid_certs: bool = False
+    cert_path: Template | None = Field(default=None, description="client certificate (PEM)")
+    key_path: Template | None = Field(default=None, description="its key (PEM)")
+    ca_cert_path: Template | None = Field(default=None, description="CA bundle to trust")
+    accept_invalid_certs: bool = Field(default=False, description="trust anybody; for tests only")
 
     def faults(self) -> list[tuple[str, str]]:
         """Keys that contradict each other, each with what is wrong and what was expected."""

@@ -92,8 +92,10 @@ def _widen_source(source: dict[str, Any]) -> None:
             {"type": "object", "minProperties": 1, "additionalProperties": {"type": ["object", "null"]}},
         ],
     }
+    about = {name: keys["destination"][name] for name in ("description", "examples")}
     keys["destination"] = {
-        "anyOf": [*_ONE_DESTINATION, {"type": "array", "minItems": 1, "items": {"anyOf": _ONE_DESTINATION}}]
+        **about,
+        "anyOf": [*_ONE_DESTINATION, {"type": "array", "minItems": 1, "items": {"anyOf": _ONE_DESTINATION}}],
     }
     for key in ("match_on", "exclude_on"):
         keys[key]["items"] = {"anyOf": [_FILTER, {"type": "string", "description": "a pattern for any value"}]}
@@ -121,7 +123,7 @@ def _or_reference(schema: dict[str, Any]) -> dict[str, Any]:
     plain = {kind.get("type") for kind in kinds}
     if not plain & {"integer", "number", "boolean"} or any(_any_text(kind) for kind in kinds):
         return schema
-    about = {key: schema[key] for key in ("title", "description", "default") if key in schema}
+    about = {key: schema[key] for key in ("title", "description", "default", "examples") if key in schema}
     kept = {key: value for key, value in schema.items() if key not in about}
     return {**about, "anyOf": [*kept.get("anyOf", [kept]), _REFERENCE]}
 

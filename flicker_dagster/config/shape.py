@@ -6,6 +6,9 @@ import types
 from functools import cache
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
+from pydantic.fields import FieldInfo
+
+from flicker_dagster.config.auth import Auth
 from flicker_dagster.config.models import SourceConfig
 from flicker_dagster.config.records import Record
 
@@ -62,3 +65,8 @@ def meant(records: list[type[Record]], raw: Any) -> list[type[Record]]:
     tag = raw.get("type") if isinstance(raw, dict) else None
     named = [record for record in records if tag_of(record) == tag]
     return named or records
+
+
+def takes_any_auth(field: FieldInfo) -> bool:
+    """Does a key take every way to sign?"""
+    return set(records_in(get_args(Auth)[0])) <= set(records_in(field.annotation))

@@ -19,7 +19,9 @@ Method = Literal["GET", "POST"]
 class Place(Record):
     """Where a value goes in a request."""
 
-    into: Literal["query", "header", "json", "form", "path"] = "query"
+    into: Literal["query", "header", "json", "form", "path"] = Field(
+        default="query", description="what of the request holds it"
+    )
     at: str = Field(
         description="name of the parameter, field or header; in a JSON body a dotted path (`data.0.from`), in a path the "
         "placeholder that it stands for"
@@ -58,12 +60,12 @@ class Origin(Record):
 class Call(Record):
     """A request, or what in it is unlike the source's own: what is left out is taken from there."""
 
-    method: Method | None = None
+    method: Method | None = Field(default=None, description="how to ask")
     url: Template | None = Field(default=None, description="absolute, or relative to the endpoint")
     query: dict[str, Template | list[Template]] | None = Field(
         default=None, description="parameters; one with a list of values is sent several times"
     )
-    headers: dict[str, Template] | None = None
+    headers: dict[str, Template] | None = Field(default=None, description="headers of that request; templates")
     body: Any = Field(default=None, description="sent as JSON")
     form: dict[str, Template] | None = Field(default=None, description="sent as a form")
 
@@ -82,7 +84,7 @@ class Paging(Record):
     )
     more: Origin | None = Field(default=None, description="where an answer says whether there is more; false ends")
     page: Place | None = Field(default=None, description="where a counted page number goes")
-    first_page: Annotated[int, Field(ge=0, le=2**53)] = 1
+    first_page: Annotated[int, Field(ge=0, le=2**53)] = Field(default=1, description="number of the first page")
     offset: Place | None = Field(default=None, description="where a counted offset goes")
     total: Origin | None = Field(default=None, description="where an answer says how many there are in all")
     size: Origin | None = Field(
@@ -127,13 +129,13 @@ class AnswerRule(Record):
 
     status: Status | list[Status] | None = Field(default=None, description="fits these only; any where it is left out")
     at: FieldPath | None = Field(default=None, description="path in a JSON body; empty for the whole text of any body")
-    header: str | None = None
+    header: str | None = Field(default=None, description="name of a header, where the rule is about that")
     matches: str | None = Field(
         default=None,
         description="regular expression (RE2) found in what stands there; without one anything fits but null, false, 0 and "
         "nothing",
     )
-    means: Meaning
+    means: Meaning = Field(description="what such an answer means")
     wait_s: Annotated[float, Field(ge=0, le=86_400)] | None = Field(default=None, description="with `wait`: how long")
     advice: str | None = Field(default=None, description="what to do, told with the error")
 
@@ -141,7 +143,7 @@ class AnswerRule(Record):
 class RequestKeys(Record):
     """How the listing is asked for, beside `endpoint`, `headers` and `query_params`."""
 
-    method: Method = "GET"
+    method: Method = Field(default="GET", description="how to ask")
     body: Any = Field(default=None, description="sent as JSON")
     form: dict[str, Template] | None = Field(default=None, description="sent as a form")
     start: Place | None = Field(default=None, description="where the start of the span goes")
@@ -202,10 +204,10 @@ class Each(Record):
         default=None, description="when the object became available; the arrival of its events"
     )
     url: Template = Field(description="absolute or relative, such as {object.contentUri}")
-    method: Method = "GET"
-    query: dict[str, Template | list[Template]] = Field(default_factory=dict)
-    headers: dict[str, Template] = Field(default_factory=dict)
-    body: Any = None
+    method: Method = Field(default="GET", description="how to ask")
+    query: dict[str, Template | list[Template]] = Field(default_factory=dict, description="query parameters; templates")
+    headers: dict[str, Template] = Field(default_factory=dict, description="headers beside the source's; templates")
+    body: Any = Field(default=None, description="sent as JSON")
     results_field: FieldPath = Field(default="", description="path of the events in what is fetched")
     wait_until: AnswerRule | None = Field(
         default=None, description="the object is a job: it is asked again until this rule fits what `url` answers"
@@ -220,7 +222,7 @@ class Over(Record):
 
     members: list[str] | None = Field(default=None, description="the set, where it is known")
     url: Template | None = Field(default=None, description="where the set is listed")
-    query: dict[str, Template | list[Template]] = Field(default_factory=dict)
-    results_field: FieldPath = ""
+    query: dict[str, Template | list[Template]] = Field(default_factory=dict, description="query parameters; templates")
+    results_field: FieldPath = Field(default="", description="path of the members in an answer")
     id: FieldPath = Field(default="id", description="what {member} stands for")
-    paging: Paging = Field(default_factory=Paging)
+    paging: Paging = Field(default_factory=Paging, description="how the list of the set goes on")

@@ -14,14 +14,14 @@ class BearerAuth(SendsToken):
     """`Authorization: Bearer …`, or a token after any other word, in any other header."""
 
     type: Literal["bearer"]
-    token: Template
+    token: Template = Field(description="the token; a template", examples=["${SIEM_API_KEY}"])
 
 
 class BasicCredentials(AuthRecord):
     """`Authorization: Basic …` of user name and password."""
 
     type: Literal["basic"]
-    username: Template
+    username: Template = Field(description="the user's name; a template")
     password: Template = Field(default="", description="the password; a template. Empty where a token is the user name")
 
 
@@ -29,8 +29,8 @@ class HeaderAuth(AuthRecord):
     """A header of any name."""
 
     type: Literal["header"]
-    name: str
-    value: Template
+    name: str = Field(description="the header's name", examples=["X-Api-Key"])
+    value: Template = Field(description="the header's value; a template", examples=["${SIEM_API_KEY}"])
 
 
 class HeadersAuth(AuthRecord):
@@ -52,5 +52,5 @@ class DigestAuth(AuthRecord):
     """HTTP Digest (RFC 7616): user name and password prove themselves by a hash over the server's challenge."""
 
     type: Literal["digest"]
-    username: Template
-    password: Template
+    username: Template = Field(description="the user's name; a template")
+    password: Template = Field(description="the password; a template", examples=["${SIEM_PASSWORD}"])

@@ -40,7 +40,7 @@ class HmacAuth(AuthRecord):
     }
 
     type: Literal["hmac"]
-    secret: Template
+    secret: Template = Field(description="the secret that the hash is made with; a template")
     header: str | None = Field(default=None, description="header that carries the hash; more is said by `headers`")
     prefix: str = Field(default="", description="stands before the digest in `header`, such as `sha256=`")
     headers: dict[str, Template] = Field(

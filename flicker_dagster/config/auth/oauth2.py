@@ -23,7 +23,7 @@ class OAuth2ClientCredentials(SigningKey, AsksTokenEndpoint):
     }
 
     type: Literal["oauth2_client_credentials"]
-    client_id: Template
+    client_id: Template = Field(description="the client's id; a template")
     client_secret: Template | None = Field(default=None, description="the client's secret, where it has no private key")
     client_auth: Literal["form", "basic", "headers", "private_key_jwt", "none"] = Field(
         default="form",
@@ -61,7 +61,7 @@ class OAuth2RefreshToken(AsksTokenEndpoint):
 
     type: Literal["oauth2_refresh_token"]
     refresh_token: Template = Field(description="the refresh token to begin with; a template")
-    client_id: Template
+    client_id: Template = Field(description="the client's id; a template")
     client_secret: Template | None = Field(default=None, description="the client's secret; none for a public client")
     client_auth: Literal["form", "basic", "headers", "none"] = Field(
         default="form",

@@ -15,13 +15,13 @@ class SigV4Auth(AuthRecord):
     identity, container or machine role."""
 
     type: Literal["aws_sigv4"]
-    region: Template
+    region: Template = Field(description="region that requests are signed for; a template")
     service: Annotated[
         str, Field(description="`es` OpenSearch domains, `aoss` OpenSearch Serverless, `s3`, `execute-api` …")
     ]
-    access_key_id: Template | None = None
-    secret_access_key: Template | None = None
-    session_token: Template | None = None
+    access_key_id: Template | None = Field(default=None, description="the access key; a template")
+    secret_access_key: Template | None = Field(default=None, description="its secret; a template")
+    session_token: Template | None = Field(default=None, description="token of temporary keys; a template")
     role_arn: Template | None = Field(default=None, description="role to assume with these keys")
     external_id: Template | None = Field(default=None, description="what the role's trust policy asks for")
 

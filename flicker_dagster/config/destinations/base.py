@@ -83,7 +83,7 @@ class DestinationRecord(Record):
 
     GUIDE: ClassVar[Guide]
 
-    type: str
+    type: str = Field(description="what kind of destination it is")
     name: str | None = Field(
         default=None, description="name of the lane, where a source has several destinations; default its type"
     )
@@ -97,7 +97,7 @@ class DestinationRecord(Record):
         description="where this destination begins when it is added to a source that is collected already: now, an ISO time, "
         "or an age such as 24h; what lies before is delivered by a backfill",
     )
-    fields: FieldRules | None = Field(default=None, description="what of an event goes there, see below")
+    fields: FieldRules | None = Field(default=None, description="what of an event goes there")
     normalise: Literal["ecs", "ocsf"] | None = Field(
         default=None, description="send events as ECS or OCSF, the untouched original beside"
     )
@@ -107,7 +107,9 @@ class DestinationRecord(Record):
     timeout_ms: TimeoutMs = Field(
         default=30_000, description="longest time for a whole request, from the connection to the end of the answer"
     )
-    max_in_flight: Annotated[int, Field(ge=1, le=64, description="requests under way at a time")] = 4
+    max_in_flight: Annotated[int, Field(ge=1, le=64)] = Field(
+        default=4, description="requests on the way at the same time; 1 keeps strict order"
+    )
 
     @property
     def lane_name(self) -> str:

@@ -21,10 +21,10 @@ class BodyHash(Record):
     """A keyed hash of the body, exactly as it is sent (after compression), in a header beside `auth`."""
 
     header: str = Field(description="header that carries the hash, such as `X-Signature`")
-    secret: Template
-    algorithm: Literal["sha256", "sha512", "sha1"] = "sha256"
+    secret: Template = Field(description="key of the hash; a template")
+    algorithm: Literal["sha256", "sha512", "sha1"] = Field(default="sha256", description="the hash")
     prefix: str = Field(default="", description="stands before the hash, such as `sha256=`")
-    encoding: Literal["hex", "base64"] = "hex"
+    encoding: Literal["hex", "base64"] = Field(default="hex", description="how the hash is written")
 
 
 class AcceptedWhen(Record):
@@ -73,28 +73,34 @@ class HttpDestination(DestinationRecord):
     )
 
     type: Literal["http"]
-    endpoint: Template
-    auth: Auth | None = None
+    endpoint: Template = Field(
+        description="where events are posted to; a template", examples=["https://siem.example.com/ingest"]
+    )
+    auth: Auth | None = Field(default=None, description="how requests are signed, such as `{type: bearer, token}`")
     api_key: Template | None = Field(default=None, description="original spelling of auth.type bearer")
     basic: BasicAuth | None = Field(default=None, description="original spelling of auth.type basic")
-    require_auth: bool = False
-    headers: dict[str, Template] = Field(default_factory=dict)
-    compression: bool | Literal["gzip", "none"] = False
-    format: Literal["json", "ndjson", "envelope"] = "json"
+    require_auth: bool = Field(default=False, description="refuse to start without auth")
+    headers: dict[str, Template] = Field(default_factory=dict, description="more request headers; templates")
+    compression: bool | Literal["gzip", "none"] = Field(default=False, description="`true` or `gzip` sends gzip")
+    format: Literal["json", "ndjson", "envelope"] = Field(
+        default="json", description="a JSON array of the vendor's events byte for byte, one per line, or in envelopes"
+    )
     wrapper_key: str | None = Field(
         default=None, description='the array is sent as the value of this key of an object: `{"records": […]}`'
     )
-    hmac: BodyHash | None = Field(default=None, description="a keyed hash of the body in a header, see below")
+    hmac: BodyHash | None = Field(default=None, description="a keyed hash of the body in a header")
     accepted_when: AcceptedWhen | None = Field(
-        default=None, description="what the answer must hold for the events to count as taken, see below"
+        default=None, description="what the answer must hold for the events to count as taken"
     )
     key_header: str = Field(
         default="Idempotency-Key",
         description="header that names a request: the same events come under the same name again",
     )
-    tls: Tls | None = None
-    max_batch_bytes: Count = Field(default=1_000_000, description="largest request, before compression")
-    success_status: list[Status] = Field(default_factory=lambda: [200, 201, 202, 204])
+    tls: Tls | None = Field(default=None, description="client certificate and authorities")
+    max_batch_bytes: Count = Field(default=1_000_000, description="uncompressed bytes per request at most")
+    success_status: list[Status] = Field(
+        default_factory=lambda: [200, 201, 202, 204], description="answers that acknowledge a request"
+    )
 
     @property
     def signs(self) -> Auth | None:

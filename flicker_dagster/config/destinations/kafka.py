@@ -48,17 +48,17 @@ class SaslPlain(Record):
     """User name and password, as they are (SASL PLAIN): over TLS only."""
 
     type: Literal["plain"]
-    username: Template
-    password: Template
+    username: Template = Field(description="the user's name; a template")
+    password: Template = Field(description="the password; a template", examples=["${KAFKA_PASSWORD}"])
 
 
 class SaslScram(Record):
     """User name and password, proven without being sent (SASL SCRAM)."""
 
     type: Literal["scram"]
-    username: Template
-    password: Template
-    algorithm: Literal["sha256", "sha512"] = "sha512"
+    username: Template = Field(description="the user's name; a template")
+    password: Template = Field(description="the password; a template", examples=["${KAFKA_PASSWORD}"])
+    algorithm: Literal["sha256", "sha512"] = Field(default="sha512", description="the hash")
 
 
 class KafkaDestination(DestinationRecord):

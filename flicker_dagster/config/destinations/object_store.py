@@ -24,7 +24,7 @@ _METADATA_NAME = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
 class ObjectStore(DestinationRecord):
     """Where objects go, who puts them there, and how they lie there."""
 
-    bucket: Template
+    bucket: Template = Field(description="the bucket's name; a template")
     region: Annotated[Template, Field(description="region of the bucket, which requests are signed for")]
     endpoint: Template | None = Field(
         default=None, description="address of another store that speaks S3, or of an endpoint of one's own; default AWS"
@@ -36,8 +36,8 @@ class ObjectStore(DestinationRecord):
         default=None,
         description="default: what the environment of AWS names (variables, profile, web identity, container or machine role)",
     )
-    secret_access_key: Template | None = None
-    session_token: Template | None = None
+    secret_access_key: Template | None = Field(default=None, description="its secret; a template")
+    session_token: Template | None = Field(default=None, description="token of temporary keys; a template")
     role_arn: Template | None = Field(default=None, description="role to assume with these keys")
     external_id: Template | None = Field(default=None, description="what the role's trust policy asks for")
     expected_bucket_owner: Template | None = Field(
@@ -58,7 +58,7 @@ class ObjectStore(DestinationRecord):
         description="sent beside the signature, which covers the body as well: a bucket with Object Lock asks for one. "
         "`md5` and `none` for stores that refuse it",
     )
-    tls: Tls | None = None
+    tls: Tls | None = Field(default=None, description="client certificate and authorities")
     timeout_ms: TimeoutMs = Field(
         default=60_000, description="longest time for one object, from the connection to the end of the answer"
     )

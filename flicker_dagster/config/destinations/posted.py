@@ -18,4 +18,4 @@ class PostedRecord(DestinationRecord):
     headers: dict[str, Template] = Field(
         default_factory=dict, description="more request headers, such as a gateway in between wants; templates"
     )
-    tls: Tls | None = Field(default=None, description="client certificate and CA, see below")
+    tls: Tls | None = Field(default=None, description="client certificate and CA")

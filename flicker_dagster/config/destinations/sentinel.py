@@ -142,7 +142,7 @@ class SentinelDestination(PostedRecord):
     )
     audience: str | None = Field(default=None, description="audience of tokens in place of the cloud's")
     api_version: str = Field(default="2023-01-01", description="version of the API")
-    columns: SentinelColumns = Field(default_factory=SentinelColumns, description="names of the columns, see below")
+    columns: SentinelColumns = Field(default_factory=SentinelColumns, description="names of the columns")
     max_field_bytes: Count = Field(default=64_000, description="what one column may hold, a little below Azure's 64 KB")
     max_batch_events: Count = Field(default=1_000, description="rows per request at most")
     max_batch_bytes: Count = Field(

@@ -138,7 +138,7 @@ class SplunkHecDestination(DestinationRecord):
         default="stamped", description="`format: raw`: lines with time and event_uid in front, or the bare events"
     )
     compression: Literal["gzip", "none"] = Field(default="gzip", description="how bodies are packed")
-    tls: Tls | None = Field(default=None, description="client certificate and CA")
+    tls: Tls | None = Field(default=None, description="client certificate and authorities")
     max_batch_events: Count = Field(default=1_000, description="events per request at most")
     max_batch_bytes: Count = Field(
         default=1_000_000, description="uncompressed bytes per request at most; a single event may be larger"

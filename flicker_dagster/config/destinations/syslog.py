@@ -138,7 +138,7 @@ class SyslogDestination(DestinationRecord):
 
     type: Literal["syslog"]
     endpoint: Template = Field(description="tls://host:port (6514 by default) or tcp://host:port (514)")
-    tls: Tls | None = None
+    tls: Tls | None = Field(default=None, description="client certificate and authorities")
     framing: Literal["octet_counting", "lf"] = Field(
         default="octet_counting",
         description="how messages are told apart: by their length before them, or a line feed behind",
@@ -146,7 +146,7 @@ class SyslogDestination(DestinationRecord):
     format: Literal["json", "cef"] = Field(
         default="json", description="what follows the header: the event itself, or CEF"
     )
-    cef: Cef = Field(default_factory=Cef, description="how CEF is written, see below")
+    cef: Cef = Field(default_factory=Cef, description="how CEF is written")
     facility: Literal[
         "kern", "user", "mail", "daemon", "auth", "syslog", "lpr", "news", "uucp", "cron", "authpriv", "ftp", "ntp", "audit",
         "alert", "clock", "local0", "local1", "local2", "local3", "local4", "local5", "local6", "local7",
