@@ -277,7 +277,7 @@ class _Load:
 
     def _complete_query(self, written: dict[Any, Any], merged: dict[Any, Any], path: str) -> None:
         preset = presets().get(str(merged.get("vendor")))
-        if preset is None or preset.completes != "soql":
+        if preset is None or preset.completes != "soql" or "each" in merged:  # what is queried are no events then
             return
         wrong = soql.complete(merged)
         if wrong:

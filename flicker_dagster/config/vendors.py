@@ -21,6 +21,9 @@ from flicker_dagster.config.models import SourceConfig
 
 GENERIC = "generic"
 
+#: Beside the presets: vendors that have none, and why.
+_LEFT_OUT = "left_out.yaml"
+
 
 class Param(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """What a preset has to be told: `${param:NAME}` in its texts stands for it. Required where it has no default.
@@ -81,6 +84,7 @@ class Presets(Mapping[str, Preset]):
     def __init__(self) -> None:
         folder = resources.files("flicker_dagster.config") / "presets"
         files = {file.name[: -len(_ENDING)]: file for file in folder.iterdir() if file.name.endswith(_ENDING)}
+        files.pop(_LEFT_OUT[: -len(_ENDING)], None)
         self._files = dict(sorted(files.items()))
         self._read: dict[str, Preset] = {}
 
@@ -113,6 +117,13 @@ _LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 def presets() -> Presets:
     """All presets by vendor."""
     return Presets()
+
+
+@cache
+def left_out() -> dict[str, str]:
+    """Vendors that have no preset, as people call them, each with why and what to do instead."""
+    file = resources.files("flicker_dagster.config") / "presets" / _LEFT_OUT
+    return msgspec.convert(yaml.safe_load(file.read_text(encoding="utf-8")), dict[str, str])
 
 
 def preset_of(source: SourceConfig) -> Preset | None:

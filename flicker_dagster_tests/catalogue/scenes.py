@@ -117,14 +117,15 @@ class CatalogueScene:
         return report
 
     def drain(self) -> None:
-        """Poll, a minute apart, until a poll is complete, has brought nothing, and everything is there; or patience ends."""
+        """Poll, as far apart as the source does and a minute at least, until a poll is complete, has brought nothing, and
+        everything is there; or patience ends."""
         settled_s = (self.source.delay_ms + 1_000) / 1000
         self.clock.wait(settled_s)
         for _ in range(MOST_POLLS):
             report = self.poll_anyhow()
             if report is not None and report.complete and not report.tally.new and not self.missing():
                 return
-            self.clock.wait(60)
+            self.clock.wait(max(60.0, self.source.polling_frequency_ms / 1000))
 
     def die_after_page(self, nth: int) -> None:
         """A live run that is killed, unless it has fewer pages."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -14,6 +15,9 @@ from flicker_dagster_tests.catalogue.rows import ROWS
 from flicker_dagster_tests.catalogue.scenes import scene_of
 
 SKEWS_S = {"clock +1 h": 3600.0, "clock -1 h": -3600.0}
+
+#: Salesforce's log files are there as soon as their hour is over, and not hours later.
+OPTIONS: dict[str, dict[str, Any]] = {"salesforce": {"file_delay_s": 0}}
 
 
 def cells() -> list[tuple[str, str, str]]:
@@ -43,7 +47,7 @@ def siem() -> Iterator[Receiver]:
 @pytest.mark.parametrize(("vendor", "stream", "row"), cells())
 def test_each_event_arrives_once(tmp_path: Path, siem: Receiver, vendor: str, stream: str, row: str) -> None:
     siem.forget()
-    with scene_of(tmp_path, siem, vendor, stream, skew_s=SKEWS_S.get(row, 0.0)) as scene:
+    with scene_of(tmp_path, siem, vendor, stream, skew_s=SKEWS_S.get(row, 0.0), options=OPTIONS.get(vendor)) as scene:
         ROWS[row][0](scene)
 
 

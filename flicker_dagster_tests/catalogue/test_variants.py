@@ -10,7 +10,9 @@ import pytest
 
 from flicker_dagster.config.vendors import presets
 from flicker_dagster.simulator.receiver import Receiver
+from flicker_dagster.simulator.vendors.github import GitHub
 from flicker_dagster.simulator.vendors.okta import Okta
+from flicker_dagster.simulator.vendors.salesforce import Salesforce
 from flicker_dagster_tests.catalogue.rows import ROWS
 from flicker_dagster_tests.catalogue.scenes import HOUR_MS, scene_of
 
@@ -24,6 +26,10 @@ VARIANTS: list[tuple[str, dict[str, Any]]] = [
     ("lastpass", {"rows_per_page": 7}),
     ("microsoft_365", {"again_after_s": 600.0}),
     ("microsoft_365", {"next_header": "NextPageUrl", "blobs_per_page": 1}),
+    ("atlassian", {"polling_cursor": True, "processed_at": True}),
+    ("box", {"text_positions": True}),
+    ("box", {"behind_s": 12.0}),
+    ("confluence", {"largest_page": 3, "next_links": True}),
     ("mimecast", {"ends_empty": False}),
     ("miro", {"end": "null"}),
     ("proofpoint", {"nothing_is_204": False}),
@@ -129,6 +135,23 @@ def test_requests_that_are_recorded_themselves_feed_no_endless_walk(tmp_path: Pa
         received = scene.received()
         assert {event.id for event in emitted} <= set(received)
         assert set(received.values()) == {1}
+
+
+#: Other ways to sign than the preset's first, as parameters of the account that the dialect knows.
+KEYS: list[tuple[str, dict[str, Any], dict[str, str]]] = [
+    ("github", {"app": True}, GitHub.app_params()),
+    ("salesforce", {}, Salesforce.jwt_params()),
+]
+
+
+@pytest.mark.parametrize("row", ["plain", "expired token", "one token"])
+@pytest.mark.parametrize(("vendor", "options", "params"), KEYS)
+def test_each_event_arrives_once_for_who_signs_with_a_key(
+    tmp_path: Path, siem: Receiver, vendor: str, options: dict[str, Any], params: dict[str, str], row: str
+) -> None:
+    siem.forget()
+    with scene_of(tmp_path, siem, vendor, _first(vendor), options=options, params=params) as scene:
+        ROWS[row][0](scene)
 
 
 def _first(vendor: str) -> str:

@@ -10,7 +10,7 @@ import pytest
 
 from flicker_dagster.config.layers import lay_beneath
 from flicker_dagster.config.models import SourceConfig
-from flicker_dagster.config.vendors import preset_of, presets, recognise
+from flicker_dagster.config.vendors import left_out, preset_of, presets, recognise
 from flicker_dagster.errors import ConfigError
 from flicker_dagster_tests.builders import a_source
 from flicker_dagster_tests.config.builders import SOURCE, load
@@ -151,3 +151,59 @@ def test_a_source_by_hand_signs_as_it_says_or_not_at_all(tmp_path: Path) -> None
     (source,) = load(tmp_path, text).sources
     assert source.vendor == "okta"
     assert source.auth is None
+
+
+NAMED = """api_sources:
+  - name: one
+    vendor: VENDOR
+    params: {PARAMS}
+    destination: {type: http, endpoint: "https://siem.example.com"}
+"""
+
+
+@pytest.mark.parametrize(
+    ("vendor", "params", "kind", "endpoint"),
+    [
+        ("github", "org: acme, token: '${T}'", "bearer", "https://api.github.com/orgs/acme/audit-log"),
+        (
+            "github",
+            "org: acme, app_id: '47', installation_id: '99', private_key: '${K}'",
+            "login",
+            "https://api.github.com/orgs/acme/audit-log",
+        ),
+        (
+            "salesforce",
+            "domain: acme.my.salesforce.com, client_id: c, client_secret: '${S}'",
+            "oauth2_client_credentials",
+            "${token:instance_url}/services/data/v62.0/query",
+        ),
+        (
+            "salesforce",
+            "domain: acme.my.salesforce.com, client_id: c, username: a@acme.test, private_key: '${K}', api_version: v60.0",
+            "oauth2_jwt_bearer",
+            "${token:instance_url}/services/data/v60.0/query",
+        ),
+    ],
+)
+def test_a_source_that_names_no_stream_is_the_one_it_was_before_there_were_several(
+    tmp_path: Path, vendor: str, params: str, kind: str, endpoint: str
+) -> None:
+    (source,) = load(tmp_path, NAMED.replace("VENDOR", vendor).replace("PARAMS", params)).sources
+    assert (source.name, source.stream, source.endpoint) == ("one", "", endpoint)
+    assert source.auth is not None
+    assert source.auth.type == kind
+
+
+def test_the_query_for_log_files_stays_as_it_is(tmp_path: Path) -> None:
+    """What it selects and orders are files, not events."""
+    text = NAMED.replace("VENDOR", "salesforce").replace("PARAMS", "domain: a.b, client_id: c, client_secret: '${S}'")
+    (source,) = load(tmp_path, text + "    streams: [event_log_files]\n").sources
+    assert source.name == "one/event_log_files"
+    assert "Interval = 'Hourly' AND CreatedDate >= {start}" in str(source.query_params["q"])
+    assert "TIMESTAMP" not in str(source.query_params["q"])
+
+
+def test_vendors_without_a_preset_are_told_with_the_reason() -> None:
+    assert {"Notion", "Keeper", "Snowflake"} <= left_out().keys()
+    assert all(why and not why.endswith(".") for why in left_out().values())
+    assert not {name.lower().replace(" ", "_") for name in left_out()} & presets().keys()

@@ -18,6 +18,7 @@ from moto.server import ThreadedMotoServer
 from flicker_dagster import failpoints
 from flicker_dagster.config.destinations.http import HttpDestination
 from flicker_dagster.config.groups import Pagination
+from flicker_dagster.config.layers import lay_beneath
 from flicker_dagster.config.models import SourceConfig
 from flicker_dagster.config.vendors import presets
 from flicker_dagster.pipeline.windows import HOUR_MS, window_at
@@ -86,14 +87,14 @@ def _newest_first(siem: str) -> tuple[Vendor, SourceConfig]:
 
 
 def _with_preset(vendor: str, endpoint: str, siem: str, *, page_size: int) -> SourceConfig:
-    raw: dict[str, Any] = presets()[vendor].source | {
+    own: dict[str, Any] = {
         "name": vendor,
-        "vendor": vendor,
         "endpoint": endpoint,
         "start_from": "2h",
         "buffer_size": 7,
         "destination": {"type": "http", "endpoint": siem, "max_in_flight": 1},
     }
+    raw, _ = lay_beneath(presets()[vendor], own, name=vendor)
     raw["pagination"] = raw["pagination"] | {"page_size": page_size}
     return SourceConfig.model_validate(raw)
 

@@ -21,6 +21,7 @@ from flicker_dagster.config.destinations.file import FileDestination
 from flicker_dagster.config.destinations.http import HttpDestination
 from flicker_dagster.config.destinations.splunk_hec import SplunkHecDestination
 from flicker_dagster.config.groups import Limits
+from flicker_dagster.config.layers import lay_beneath
 from flicker_dagster.config.models import SourceConfig
 from flicker_dagster.config.vendors import presets
 from flicker_dagster.pipeline.windows import HOUR_MS, window_at
@@ -157,14 +158,14 @@ class Scene:
         pytest.fail(f"not settled within {MOST_RUNS} runs")
 
     def _source(self) -> SourceConfig:
-        raw: dict[str, Any] = presets()["github"].source | {
+        own: dict[str, Any] = {
             "name": "github",
-            "vendor": "github",
             "endpoint": f"{self.vendor.url}/orgs/company/audit-log",
             "start_from": "2h",
             "buffer_size": PER_LOT,
             "destination": self._destinations(),
         }
+        raw, _ = lay_beneath(presets()["github"], own, name="github")
         raw["pagination"] = raw["pagination"] | {"page_size": 10}
         raw["query_params"] = raw["query_params"] | {"include": "all"}
         if self.optional:

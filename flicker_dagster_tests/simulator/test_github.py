@@ -173,8 +173,8 @@ def test_a_time_in_after_is_refused(github: GitHub, after: str) -> None:
     assert ask(github, after=after).status_code == 422
 
 
-def test_enterprises_have_the_same_log_and_other_paths_none(github: GitHub) -> None:
-    github.emitter.emit(2)
+def test_enterprises_have_a_log_of_their_own_and_other_paths_none(github: GitHub) -> None:
+    github.emitters["enterprise"].emit(2)
     assert len(listed(ask(github, url=f"{github.url}/enterprises/acme/audit-log", include="all"))) == 2
     assert ask(github, url=f"{github.url}/orgs/acme/members").status_code == 404
 

@@ -31,8 +31,9 @@ class GitHub(Vendor):
     """`app`: is the log read by a GitHub App, with tokens for its installation alone (see `app_params`)?"""
 
     name = "github"
+    streams = ("org", "enterprise")
     id_path = "_document_id"
-    params = {"org": "acme", "token": "ghp_AcmeAudit0001"}
+    params = {"org": "acme", "enterprise": "acme", "token": "ghp_AcmeAudit0001"}
     installation: ClassVar = {"org": "acme", "app_id": "4711", "installation_id": "99887766"}
     traits = frozenset({"copies", "late", "expired", "minted"})
 
@@ -104,7 +105,8 @@ class GitHub(Vendor):
         installation = _INSTALLATION.fullmatch(request.path)
         if installation is not None and is_for(request, HOST):
             return self._token(request, installation[1])
-        if not PATH.fullmatch(request.path) or not is_for(request, HOST):
+        path = PATH.fullmatch(request.path)
+        if path is None or not is_for(request, HOST):
             return Response.json({"message": "Not Found"}, 404)
         if not request.headers.get("user-agent"):
             return Response.json({"message": "Request forbidden by administrative rules. User-Agent required"}, 403)
@@ -113,7 +115,7 @@ class GitHub(Vendor):
         per_page = request.number("per_page", 30)
         if span is None or per_page is None or per_page < 1:
             return Response.json({"message": "Validation Failed: " + ("phrase" if span is None else "per_page")}, 422)
-        events = self.emitter.between(*span)
+        events = self.emitters["org" if path[1] == "orgs" else "enterprise"].between(*span)
         include = query.get("include", "web")
         if include != "all":
             events = [event for event in events if (b'"git.' in event.body) == (include == "git")]
@@ -134,7 +136,7 @@ class GitHub(Vendor):
     def _links(self, request: Request, page: list[Event], *, more: bool) -> list[tuple[str, str]]:
         if not more or not page:
             return []
-        here = f"{self.url}{request.path}"
+        here = f"{request.base}{request.path}"
         after = _cursor(page[-1])
         following = urlencode(request.query | {"after": after, "before": ""})
         return [("Link", f'<{here}?{following}>; rel="next", <{here}?{urlencode(request.query)}>; rel="first"')]
