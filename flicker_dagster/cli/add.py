@@ -15,6 +15,7 @@ from flicker_dagster.cli.guide_text import console, heading, prose
 from flicker_dagster.cli.vendor_answers import (
     ask_param,
     ask_streams,
+    ask_way,
     can_ask,
     checked_name,
     free_name,
@@ -71,7 +72,8 @@ def add(
     if not asking:
         refuse_missing(preset, chosen, given, destination)
     name = checked_name(name, known) if name else free_name(preset, known, asking=asking)
-    for each in params_needed(preset, chosen) if asking else []:
+    given |= ask_way(preset, given) if asking else {}
+    for each in params_needed(preset, chosen, given) if asking else []:
         if each not in given:
             value = ask_param(preset, each)
             given |= {} if value is None else {each: value}

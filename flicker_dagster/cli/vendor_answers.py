@@ -14,7 +14,7 @@ import click
 from flicker_dagster.cli.guide_text import console, heading, prose
 from flicker_dagster.config.explain import one_of, suggestion
 from flicker_dagster.config.secrets import REFERENCE, references
-from flicker_dagster.config.vendor_blocks import params_needed, usual_streams, variable_of
+from flicker_dagster.config.vendor_blocks import params_needed, usual_streams, variable_of, ways_to_sign
 from flicker_dagster.config.vendors import Param, Preset
 
 #: A destination that needs nothing, for a first look.
@@ -87,7 +87,7 @@ def refuse_missing(preset: Preset, chosen: list[str], given: dict[str, str], des
     """Without a person to ask, everything that is missing at once."""
     missing = [
         f"--param {name}={variable_of(preset, name) if param.secret else param.example or '…'} ({param.description})"
-        for name in params_needed(preset, chosen)
+        for name in params_needed(preset, chosen, given)
         if name not in given and (param := preset.params[name]).default is None
     ]
     missing += [] if destination else ["--destination NAME (a name under destinations, or stdout)"]
@@ -163,6 +163,20 @@ def ask_streams(preset: Preset) -> list[str]:
         return names or usual
 
     return click.prompt("Which, with commas between (usual: those with *; all)", default="usual", value_proc=chosen)
+
+
+def ask_way(preset: Preset, given: dict[str, str]) -> dict[str, str]:
+    """Where there are several ways to sign, which one: the first of its parameters, asked for already."""
+    ways = ways_to_sign(preset)
+    if len(ways) < 2 or any(name in given for way in ways for name in way):
+        return {}
+    heading(console(), "Ways to sign")
+    for number, way in enumerate(ways, 1):
+        click.echo(f"  {number}  by {', '.join(way)}")
+    chosen = click.prompt("Which", default=1, type=click.IntRange(1, len(ways)))
+    only = [name for name in ways[chosen - 1] if name not in ways[0]]
+    value = ask_param(preset, only[0]) if only else None
+    return {only[0]: value} if value is not None else {}
 
 
 def ask_param(preset: Preset, name: str) -> str | None:

@@ -15,7 +15,7 @@ from flicker_dagster.config.explain import suggestion
 from flicker_dagster.config.vendor_blocks import block_of
 from flicker_dagster.config.vendor_facts import Facts, facts_of
 from flicker_dagster.config.vendor_guides import how_collected, page_path, steps_of, streams_of_guide
-from flicker_dagster.config.vendors import Preset, presets
+from flicker_dagster.config.vendors import Preset, left_out, presets
 
 COLUMNS = ("vendor", "title", "streams", "auth", "kept", "lag", "axis")
 
@@ -31,7 +31,7 @@ def vendors(context: click.Context, as_json: bool) -> None:
     if context.invoked_subcommand is not None:
         return
     if as_json:
-        show_json({"vendors": [summary(preset) for preset in known()]})
+        show_json({"vendors": [summary(preset) for preset in known()], "left_out": left_out()})
         return
     show_list()
 
@@ -57,6 +57,7 @@ def preset_named(vendor: str) -> Preset:
     """The preset of that name. Raises UsageError."""
     preset = presets().get(vendor)
     if preset is None:
+        _refuse_if_left_out(vendor)
         meant = suggestion(vendor, presets()) or "; `flicker vendors` lists them"
         raise click.UsageError(
             f"no vendor {vendor[:100]!r}{meant}; for an API that has no preset there is `flicker infer URL`"
@@ -64,25 +65,36 @@ def preset_named(vendor: str) -> Preset:
     return preset
 
 
+def _refuse_if_left_out(vendor: str) -> None:
+    """Raise UsageError with the reason why a vendor has no preset."""
+    for name, why in left_out().items():
+        if name.lower().replace(" ", "") == vendor.lower().replace(" ", "").replace("_", "").replace("-", ""):
+            raise click.UsageError(f"{name} is left out: {' '.join(why.split())}")
+
+
 def show_list() -> None:
     """All vendors in one table of the terminal's width, 80 columns at least."""
     screen = console()
     wide = max(80, min(screen.width, WIDEST_TABLE))
     table = Table(box=box.SIMPLE_HEAD, width=wide, pad_edge=False, collapse_padding=True)
+    widths = {"kept": 6, "lag": 6, "axis": 7} | ({"auth": 9} if wide < 96 else {})
     for column in COLUMNS:
-        words = column in ("title", "auth")
         table.add_column(
             column,
-            no_wrap=not words,
+            no_wrap=column in ("vendor", "streams"),
             overflow="fold",
             justify="right" if column == "streams" else "left",
-            width=9 if column == "auth" and wide < 96 else None,
+            width=widths.get(column),
             ratio=1 if column == "title" else None,
             style="bold" if column == "vendor" and screen.is_terminal else "",
         )
     for preset in known():
         table.add_row(*row_of(preset, facts_of(preset)))
     screen.print(table)
+    heading(screen, "Left out")
+    for vendor, why in left_out().items():
+        prose(screen, f"{vendor}: {' '.join(why.split())}", first="  - ", indent="    ")
+    screen.print()
     prose(
         screen,
         "`flicker vendors show NAME` says what to create there, with a block to paste; the page is "

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import textwrap
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any
 
 import yaml
@@ -21,11 +21,25 @@ def usual_streams(preset: Preset) -> list[str]:
     return [name for name, stream in preset.streams.items() if stream.usual]
 
 
-def params_needed(preset: Preset, streams: Sequence[str] | None = None) -> list[str]:
-    """The parameters on which these streams rest (or the usual ones), as the preset lists them."""
+def ways_to_sign(preset: Preset) -> list[list[str]]:
+    """The preset's ways to sign, the usual one first: of each the parameters that no other key of the preset has."""
+    rest = {key: value for key, value in preset.source.items() if key != "auth"}
+    shared = {*params_in(rest), *(name for each in preset.streams.values() for name in params_in(each.source))}
+    ways = [preset.source.get("auth"), *preset.other_auth]
+    return [[name for name in preset.params if name in set(params_in(way)) - shared] for way in ways]
+
+
+def params_needed(preset: Preset, streams: Sequence[str] | None = None, given: Collection[str] = ()) -> list[str]:
+    """The parameters on which these streams rest (or the usual ones), as the preset lists them: with those of the usual way
+    to sign, or of another one that some of the `given` are for."""
+    usual, *others = ways_to_sign(preset)
+    way = next((each for each in others if (set(each) - set(usual)) & set(given)), usual)
     chosen = usual_streams(preset) if streams is None else streams
-    texts = [preset.source, *(preset.streams[name].source for name in chosen)]
-    used = {name for text in texts for name in params_in(text)}
+    if not preset.streams or not chosen:
+        chosen = [preset.alone] if preset.alone is not None else []
+    rest = {key: value for key, value in preset.source.items() if key != "auth"}
+    auth = params_in(preset.source.get("auth")) if way is usual else params_in(preset.other_auth[others.index(way)])
+    used = {*auth, *params_in(rest), *(name for each in chosen for name in params_in(preset.streams[each].source))}
     return [name for name in preset.params if name in used]
 
 
@@ -47,9 +61,7 @@ def block_of(
     example; one with a default, or that none of the streams needs, is a comment. So are streams that are not chosen."""
     chosen = usual_streams(preset) if streams is None else list(streams)
     lines = [f"- name: {scalar(name or preset.vendor.replace('_', '-'))}", f"  vendor: {preset.vendor}"]
-    lines += [f"  {line}" for line in _params(preset, given or {}, params_needed(preset, chosen))]
-    if not preset.params and "endpoint" not in preset.source:
-        lines += [f"  {line}" for line in _by_hand(preset)]
+    lines += [f"  {line}" for line in _params(preset, given or {}, params_needed(preset, chosen, given or ()))]
     lines += [f"  {line}" for line in _streams(preset, chosen)]
     lines.append(f"  destination: {scalar(destination)}")
     return "".join(f"{line}\n" for line in lines)
@@ -97,13 +109,6 @@ def _described(preset: Preset, name: str, param: Param) -> str:
 def _stands_for(preset: Preset, name: str) -> str:
     param = preset.params[name]
     return variable_of(preset, name) if param.secret or not param.example else param.example
-
-
-def _by_hand(preset: Preset) -> Iterator[str]:
-    """What a preset without parameters leaves to its user."""
-    host = preset.hosts[0].replace("*", "company") if preset.hosts else "api.example.com"
-    yield f"endpoint: https://{host}/…"
-    yield f"api_key: ${{{_upper(preset.vendor)}_TOKEN}}"
 
 
 def _streams(preset: Preset, chosen: list[str]) -> Iterator[str]:

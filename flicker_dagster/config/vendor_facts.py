@@ -57,7 +57,7 @@ def facts_of(preset: Preset) -> Facts:
 
 def example_sources(preset: Preset) -> list[SourceConfig]:
     """Every stream of the preset, with the examples of its parameters."""
-    text = block_of(preset, streams=list(preset.streams), destination={"type": "stdout"}).replace("/…", "/")
+    text = block_of(preset, streams=list(preset.streams), destination={"type": "stdout"})
     indented = "".join(f"  {line}\n" for line in text.splitlines())
     found = parse_config(f"api_sources:\n{indented}", path=f"{preset.vendor}.yaml", env={}).sources
     usual = usual_streams(preset)
@@ -69,7 +69,7 @@ def auth_words(source: SourceConfig) -> str:
     if source.auth is not None:
         tag = tag_of(type(source.auth)) or ""
         return AUTH_WORDS.get(tag, tag)
-    return "token" if source.api_key or source.headers else "user, password" if source.basic else "none"
+    return "key in body" if "${" in str(source.request.body) else "none"
 
 
 def span_words(ms: int) -> str:

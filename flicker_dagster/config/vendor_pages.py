@@ -10,7 +10,7 @@ import sys
 from pathlib import Path
 
 from flicker_dagster.config.markdown import page_of, table
-from flicker_dagster.config.vendor_blocks import block_of
+from flicker_dagster.config.vendor_blocks import block_of, params_needed
 from flicker_dagster.config.vendor_facts import facts_of
 from flicker_dagster.config.vendor_guides import how_collected, steps_of, streams_of_guide
 from flicker_dagster.config.vendors import Preset, presets
@@ -76,13 +76,14 @@ def _bullets(items: list[str]) -> str:
 def _params(preset: Preset) -> list[str]:
     if not preset.params:
         return []
+    needed = params_needed(preset)
     rows = [
         [
             f"`{name}`",
             param.description,
             "secret" if param.secret else "",
             f"`{param.example}`" if param.example and not param.secret else "",
-            "required" if param.default is None else f"`{param.default}`",
+            f"`{param.default}`" if param.default is not None else "required" if name in needed else "",
         ]
         for name, param in preset.params.items()
     ]

@@ -241,3 +241,22 @@ def test_on_a_real_terminal_it_asks(tmp_path: Path) -> None:
     assert process.wait(60) == 0, said.decode()
     [source] = yaml.safe_load((tmp_path / "c.yaml").read_text())["api_sources"]
     assert source["params"] == {name: "${MY_OWN_TOKEN}"}
+
+
+@pytest.mark.usefixtures("person")
+def test_of_several_ways_to_sign_a_person_chooses_one(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+    other = {"type": "basic", "username": "${param:user}", "password": "${param:word}"}
+    params = {
+        "host": MADE_UP.params["host"],
+        "token": MADE_UP.params["token"],
+        "user": Param("the user", example="ana"),
+        "word": Param("the user's password", secret=True),
+    }
+    source = dict(MADE_UP.source)
+    know(
+        monkeypatch,
+        Preset(vendor="made_up", title="M", docs="https://x", source=source, params=params, other_auth=[other]),
+    )
+    done = scene.run(answers=["", "2", "ana", "acme.example.com", "WORD_VAR", "stdout", "y"])
+    assert done.exit_code == 0, done.output
+    assert scene.added()["params"] == {"host": "acme.example.com", "user": "ana", "word": "${WORD_VAR}"}

@@ -15,10 +15,10 @@ from flicker_dagster.cli.main import cli
 from flicker_dagster.config.auth_page import kinds
 from flicker_dagster.config.load import parse_config
 from flicker_dagster.config.shape import tag_of
-from flicker_dagster.config.vendor_blocks import block_of, params_needed
+from flicker_dagster.config.vendor_blocks import block_of, params_needed, ways_to_sign
 from flicker_dagster.config.vendor_facts import AUTH_WORDS, span_words
 from flicker_dagster.config.vendor_guides import steps_of
-from flicker_dagster.config.vendors import Param, Preset, PresetStream, presets
+from flicker_dagster.config.vendors import Param, Preset, PresetStream, left_out, presets
 
 every_vendor = pytest.mark.parametrize("vendor", sorted(presets()))
 
@@ -54,7 +54,7 @@ def test_one_is_shown_within_80_columns_and_its_block_loads(vendor: str) -> None
     assert done.exit_code == 0, done.output
     begin = done.stdout.index("api_sources:\n")
     block = done.stdout[begin : done.stdout.index("\n\n", begin)]
-    text = block.replace("destination: NAME", "destination: {type: stdout}").replace("/…", "/")
+    text = block.replace("destination: NAME", "destination: {type: stdout}")
     sources = parse_config(text, path="config.yaml", env={}).sources
     assert {source.vendor for source in sources} == {vendor}
     usual = [name for name, stream in presets()[vendor].streams.items() if stream.usual]
@@ -126,6 +126,23 @@ def test_what_is_not_needed_is_a_comment() -> None:
         "    # - project  # Of one\n"
         "  destination: siem\n"
     )
+
+
+def test_vendors_that_are_left_out_are_told_with_the_reason() -> None:
+    listed, as_json = run("vendors").stdout, json.loads(run("vendors", "--json").stdout)
+    assert as_json["left_out"] == left_out()
+    for name in left_out():
+        assert f"- {name}: " in listed
+    done = run("vendors", "show", next(iter(left_out())).lower())
+    assert done.exit_code == 2
+    assert "is left out" in done.output
+
+
+def test_of_several_ways_to_sign_the_one_whose_parameters_are_given_is_needed() -> None:
+    okta = presets()["okta"]
+    assert ways_to_sign(okta) == [["token"], ["client_id", "private_key", "key_id"]]
+    assert params_needed(okta) == ["domain", "token"]
+    assert params_needed(okta, given=["private_key"]) == ["domain", "client_id", "private_key", "key_id"]
 
 
 def test_what_is_given_stands_in_it() -> None:
