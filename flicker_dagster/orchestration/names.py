@@ -9,7 +9,7 @@ from pathlib import PurePath
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:  # the supervisor reads names, and stays small
-    from flicker_dagster.config.models import SourceConfig, asset_name
+    from flicker_dagster.config.models import SourceConfig
 
 LOCATION = "flicker"
 GROUP = "audit_logs"
@@ -54,6 +54,8 @@ CHECK_COMPLETE, CHECK_DELIVERED = "complete", "delivered"
 
 def asset_path(source: SourceConfig) -> list[str]:
     """The parts of the asset's key: namespace, source, stream; of these what there is."""
+    from flicker_dagster.config.models import asset_name  # whoever has a source has it already
+
     own = [asset_name(source.source_name), asset_name(source.stream)] if source.stream else [source.asset_name]
     return [source.namespace, *own] if source.namespace else own
 

@@ -42,6 +42,14 @@ def test_every_object_is_named_after_its_source() -> None:
     assert {node.name for node in part.asset.node_def.nodes} == {"fetch", "deliver"}  # type: ignore[attr-defined]
 
 
+def test_a_stream_stands_below_its_source() -> None:
+    part = build_source(a_source(name="google-workspace").as_stream("user_accounts"), Settings())
+    assert part.asset.key == dg.AssetKey(["google_workspace", "user_accounts"])
+    assert part.job.name == "google_workspace__user_accounts_job"
+    within = build_source(a_source(name="google").as_stream("login").within("team"), Settings())
+    assert within.asset.key == dg.AssetKey(["team", "google", "login"])
+
+
 def test_the_asset_says_what_it_is_and_whose() -> None:
     part = built(vendor="github", owners=["team:security", "ana@example.test"], description="Who did what")
     asset = spec(part)
