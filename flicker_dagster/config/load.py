@@ -27,6 +27,7 @@ from flicker_dagster.config.models import (
 )
 from flicker_dagster.config.numbers import fill_numbers
 from flicker_dagster.config.records import CENTURY_MS
+from flicker_dagster.config.secrets import parameters_of
 from flicker_dagster.config.shape import places
 from flicker_dagster.config.shown import shown
 from flicker_dagster.config.spans import notes_of
@@ -111,7 +112,7 @@ class _Load:
         return FlickerConfig(
             path=self.path,
             sources=[
-                source.within(namespace).written(self.path, self._lines_within(path))
+                source.within(namespace).written(self.path, self._lines_within(path), parameters_of(raws[path]))
                 for path, found in sources.items()
                 for source in found
             ],

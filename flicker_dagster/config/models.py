@@ -63,6 +63,8 @@ class SourceConfig(Record):
     _listing: Listing | None = PrivateAttr(default=None)
     #: File, and line of each of its paths there; set by `written`.
     _written: tuple[str, dict[str, int]] = PrivateAttr(default_factory=lambda: ("", {}))
+    #: Which parameter of the preset holds a reference such as `${TOKEN}`; set by `written`.
+    _parameters: dict[str, str] = PrivateAttr(default_factory=dict)
 
     name: Annotated[str, Field(min_length=1)] = Field(
         description="the source's name in Dagster, the registry and the logs", examples=["okta-audit-logs"]
@@ -264,11 +266,17 @@ class SourceConfig(Record):
         placed._parent, placed._stream = self.name, stream
         return placed
 
-    def written(self, file: str, lines: dict[str, int]) -> SourceConfig:
-        """The same source, knowing where it is written: the line of each path within it, and its own at ``""``."""
+    def written(self, file: str, lines: dict[str, int], parameters: dict[str, str] | None = None) -> SourceConfig:
+        """The same source, knowing where it is written: the line of each path within it, and its own at ``""``; and the path
+        of each reference that stands in its parameters."""
         placed = self.model_copy()
         placed._written = (file, lines)
+        placed._parameters = parameters or {}
         return placed
+
+    def path_of(self, path: str, reference: str) -> str:
+        """Where the user wrote the reference that stands at a path: there, or in a parameter that the preset put there."""
+        return self._parameters.get(reference, path)
 
     def line_of(self, path: str) -> str:
         """`config.yaml:8`, where a path such as `headers.Authorization` is written; empty where nobody knows."""

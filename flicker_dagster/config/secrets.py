@@ -109,18 +109,24 @@ def without_references(template: str, *, instead: str) -> str:
 
 
 def unset_variables(config: FlickerConfig, env: Mapping[str, str]) -> list[str]:
-    """One line for every reference that has no value here: file, line, source, key and variable."""
+    """One line for every reference that has no value here: file, line, source, key and variable. What all streams of a source
+    lack is told once."""
     lines: list[str] = []
-    for number, source in enumerate(config.sources):
-        place = f"api_sources[{number}]"
-        for path, template in templates_of(source, place):
+    for source in config.sources:
+        for path, template in templates_of(source, ""):
             for reference in references(template):
                 try:
                     reference.value(env)
                 except SecretUnset as error:
-                    key = path.removeprefix(f"{place}.")
-                    lines.append(f"{config.path}:{config.line_of(path)}: {source.name}: {key}: {error}")
-    return lines
+                    key = source.path_of(path.removeprefix("."), str(reference))
+                    lines.append(f"{source.line_of(key)}: {source.source_name}: {key}: {error}")
+    return list(dict.fromkeys(lines))
+
+
+def parameters_of(written: dict[str, object]) -> dict[str, str]:
+    """The references that stand in the parameters of a source as the user wrote it, each with its path."""
+    found = texts_of(written.get("params"), "params")
+    return {str(reference): path for path, text in found for reference in references(text)}
 
 
 _MAY_HOLD_TEXT = (str, Record, dict, list, tuple)

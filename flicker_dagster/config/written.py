@@ -30,7 +30,9 @@ def told(error: FlickerError, source: SourceConfig) -> str:
     if not isinstance(error, SecretUnset) or error.reference is None:
         return error.one_line(source.name)
     places = [
-        _place(source, path) for path, text in texts_of(source, "") if error.reference in map(str, references(text))
+        _place(source, source.path_of(path, error.reference))
+        for path, text in texts_of(source, "")
+        if error.reference in map(str, references(text))
     ]
     return f"{source.name}: {f'{places[0]}: ' if places else ''}{error}"
 
@@ -40,9 +42,10 @@ def _credentials(source: SourceConfig, wanted: re.Pattern[str]) -> str:
     for path, text in texts_of(source, ""):
         path = path.removeprefix(".")
         if wanted.match(path) and (is_secret_key(path) or references(text)) and not _NO_SECRET.search(path):
-            names = ", ".join(dict.fromkeys(map(str, references(text))))
-            line = source.line_of(path)
-            found.append(f"{path}{f', from {names}' if names else ''}{f' ({line})' if line else ''}")
+            names = list(dict.fromkeys(map(str, references(text))))
+            at = source.path_of(path, names[0]) if names else path
+            line, origin = source.line_of(at), f", from {', '.join(names)}" if names else ""
+            found.append(f"{at}{origin}{f' ({line})' if line else ''}")
     return "; ".join(found)
 
 

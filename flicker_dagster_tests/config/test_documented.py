@@ -10,6 +10,8 @@ import flicker_dagster
 from flicker_dagster.config.load import load_config
 from flicker_dagster.config.models import FlickerConfig
 from flicker_dagster.config.secrets import unset_variables
+from flicker_dagster.config.written import told, vendor_credentials
+from flicker_dagster.errors import SecretUnset
 from flicker_dagster_tests.config.builders import HEAD, SOURCE, entry, load
 
 DOCUMENTED = Path(__file__).parents[1] / "data" / "documented-config.yaml"
@@ -120,6 +122,25 @@ def test_what_a_named_destination_lacks_is_told_where_it_is_defined(tmp_path: Pa
     text = HEAD + "    destination: siem\ndestinations:\n  siem:\n    type: http\n    endpoint: ${SIEM}/in\n"
     (line,) = unset_variables(load(tmp_path, text), {})
     assert line.startswith(f"{tmp_path}/config.yaml:10: one: destination.endpoint: ${{SIEM}} is not set")
+
+
+def test_a_parameter_that_is_unset_is_told_once_for_all_streams_where_it_is_written(tmp_path: Path) -> None:
+    zoom = (
+        "  - name: zoom\n    vendor: zoom\n    params:\n      account_id: aBcD1234efGhIjKlMnOpQr\n"
+        "      client_id: ZoomClientId0123456789\n      client_secret: ${ZOOM}\n    destination: {type: stdout}\n"
+    )
+    config = load(tmp_path, SOURCE + zoom + entry("last") + "    api_key: ${LAST}\n")
+    secret, last = unset_variables(config, {})
+    text = (tmp_path / "config.yaml").read_text().splitlines()
+    at = text.index("      client_secret: ${ZOOM}") + 1
+    assert secret.startswith(f"{tmp_path}/config.yaml:{at}: zoom: params.client_secret: ${{ZOOM}} is not set")
+    at = text.index("    api_key: ${LAST}") + 1
+    assert last.startswith(f"{tmp_path}/config.yaml:{at}: last: api_key: ${{LAST}} is not set")
+    zoom_streams = [source for source in config.sources if source.source_name == "zoom"]
+    assert len(zoom_streams) > 1
+    error = SecretUnset("${ZOOM} is not set", reference="${ZOOM}")
+    assert ": params.client_secret: ${ZOOM} is not set" in told(error, zoom_streams[0])
+    assert "params.client_secret, from ${ZOOM} (" in vendor_credentials(zoom_streams[0])
 
 
 def test_the_shared_retry_lies_beneath_that_of_a_source(tmp_path: Path) -> None:
