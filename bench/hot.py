@@ -109,7 +109,7 @@ def _work(raw: dict[str, Any], directory: str, what: str, start_ms: int, answers
 
     def sweep() -> None:
         with SourceWork(source, layout) as work, work.spool.lock():
-            window = window_at(source, start_ms)
+            window = window_at(source.window, start_ms)
             read_window(work, window, fresh=True)
             assert deliver_window(work, window).tally.new == 0
 

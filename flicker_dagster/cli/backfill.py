@@ -41,7 +41,7 @@ def windows_between(source: SourceConfig, from_ms: int, to_ms: int, *, now_ms: i
             f"{source.name}: windows begin at {rfc3339_ms(begin_ms)}, with which collection began; to reach further back "
             f'set window.start of this source, as in window: {{start: "{rfc3339_ms(from_ms)}"}}, and ask again'
         )
-    keys = [w.key for w in closed_windows(source, from_ms, now_ms) if w.start_ms < to_ms]
+    keys = [w.key for w in closed_windows(source.window, from_ms, now_ms) if w.start_ms < to_ms]
     if not keys:
         raise FlickerError(f"{source.name}: no {source.window.size} window in that span has closed yet")
     return keys[::-1]

@@ -95,7 +95,7 @@ def _look(source: SourceConfig, settings: Settings) -> Look:
                 if requests >= MAX_PAGES:
                     break
             first, last = (rfc3339_ms(min(times_ms)), rfc3339_ms(max(times_ms))) if times_ms else ("", "")
-            doubt = doubt or tally.unread(source) or ""
+            doubt = doubt or tally.unread(source.listing.rows) or ""
             warning = f"{unfit} events cannot be sent on and would be kept as dead letters" if unfit else ""
             found = "\n".join(samples)
             return Look(source.name, since, requests, events, first, last, found, more, warning, doubt)

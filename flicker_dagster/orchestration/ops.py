@@ -113,7 +113,7 @@ def build_deliver(source: SourceConfig, settings: Settings) -> dg.OpDefinition:
                 for report in reports:
                     context.add_asset_metadata(window_metadata(report), partition_key=report.window.key)
                 complete = _complete(context.instance, work, reports)
-                settled = all(is_settled(source, report.window, report.began_ms) for report in reports)
+                settled = all(is_settled(source.sweep, report.window, report.began_ms) for report in reports)
                 tallies = [report.tally for report in reports]
                 lanes = [lane for report in reports for lane in report.lanes]
             else:

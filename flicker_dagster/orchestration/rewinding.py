@@ -47,7 +47,7 @@ def saved_cursor(work: SourceWork, text: str) -> LiveCursor | None:
 def _refuse_if_in_the_future(work: SourceWork, position: Position) -> None:
     """Raise FlickerError for a time that has not come, by our clock and by the vendor's, and at which collection does not
     stand already: what happens until then would be lost."""
-    at_ms = position_ms(work.source, position)
+    at_ms = position_ms(position, source=work.source.name)
     latest_ms = work.now_ms() + SKEW_HEEDED_MS
     if at_ms <= latest_ms:
         return

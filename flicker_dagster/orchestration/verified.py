@@ -9,6 +9,7 @@ import dagster as dg
 import msgspec
 
 from flicker_dagster.collect.bounds import from_bound_ms
+from flicker_dagster.config.groups import SweepConfig
 from flicker_dagster.config.models import SourceConfig
 from flicker_dagster.orchestration import names
 from flicker_dagster.orchestration.recorded import Recorded
@@ -49,13 +50,13 @@ def due_windows(instance: dg.DagsterInstance, source: SourceConfig, work: Source
         window
         for window in settled
         if window.key not in verified
-        or (window.key in verified_ms and verified_ms[window.key] < _wanted_ms(source, window, now_ms=now_ms))
+        or (window.key in verified_ms and verified_ms[window.key] < _wanted_ms(source.sweep, window, now_ms=now_ms))
     ]
 
 
-def is_settled(source: SourceConfig, window: Window, read_ms: int) -> bool:
+def is_settled(sweep: SweepConfig, window: Window, read_ms: int) -> bool:
     """Had a window settled when its reading began? What was read before proves nothing of what came after."""
-    return read_ms >= window.end_ms + source.sweep.settle_ms
+    return read_ms >= window.end_ms + sweep.settle_ms
 
 
 def verified_keys(instance: dg.DagsterInstance, source: SourceConfig, state_id: str) -> set[str]:
@@ -96,17 +97,17 @@ def _settled(source: SourceConfig, work: SourceWork) -> list[Window]:
     since_ms = max(began_ms, grid_start_ms(source, now_ms))
     # Where an upper bound is written in days, no window can be asked for before its day is over.
     settled_ms = now_ms - source.sweep.settle_ms
-    until_ms = settled_ms if source.time_filter_until_future else from_bound_ms(source.listing.time, settled_ms)
-    return list(closed_windows(source, since_ms, until_ms))
+    until_ms = settled_ms if source.listing.time.until_future else from_bound_ms(source.listing.time, settled_ms)
+    return list(closed_windows(source.window, since_ms, until_ms))
 
 
 def _is_kept(source: SourceConfig, work: SourceWork, window: Window) -> bool:
     return source.retention_ms is None or window.start_ms >= work.now_ms() - source.retention_ms
 
 
-def _wanted_ms(source: SourceConfig, window: Window, *, now_ms: int) -> int:
+def _wanted_ms(sweep: SweepConfig, window: Window, *, now_ms: int) -> int:
     """The latest moment by now from which a look at the window counts: when it settled, or reached a revisit's age."""
-    ages_ms = [source.sweep.settle_ms, *source.sweep.revisit_ms]
+    ages_ms = [sweep.settle_ms, *sweep.revisit_ms]
     return max(window.end_ms + age_ms for age_ms in ages_ms if window.end_ms + age_ms <= now_ms)
 
 

@@ -8,7 +8,7 @@ from flicker_dagster.pipeline.tally import Tally
 
 def doubt_of(source: SourceConfig, tally: Tally) -> str | None:
     """In one line, naming the source; None where there is no doubt."""
-    doubt = tally.unproven or tally.unread(source)
+    doubt = tally.unproven or tally.unread(source.listing.rows)
     return None if doubt is None else f"{source.name}: {doubt}"
 
 

@@ -41,7 +41,7 @@ def grid_begin_ms(source: SourceConfig, layout: StateLayout, *, now_ms: int) -> 
             began_ms = start_from_ms(source.start_from, now_ms)
         except FlickerError:  # a source that cannot start says so itself
             began_ms = now_ms
-    return max(reach_ms, window_at(source, min(began_ms, now_ms)).start_ms)
+    return max(reach_ms, window_at(source.window, min(began_ms, now_ms)).start_ms)
 
 
 def remember_begin(layout: StateLayout, source: str, began_ms: int) -> None:

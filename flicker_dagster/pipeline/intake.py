@@ -184,7 +184,7 @@ class Intake:
         self.tally.untimed_shape = self.tally.untimed_shape or page.untimed_shape or ""
         if not self._told_untimed:
             self._told_untimed = True
-            log.warning("%s: %s", self._source.name, self.tally.unread(self._source))
+            log.warning("%s: %s", self._source.name, self.tally.unread(self._source.listing.rows))
 
     def _count_times(self, timed: list[int], first_ms: int, last_ms: int, now_ms: int) -> None:
         self.tally.add_times(first_ms, last_ms)

@@ -31,7 +31,7 @@ def places_of(
         record, known = source.lanes[""], book.read()
         name = record.lane_name if record.lane_name in known else _used_as(source, layout, record, known)
         return {"": LanePlace() if name is None else known[name]}
-    single = _health_of(source, layout, "")
+    single = _health_of(source.name, layout, "")
     heir = next((name for name, record in source.lanes.items() if fingerprint(record) == single), None)
     return book.places(list(source.lanes), begun=begun, since_ms=since_ms, heir=heir, note=note)
 
@@ -46,7 +46,7 @@ def storages_in_use(source: SourceConfig, layout: StateLayout) -> set[str]:
 def former_storages(source: SourceConfig, layout: StateLayout) -> dict[str, str]:
     """Where the state of every lane lies that there ever was, the unnamed one included. Raises StateError."""
     known = layout.lane_book(source.name).read()
-    single = _health_of(source, layout, "")
+    single = _health_of(source.name, layout, "")
     heir = next((name for name, r in source.lanes.items() if name in known and fingerprint(r) == single), None)
     return {"": "" if heir is None else known[heir].storage} | {name: place.storage for name, place in known.items()}
 
@@ -56,8 +56,8 @@ def _used_as(
 ) -> str | None:
     """Of these lanes the one whose destination last took something configured as this one is, on this machine."""
     wanted = fingerprint(record) if names else None
-    return next((name for name in names if _health_of(source, layout, name) == wanted), None)
+    return next((name for name in names if _health_of(source.name, layout, name) == wanted), None)
 
 
-def _health_of(source: SourceConfig, layout: StateLayout, lane: str) -> str | None:
-    return LaneHealthFile(layout.spool(source.name).directory, lane).read().answered_as
+def _health_of(source: str, layout: StateLayout, lane: str) -> str | None:
+    return LaneHealthFile(layout.spool(source).directory, lane).read().answered_as

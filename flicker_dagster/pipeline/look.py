@@ -84,4 +84,4 @@ def _first_page(work: SourceWork, look: Look, span_ms: int) -> None:
         look.more = page.next is not None
         break
     look.events = tally.seen
-    look.doubt = tally.unread(source) or ""
+    look.doubt = tally.unread(source.listing.rows) or ""

@@ -27,12 +27,12 @@ def time_of(position: Position | None) -> int | None:
     return None if position is None or position.last_timestamp is None else parse_time_ms(position.last_timestamp)
 
 
-def position_ms(source: SourceConfig, position: Position) -> int:
-    """The time of a position, ms. Raises FlickerError where it cannot be read."""
+def position_ms(position: Position, *, source: str) -> int:
+    """The time of a position of `source`, ms. Raises FlickerError where it cannot be read."""
     value = time_of(position)
     if value is None:
         raise FlickerError(
-            f"{source.name}: position {position.last_timestamp!r} is no time; expected RFC 3339 such as "
+            f"{source}: position {position.last_timestamp!r} is no time; expected RFC 3339 such as "
             '"2026-01-31T12:00:00.000Z" (correct the cursor of the sensor, or `flicker position set`)'
         )
     return value
@@ -53,31 +53,33 @@ def next_slice(source: SourceConfig, frontier: Position | None, walk: WalkState 
     """The next walk of live collection: an interrupted one as it stands, the slice after the last one, or one from the
     frontier with its lookback. None asks for more than `slice_ms`."""
     assert frontier is not None
+    asked = source.listing.time
     target_ms = now_ms - source.delay_ms
     if walk is not None and walk.further:
-        reaches_ms = until_bound_ms(source.listing.time, target_ms, now_ms=now_ms)
-        return Slice(walk, last=walk.end_ms is None or source.slice_ms is None or walk.end_ms >= reaches_ms)
-    stands_ms = position_ms(source, frontier)
+        reaches_ms = until_bound_ms(asked, target_ms, now_ms=now_ms)
+        return Slice(walk, last=walk.end_ms is None or asked.slice_ms is None or walk.end_ms >= reaches_ms)
+    stands_ms = position_ms(frontier, source=source.name)
     from_ms = stands_ms - source.lookback_ms if walk is None or walk.start_ms is None else walk.start_ms
-    start_ms = from_bound_ms(source.listing.time, earliest_ms(source, from_ms, now_ms))
-    if not source.time_filter_bounded_live:
+    start_ms = from_bound_ms(asked, earliest_ms(from_ms, now_ms, retention_ms=source.retention_ms))
+    if not asked.bounded_live:
         return Slice(WalkState(start_ms=start_ms, cursor=frontier.cursor, began_ms=now_ms), last=True)
     # A local clock behind the vendor's must not ask for a span that ends before it begins.
     end_ms = max(target_ms, stands_ms, start_ms)
-    most_ms = slice_end_ms(source.listing.time, start_ms)
+    most_ms = slice_end_ms(asked, start_ms)
     last = most_ms is None or end_ms <= most_ms
-    end_ms = until_bound_ms(source.listing.time, end_ms, now_ms=now_ms) if last else most_ms
+    end_ms = until_bound_ms(asked, end_ms, now_ms=now_ms) if last else most_ms
     return Slice(WalkState(start_ms=start_ms, end_ms=end_ms, cursor=frontier.cursor, began_ms=now_ms), last=last)
 
 
 def window_slice(source: SourceConfig, window: Window, walk: WalkState | None, *, now_ms: int) -> Slice:
     """The walk of a window, bounded on both sides; cut into slices where the window is wider than the vendor likes."""
-    window_end_ms = end_bound_ms(source.listing.time, window.end_ms)
+    asked = source.listing.time
+    window_end_ms = end_bound_ms(asked, window.end_ms)
     if walk is not None and walk.further:
         return Slice(walk, last=walk.end_ms is None or walk.end_ms >= window_end_ms)
     from_ms = window.start_ms if walk is None or walk.start_ms is None else walk.start_ms
-    start_ms = from_bound_ms(source.listing.time, earliest_ms(source, from_ms, now_ms))
-    end_ms = min(window_end_ms, slice_end_ms(source.listing.time, start_ms) or window_end_ms)
+    start_ms = from_bound_ms(asked, earliest_ms(from_ms, now_ms, retention_ms=source.retention_ms))
+    end_ms = min(window_end_ms, slice_end_ms(asked, start_ms) or window_end_ms)
     return Slice(WalkState(start_ms=start_ms, end_ms=end_ms, began_ms=now_ms), last=end_ms >= window_end_ms)
 
 
@@ -97,10 +99,10 @@ def refuse_if_not_closed(source: SourceConfig, window: Window, *, now_ms: int) -
     A bound before it would leave out a part of the window where the vendor takes it as exclusive.
     """
     end_ms = end_bound_ms(source.listing.time, window.end_ms)
-    if end_ms > now_ms and not source.time_filter_until_future:
+    if end_ms > now_ms and not source.listing.time.until_future:
         raise NotClosed(
             f"{source.name}: window {window.key} can be read from {rfc3339_ms(end_ms)} on: time_filter_format "
-            f"{source.time_filter_format!r} names no earlier instant after its end"
+            f"{source.listing.time.format!r} names no earlier instant after its end"
         )
 
 
@@ -117,7 +119,7 @@ def gap_ms(source: SourceConfig, frontier: Position, *, now_ms: int) -> int:
     """How much of the span since the frontier the vendor no longer keeps; what happened there cannot be collected."""
     if source.retention_ms is None:
         return 0
-    return max(0, now_ms - source.retention_ms - position_ms(source, frontier))
+    return max(0, now_ms - source.retention_ms - position_ms(frontier, source=source.name))
 
 
 def refuse_if_not_retained(source: SourceConfig, window: Window, *, now_ms: int) -> None:
@@ -130,15 +132,14 @@ def refuse_if_not_retained(source: SourceConfig, window: Window, *, now_ms: int)
         )
 
 
-def earliest_ms(source: SourceConfig, start_ms: int, now_ms: int) -> int:
+def earliest_ms(start_ms: int, now_ms: int, *, retention_ms: int | None) -> int:
     """Never ask further back than the vendor keeps events: some answer that with an error, for ever."""
-    return start_ms if source.retention_ms is None else max(start_ms, now_ms - source.retention_ms)
+    return start_ms if retention_ms is None else max(start_ms, now_ms - retention_ms)
 
 
-def newest_after(source: SourceConfig, newest_ms: int | None, page: Page, now_ms: int) -> int | None:
+def newest_after(newest_ms: int | None, page: Page, now_ms: int, *, by_arrival: bool) -> int | None:
     """The newest time so far on the stream's axis; an event dated in the future of the vendor's clock does not count."""
-    axis_of = _arrivals if source.listing.by_arrival else None
-    times_ms = timed_of(page.decoded.times_ms if axis_of is None else axis_of(page))
+    times_ms = timed_of(_arrivals(page) if by_arrival else page.decoded.times_ms)
     page_ms = max(times_ms, default=None)
     if page_ms is not None and page_ms > now_ms:
         page_ms = max((ms for ms in times_ms if ms <= now_ms), default=None)
@@ -169,7 +170,7 @@ def frontier_after(
     """
     if frontier is None:  # a window's walk has no position
         return None
-    stood_ms = position_ms(source, frontier)
+    stood_ms = position_ms(frontier, source=source.name)
     keeps_cursor = source.listing.paging.durable
     durable = keeps_cursor and page.resume_cursor is not None
     if resume is not None and not durable:

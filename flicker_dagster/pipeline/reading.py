@@ -193,7 +193,7 @@ class Reading:
                 self.intake.already(page.already, page.object_ms)
             if self.intake.tally.new > new_before and self.first_new_s is None:
                 self.first_new_s = self.work.clock()
-            newest_ms = newest_after(source, newest_ms, page, now_ms)
+            newest_ms = newest_after(newest_ms, page, now_ms, by_arrival=source.listing.by_arrival)
             ended = page.next is None
             stopped = None if ended else self._over_budget()
             if ended or stopped or page.object or self.pages_since_resume_point >= PAGES_PER_RESUME_POINT:

@@ -25,7 +25,7 @@ def order_position(work: SourceWork, position: Position, *, redeliver: bool) -> 
     name = work.source.name
     if not work.source.live:
         raise FlickerError(f"{name} has no live tail (live: false), so it has no position; use `flicker backfill`")
-    if position_ms(work.source, position) > work.now_ms():
+    if position_ms(position, source=work.source.name) > work.now_ms():
         raise FlickerError(f"{name}: {position.last_timestamp} is in the future; events until then would be lost")
     stands = work.registry.position(name)
     if stands is not None:
@@ -51,7 +51,7 @@ def position_before(work: SourceWork, age: str) -> Position:
     """The position `age` (such as `2h`) before the one where the source stands, in the registry. Raises FlickerError."""
     if not SPAN.fullmatch(age):
         raise FlickerError(f"{age!r} is no span of time; expected one such as 30m, 2h or 7d")
-    return Position(rfc3339_ms(start_from_ms(age, position_ms(work.source, stands(work)))), None)
+    return Position(rfc3339_ms(start_from_ms(age, position_ms(stands(work), source=work.source.name))), None)
 
 
 def stands(work: SourceWork) -> Position:

@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 
-from flicker_dagster.config.models import SourceConfig
+from flicker_dagster.config.listing import RowSpec
 
 
 class Lateness(msgspec.Struct):
@@ -86,15 +86,14 @@ class Tally(msgspec.Struct):
             lateness=self.lateness,
         )
 
-    def unread(self, source: SourceConfig) -> str | None:
+    def unread(self, rows: RowSpec) -> str | None:
         """What to say where the times of events could not be read: without them nothing tells how far collection is."""
         if not self.untimed:
             return None
-        fields = source.timestamp_field
         return (
             f"{self.untimed} of {self.seen + self.outside} events have no time that can be read: there is "
-            f"{self.untimed_shape} in {fields if isinstance(fields, str) else ' or '.join(fields)} (timestamp_field, "
-            f"timestamp_format {source.timestamp_format}). They are delivered, but filed under no hour, and the position "
+            f"{self.untimed_shape} in {' or '.join(rows.time_paths)} (timestamp_field, "
+            f"timestamp_format {rows.time_format}). They are delivered, but filed under no hour, and the position "
             "does not follow them; correct timestamp_field or timestamp_format"
         )
 

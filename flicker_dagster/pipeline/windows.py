@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import datetime, timedelta, timezone
 
+from flicker_dagster.config.groups import WindowConfig
 from flicker_dagster.config.models import SourceConfig
 from flicker_dagster.errors import FlickerError
 from flicker_dagster.times import parse_time_ms
@@ -63,25 +64,25 @@ def window_of_key(source: SourceConfig, key: str) -> Window:
     except ValueError:
         raise FlickerError(
             f"{source.name}: {key!r} is no {source.window.size} window; expected a key such as "
-            f"{window_at(source, 0).key!r}"
+            f"{window_at(source.window, 0).key!r}"
         ) from None
     return Window(key=key, start_ms=_ms(start), end_ms=_ms(start) + SIZES_MS[source.window.size])
 
 
-def window_at(source: SourceConfig, time_ms: int) -> Window:
+def window_at(grid: WindowConfig, time_ms: int) -> Window:
     """The window that holds an instant."""
-    size_ms = SIZES_MS[source.window.size]
+    size_ms = SIZES_MS[grid.size]
     start_ms = time_ms // size_ms * size_ms
-    return Window(_utc(start_ms).strftime(KEY_FORMATS[source.window.size]), start_ms, start_ms + size_ms)
+    return Window(_utc(start_ms).strftime(KEY_FORMATS[grid.size]), start_ms, start_ms + size_ms)
 
 
-def closed_windows(source: SourceConfig, since_ms: int, until_ms: int) -> Iterator[Window]:
+def closed_windows(grid: WindowConfig, since_ms: int, until_ms: int) -> Iterator[Window]:
     """Windows, newest first, that end at or before `until_ms` and hold or follow `since_ms`."""
-    size_ms = SIZES_MS[source.window.size]
-    window = window_at(source, until_ms - size_ms)
+    size_ms = SIZES_MS[grid.size]
+    window = window_at(grid, until_ms - size_ms)
     while window.end_ms > since_ms:
         yield window
-        window = window_at(source, window.start_ms - size_ms)
+        window = window_at(grid, window.start_ms - size_ms)
 
 
 def _utc(ms: int) -> datetime:

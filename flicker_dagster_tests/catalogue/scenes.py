@@ -148,7 +148,7 @@ class CatalogueScene:
         raise AssertionError(f"the window was never read: {self.failures[-1]}")
 
     def window_of(self, at_ms: int) -> Window:
-        return window_at(self.source, at_ms)
+        return window_at(self.source.window, at_ms)
 
     # -- what arrived
 

@@ -94,7 +94,7 @@ class Scene:
 
     def key_of(self, time_ms: int) -> str:
         """The partition key of the window that holds an instant."""
-        return window_at(self.source, time_ms).key
+        return window_at(self.source.window, time_ms).key
 
     def received(self) -> dict[str, int]:
         """Ids the SIEM accepted, with how often each came."""

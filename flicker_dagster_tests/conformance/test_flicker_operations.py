@@ -83,7 +83,7 @@ def test_state_can_live_in_object_storage(tmp_path: Path) -> None:
 def test_a_past_hour_is_read_again_and_the_lag_is_a_number(tmp_path: Path) -> None:
     with plain_scene(tmp_path, start_from="now") as scene:
         scene.poll()
-        window = window_at(scene.source, scene.clock.now_ms - 2 * HOUR_MS)
+        window = window_at(scene.source.window, scene.clock.now_ms - 2 * HOUR_MS)
         for number in range(20):
             scene.vendor.emitter.emit(1, at_ms=window.start_ms + number)
         swept = window_metadata(scene.sweep(window.key))

@@ -58,7 +58,7 @@ def test_a_sweep_finds_what_the_tail_could_not(tmp_path: Path) -> None:
         scene.emit(3, seconds_ago=20 * 60, visible_in_s=25 * 60)
         scene.poll()
         assert len(scene.received()) == 20  # at once
-        key = window_at(scene.source, clock.now_ms).key
+        key = window_at(scene.source.window, clock.now_ms).key
         clock.now_s += 3600
         scene.emit(5)
         scene.poll()

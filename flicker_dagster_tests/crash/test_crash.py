@@ -191,7 +191,7 @@ def test_a_kill_at_any_arrow_of_a_live_poll_loses_and_repeats_nothing(scene_of: 
 @pytest.mark.parametrize("arrow", sorted(WINDOW))
 def test_a_kill_at_any_arrow_of_a_window_run_loses_and_repeats_nothing(scene_of: Any, kind: str, arrow: str) -> None:
     scene = scene_of(kind)
-    window = window_at(scene.source, int(time.time() * 1000) - HOUR_MS)
+    window = window_at(scene.source.window, int(time.time() * 1000) - HOUR_MS)
     scene.poll()  # collection begins; then events of the past hour turn up late
     for number in range(24):
         scene.vendor.emitter.emit(1, at_ms=window.start_ms + 60_000 * number)

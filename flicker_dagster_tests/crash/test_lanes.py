@@ -227,7 +227,7 @@ def test_a_kill_at_any_arrow_of_three_lanes_of_a_live_poll(scene_of: Any, arrow:
 @pytest.mark.parametrize("arrow", WINDOW)
 def test_a_kill_at_any_arrow_of_three_lanes_of_a_window_run(scene_of: Any, arrow: str) -> None:
     scene = scene_of(second="elasticsearch")
-    window = window_at(scene.source, int(time.time() * 1000) - HOUR_MS)
+    window = window_at(scene.source.window, int(time.time() * 1000) - HOUR_MS)
     scene.poll()  # collection begins; then events of the past hour turn up late
     scene.emit(40, at_ms=window.start_ms + 60_000)
     scene.bad_weather()

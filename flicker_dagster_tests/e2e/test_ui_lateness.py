@@ -35,7 +35,7 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
 def test_the_asset_page_shows_how_late_events_were_found_and_which_lookback_would_do(stack: Stack, page: Page) -> None:
     github = stack.world.vendor("github")
     emitter = github.emitter
-    window = window_at(GITHUB, emitter.now_ms() - 2 * HOUR_MS)
+    window = window_at(GITHUB.window, emitter.now_ms() - 2 * HOUR_MS)
     late = [e.id for e in emitter.emit(20, at_ms=window.start_ms + 60_000) if github.is_listed("", e.body)]
     newer = emitter.now_ms()
     stack.wait(lambda: _delivered_since(stack, newer), "live collection has looked again")

@@ -99,7 +99,7 @@ class Month:
         with freeze_time(self.now_s):
             for number in range(LIVE_RUNS):
                 self._live(began_ms + number * 12 * HOUR_MS)
-            closed = closed_windows(self.source, began_ms - DAY_MS, began_ms + DAY_MS - HOUR_MS)
+            closed = closed_windows(self.source.window, began_ms - DAY_MS, began_ms + DAY_MS - HOUR_MS)
             fresh = [window for window in closed if window.key not in self.swept]
             for start in range(0, len(fresh), SWEPT_TOGETHER):
                 self._sweep(fresh[start : start + SWEPT_TOGETHER])

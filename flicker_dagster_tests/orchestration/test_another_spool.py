@@ -75,7 +75,7 @@ def test_a_step_that_is_tried_again_goes_on(machines: Machines) -> None:
 @pytest.mark.parametrize("tags", [{}, {"dagster/backfill": "b1"}], ids=["by hand", "backfill"])
 def test_windows_are_delivered_by_whoever_runs_them(machines: Machines, tags: dict[str, str]) -> None:
     scene = machines.scene
-    window = window_at(scene.source, scene.clock.now_ms - 2 * HOUR_MS)
+    window = window_at(scene.source.window, scene.clock.now_ms - 2 * HOUR_MS)
     scene.emit(5, seconds_ago=(scene.clock.now_ms - window.start_ms) / 1000 - 60)
     assert machines.run(partition_key=window.key, tags=tags).success
     scene.assert_each_once()

@@ -36,7 +36,7 @@ def forecast_of(result: dg.ExecuteInProcessResult) -> str | None:
 
 
 def test_a_backfill_says_what_it_takes_and_the_next_by_what_it_took(runs: Runs) -> None:
-    key = window_at(runs.scene.source, runs.scene.clock.now_ms - 3 * HOUR_MS).key
+    key = window_at(runs.scene.source.window, runs.scene.clock.now_ms - 3 * HOUR_MS).key
     first = forecast_of(runs.run(partition_key=key))
     assert first is not None
     assert first.startswith("1 request, about 1 s; the vendor's quota is not known (at least")
@@ -49,6 +49,6 @@ def test_a_backfill_says_what_it_takes_and_the_next_by_what_it_took(runs: Runs) 
 def test_what_runs_by_itself_says_nothing(runs: Runs, how: str) -> None:
     options: dict[str, Any] = {}
     if how == "sweep":
-        key = window_at(runs.scene.source, runs.scene.clock.now_ms - 3 * HOUR_MS).key
+        key = window_at(runs.scene.source.window, runs.scene.clock.now_ms - 3 * HOUR_MS).key
         options = {"partition_key": key, "tags": {names.MODE_TAG: names.SWEEP}}
     assert forecast_of(runs.run(**options)) is None

@@ -128,7 +128,7 @@ def test_a_door_that_closes_while_a_batch_is_bisected_makes_no_dead_letters(runs
 )
 def test_a_backfill_delivers_what_is_missing_and_with_redeliver_all_of_it(runs: Runs, how: dict[str, Any]) -> None:
     scene = runs.scene
-    window = window_at(scene.source, scene.clock.now_ms - 2 * HOUR_MS)
+    window = window_at(scene.source.window, scene.clock.now_ms - 2 * HOUR_MS)
     inside = scene.emit(5, seconds_ago=(scene.clock.now_ms - window.start_ms) / 1000 - 60)
     outside = scene.emit(3)
     assert runs.run().success

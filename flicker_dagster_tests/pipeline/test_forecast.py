@@ -27,7 +27,7 @@ def open_scene(tmp_path: Path) -> Iterator[Scene]:
 
 def windows(scene: Scene, count: int) -> list[Window]:
     now_ms = scene.clock.now_ms
-    return list(closed_windows(scene.source, now_ms - (count + 1) * HOUR_MS, now_ms))[:count]
+    return list(closed_windows(scene.source.window, now_ms - (count + 1) * HOUR_MS, now_ms))[:count]
 
 
 def limited(scene: Scene, **rate_limit: Any) -> None:
@@ -98,7 +98,7 @@ def test_the_events_of_the_ledger_tell_how_many_pages_there_are(open_scene: Scen
 
 def test_reading_a_window_is_remembered(open_scene: Scene) -> None:
     open_scene.emit(95, seconds_ago=3_700)
-    window = window_at(open_scene.source, open_scene.clock.now_ms - 3_700_000)
+    window = window_at(open_scene.source.window, open_scene.clock.now_ms - 3_700_000)
     with open_scene.work() as work, work.spool.lock():
         before = open_scene.vendor.requests
         read_window(work, window, fresh=True)

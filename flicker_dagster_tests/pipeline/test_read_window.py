@@ -26,7 +26,7 @@ def open_scene(tmp_path: Path) -> Iterator[Any]:
 
 
 def _past_hour(scene: Scene, events: int) -> Window:
-    window = window_at(scene.source, scene.clock.now_ms - 2 * HOUR_MS)
+    window = window_at(scene.source.window, scene.clock.now_ms - 2 * HOUR_MS)
     for number in range(events):
         scene.vendor.emitter.emit(1, at_ms=window.start_ms + number * 1000)
     return window

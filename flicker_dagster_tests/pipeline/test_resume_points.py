@@ -198,7 +198,7 @@ def test_a_walk_of_an_older_flicker_is_begun_anew(scene: Scene) -> None:
 def test_a_windows_resume_point_is_left_as_well_and_its_count_begins_anew(scene: Scene) -> None:
     scene.source = scene.source.model_copy(update={"limits": Limits()})
     poll(scene)
-    window = window_at(scene.source, scene.clock.now_ms - 2 * HOUR_MS)
+    window = window_at(scene.source.window, scene.clock.now_ms - 2 * HOUR_MS)
     for number in range(45):
         scene.vendor.emitter.emit(1, at_ms=window.start_ms + number * 1000)
     asked = iter(range(10**6))

@@ -27,7 +27,7 @@ NOON_MS = 1_767_268_800_000  # 2026-01-01T12:00:00Z
 @given(st.integers(0, 4_000_000_000_000))
 def test_an_instant_lies_in_its_window_and_the_key_leads_back_to_it(ms: int) -> None:
     for source in (HOURLY, DAILY):
-        window = window_at(source, ms)
+        window = window_at(source.window, ms)
         assert window.start_ms <= ms < window.end_ms
         assert window_of_key(source, window.key) == window
 
@@ -35,12 +35,12 @@ def test_an_instant_lies_in_its_window_and_the_key_leads_back_to_it(ms: int) -> 
 def test_keys_are_those_of_dagsters_grids() -> None:
     hourly = dg.HourlyPartitionsDefinition("2026-01-01-00:00", timezone="UTC")
     daily = dg.DailyPartitionsDefinition("2026-01-01", timezone="UTC")
-    assert window_at(HOURLY, NOON_MS).key in hourly.get_partition_keys()
-    assert window_at(DAILY, NOON_MS).key in daily.get_partition_keys()
+    assert window_at(HOURLY.window, NOON_MS).key in hourly.get_partition_keys()
+    assert window_at(DAILY.window, NOON_MS).key in daily.get_partition_keys()
 
 
 def test_closed_windows_come_newest_first_and_leave_out_the_open_one() -> None:
-    keys = [w.key for w in closed_windows(HOURLY, NOON_MS - 2 * HOUR_MS, NOON_MS + HOUR_MS // 2)]
+    keys = [w.key for w in closed_windows(HOURLY.window, NOON_MS - 2 * HOUR_MS, NOON_MS + HOUR_MS // 2)]
     assert keys == ["2026-01-01-11:00", "2026-01-01-10:00"]
 
 

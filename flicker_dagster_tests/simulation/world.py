@@ -225,7 +225,9 @@ class World:
             try:
                 with machine.work(stream.source) as work:
                     begun = begun_ms(work) or self.clock.now_ms
-                    keys = [w.key for w in closed_windows(stream.source, begun, self.clock.now_ms - HOUR_MS // 6)][:2]
+                    keys = [
+                        w.key for w in closed_windows(stream.source.window, begun, self.clock.now_ms - HOUR_MS // 6)
+                    ][:2]
                 for key in keys:
                     window = window_of_key(stream.source, key)
                     with machine.work(stream.source) as work:
