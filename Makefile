@@ -79,11 +79,14 @@ lint: setup ## style
 types: setup ## static types
 	$(BIN)/pyright
 
-reference: setup ## renew the README's configuration reference, docs/auth.md and docs/destinations
+reference: setup ## renew what is made from records and presets: the README's reference, docs/auth.md, vocabulary, destinations, vendors
 	$(BIN)/python -m flicker_dagster.config.reference README.md
 	$(BIN)/python -m flicker_dagster.config.destination_pages docs/destinations
 	$(BIN)/python -m flicker_dagster.config.auth_page docs/auth.md
 	$(BIN)/python -m flicker_dagster_tests.deliver.normalise.page docs/destinations/normalise.md
+	$(BIN)/python -m flicker_dagster.config.vocabulary_page docs/vocabulary.md
+	$(BIN)/python -m flicker_dagster.config.vendor_pages docs/vendors
+	$(BIN)/python -m flicker_dagster_tests.catalogue.page docs/vendors/README.md
 
 conformance: setup ## renew docs/conformance.md
 	$(BIN)/python -m flicker_dagster_tests.conformance.page docs/conformance.md
