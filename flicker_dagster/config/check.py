@@ -10,7 +10,8 @@ from zoneinfo import available_timezones
 from flicker_dagster.config.auth import authorization_headers, two_ways_to_authenticate
 from flicker_dagster.config.destinations.base import DestinationRecord
 from flicker_dagster.config.endpoints import endpoint_fault
-from flicker_dagster.config.explain import Problem, suggestion
+from flicker_dagster.config.explain import Problem, suggestion, wanted
+from flicker_dagster.config.groups import Pagination
 from flicker_dagster.config.models import SourceConfig, asset_name
 from flicker_dagster.config.patterns import BadPattern, compiled
 from flicker_dagster.config.secrets import references
@@ -26,13 +27,10 @@ LineOf = Callable[[str], int]
 
 #: Which keys each kind of paging needs.
 _NEEDS = {
-    "cursor": {
-        "cursor_param": "the query parameter that takes the cursor",
-        "next_cursor_field": "the path of the next cursor in the answer",
-    },
-    "page": {"page_param": "the query parameter that takes the page's number"},
-    "offset": {"offset_param": "the query parameter that takes the offset"},
-    "next_url": {"next_url_field": "the path of the next page's URL in the answer"},
+    "cursor": ("cursor_param", "next_cursor_field"),
+    "page": ("page_param",),
+    "offset": ("offset_param",),
+    "next_url": ("next_url_field",),
 }
 
 
@@ -164,8 +162,11 @@ def _paging(source: SourceConfig) -> list[tuple[str, str]]:
         return []  # nothing was said of paging: one page is read, as the original does without its parameters
     kind = paging.pagination_type
     return [
-        (f"pagination.{key}", f"is missing, expected {meaning} (pagination_type is {kind})")
-        for key, meaning in _NEEDS.get(kind, {}).items()
+        (
+            f"pagination.{key}",
+            f"is missing, expected {wanted(Pagination.model_fields[key])} (pagination_type is {kind})",
+        )
+        for key in _NEEDS.get(kind, ())
         if not getattr(paging, key)
     ]
 

@@ -14,20 +14,22 @@ class Pagination(Record):
         default="offset", description="how the vendor pages"
     )
     page_size: Count = Field(default=100, description="events asked for per page")
-    limit_param: str | None = Field(default=None, description="parameter that carries page_size")
-    cursor_param: str | None = Field(default=None, description="parameter that carries the cursor")
+    limit_param: str | None = Field(default=None, description="the query parameter that takes page_size")
+    cursor_param: str | None = Field(default=None, description="the query parameter that takes the cursor")
     next_cursor_field: FieldPath | None = Field(
-        default=None, description="body field with the next cursor; null, empty or absent ends the walk"
+        default=None, description="the path of the next cursor in the answer; null, empty or absent ends the walk"
     )
-    page_param: str | None = Field(default=None, description="parameter that carries the page number")
+    page_param: str | None = Field(default=None, description="the query parameter that takes the page's number")
     first_page: Annotated[int, Field(ge=0, le=2**53)] = Field(default=1, description="number of the first page")
-    next_page_field: FieldPath | None = Field(default=None, description="body field with the number of the next page")
-    offset_param: str | None = Field(default=None, description="parameter that carries the offset")
+    next_page_field: FieldPath | None = Field(
+        default=None, description="the path of the next page's number in the answer"
+    )
+    offset_param: str | None = Field(default=None, description="the query parameter that takes the offset")
     has_more_field: FieldPath | None = Field(
-        default=None, description="body field that says whether there is more; false ends the walk"
+        default=None, description="the path of what says in the answer whether there is more; false ends the walk"
     )
     next_url_field: FieldPath | None = Field(
-        default=None, description="body field with the next page's URL, absolute or relative"
+        default=None, description="the path of the next page's URL in the answer; absolute or relative"
     )
     link_rel: str = Field(default="next", description="relation of the next page in the Link header")
     durable_cursor: bool = Field(

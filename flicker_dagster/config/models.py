@@ -320,12 +320,18 @@ class FlickerConfig(Record):
     path: str
     sources: list[SourceConfig]
     destinations: dict[str, DestinationRecord] = Field(
-        default_factory=dict, repr=False, description="the named ones, as they stand in the file"
+        default_factory=dict, repr=False, description="destinations by name, for sources that name theirs"
     )
-    namespace: str = ""
-    ledger_retention_ms: Milliseconds = 35 * DAY_MS
-    run_retention_ms: Milliseconds = 7 * DAY_MS
-    failed_run_retention_ms: Milliseconds = 30 * DAY_MS
+    namespace: str = Field(default="", description="prefix of all Dagster names of this configuration")
+    ledger_retention_ms: Milliseconds = Field(
+        default=35 * DAY_MS, description="how long ids of delivered events are kept; longer while a sweep may meet them"
+    )
+    run_retention_ms: Milliseconds = Field(
+        default=7 * DAY_MS, description="how long successful runs are kept, with their logs and files"
+    )
+    failed_run_retention_ms: Milliseconds = Field(
+        default=30 * DAY_MS, description="how long failed and cancelled runs are kept"
+    )
     overruled: list[Overrule] = Field(default_factory=list)
     notes: list[str] = Field(default_factory=list)
     lines: dict[str, int] = Field(default_factory=dict, repr=False, description="line of each path in the file")

@@ -9,6 +9,7 @@ from pathlib import Path
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
+from flicker_dagster.config import vocabulary
 from flicker_dagster.config.destinations import records
 from flicker_dagster.config.destinations.base import DestinationRecord, FieldRules
 from flicker_dagster.config.destinations.http import AcceptedWhen, BodyHash, HttpDestination
@@ -55,7 +56,7 @@ def reference() -> str:
 def _section(title: str, record: type[Record]) -> str:
     common = DestinationRecord.model_fields if issubclass(record, DestinationRecord) else {}
     rows = [
-        f"| `{name}` | {default_of(field)} | {_meaning(field)} |"
+        f"| `{name}` | {default_of(field)} | {_meaning(name, field)} |"
         for name, field in record.model_fields.items()
         if record is DestinationRecord or name not in common
     ]
@@ -76,12 +77,14 @@ def _types() -> str:
     )
 
 
-def _meaning(field: FieldInfo) -> str:
+def _meaning(name: str, field: FieldInfo) -> str:
     meaning = (field.description or "").replace("|", "\\|")
     words = options(field.annotation)
     said = f"{meaning}: {', '.join(f'`{word}`' for word in words)}" if words else meaning
     if takes_any_auth(field):
         return f"{said}; all ways are in [docs/auth.md](docs/auth.md)"
+    if any(record.__module__ == vocabulary.__name__ for record in records_in(field.annotation)):
+        return f"{said}; its keys are in [docs/vocabulary.md](docs/vocabulary.md#{name})"
     return f"{said}, see below" if _has_section(field) else said
 
 

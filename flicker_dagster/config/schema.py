@@ -55,12 +55,12 @@ def json_schema() -> dict[str, Any]:
                 "pattern": f"^({NAMESPACE_PATTERN})?$",
                 "maxLength": LONGEST_NAMESPACE,
                 "default": "",
-                "description": "prefix of all Dagster names of this configuration",
+                "description": _meaning("namespace"),
             },
             "retry": {**_RETRY, "description": "shared by all sources; a source's own keys lie above"},
             "destinations": {
                 "type": "object",
-                "description": "destinations by name, for sources that name theirs",
+                "description": _meaning("destinations"),
                 "additionalProperties": _DESTINATION,
             },
             **{key: _retention(key) for key in RETENTIONS},
@@ -69,8 +69,14 @@ def json_schema() -> dict[str, Any]:
     }
 
 
+def _meaning(key: str) -> str | None:
+    """Of a key at the top of the file."""
+    return FlickerConfig.model_fields[key].description
+
+
 def _retention(key: str) -> dict[str, object]:
-    return {"type": "integer", "minimum": 0, "default": FlickerConfig.model_fields[key].default}
+    default = FlickerConfig.model_fields[key].default
+    return {"type": "integer", "minimum": 0, "default": default, "description": _meaning(key)}
 
 
 def _widen_source(source: dict[str, Any]) -> None:
