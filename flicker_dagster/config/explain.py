@@ -19,6 +19,9 @@ MOST_KEYS_LISTED = 8
 #: Faults whose last step is a key that is not there, or not known.
 _NAMES_A_KEY = ("missing", "extra_forbidden", "invalid_key")
 
+#: Keys of a source that are none of its record: what they say is in it by then.
+BESIDE_FIELDS = ("params", "streams")
+
 _EXPECTED = {
     "int_type": ["a whole number"],
     "int_from_float": ["a whole number"],
@@ -156,8 +159,9 @@ def _expected(fault: Any, place: _Place) -> list[str]:
 
 def _unknown_key(place: _Place) -> str:
     known = [name for record in place.records for name in record.model_fields]
+    known += BESIDE_FIELDS if place.around == "source" else ()
     elsewhere = _where_known(place)
-    if elsewhere:
+    if elsewhere and not difflib.get_close_matches(place.key, known, n=1, cutoff=0.8):
         return f"unknown key here; it belongs {elsewhere}"
     noun = "a source" if place.around == "source" else place.around
     listed = one_of(sorted(known)) if len(known) <= MOST_KEYS_LISTED else f"a key of {noun}"

@@ -111,11 +111,7 @@ class _Load:
             raise self._error()
         return FlickerConfig(
             path=self.path,
-            sources=[
-                source.within(namespace).written(self.path, self._lines_within(path), parameters_of(raws[path]))
-                for path, found in sources.items()
-                for source in found
-            ],
+            sources=[source.within(namespace) for found in sources.values() for source in found],
             destinations=self.named,
             namespace=namespace,
             **retentions,
@@ -128,6 +124,11 @@ class _Load:
         """The lines of a source's paths, as seen from the source."""
         within = {at[len(path) + 1 :]: line for at, line in self.document.lines.items() if at.startswith(f"{path}.")}
         return within | {"": self._line(path)}
+
+    def _lines_of_stream(self, path: str, stream: str) -> dict[str, int]:
+        """The lines of a stream's own keys, at the paths that these have in its source."""
+        own = f"{path}.streams.{stream}"
+        return {path + at[len(own) :]: line for at, line in self.document.lines.items() if at.startswith(f"{own}.")}
 
     # -- parts of the file
 
@@ -201,7 +202,9 @@ class _Load:
             return []
         shared = self._with_shared(dict(raw), path, retry, destinations)
         found: list[SourceConfig] = []
+        lines = self.document.lines
         for stream, merged, overruled in streams_of(shared, path, self._add_once):
+            self.document.lines = lines | self._lines_of_stream(path, stream)
             for each in overruled:
                 placed = each.model_copy(update={"line": self._line(f"{path}.{each.key}")})
                 if placed not in self.overruled:
@@ -209,7 +212,9 @@ class _Load:
             self._complete_query(raw, merged, path)
             source = self._stream(raw, merged, path)
             if source is not None:
-                found.append(source.as_stream(stream) if stream else source)
+                source = source.as_stream(stream) if stream else source
+                found.append(source.written(self.path, self._lines_within(path), parameters_of(raw)))
+        self.document.lines = lines
         return found
 
     def _stream(self, written: dict[Any, Any], raw: dict[Any, Any], path: str) -> SourceConfig | None:

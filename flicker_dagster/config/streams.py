@@ -66,6 +66,13 @@ def _chosen(written: Any, preset: Preset | None, path: str, trouble: Trouble) ->
             trouble(f"{path}.{name}", f"found {shown(own)}, expected keys of a source for this stream")
         else:
             found[str(name)] = own or {}
+    alike = [name for name, own in found.items() if not own]
+    if not known and len(alike) > 1:
+        trouble(
+            path,
+            f"{' and '.join(map(shown, alike[:2]))} would ask for the same, expected a mapping of names to keys of a source "
+            "(endpoint, query_params …): no preset says here what tells them apart",
+        )
     return found or {"": {}}
 
 

@@ -199,7 +199,7 @@ class Each(Record):
     objects: FieldPath | None = Field(
         default=None, description="path of the objects in the listing; default: results_field"
     )
-    id: FieldPath = Field(description="what is fetched under an id is remembered, and not fetched again")
+    id: FieldPath = Field(description="path of an object's id; what was fetched under it is not fetched again")
     time: FieldPath | None = Field(
         default=None, description="when the object became available; the arrival of its events"
     )

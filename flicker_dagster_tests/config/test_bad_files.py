@@ -236,3 +236,37 @@ def test_a_file_that_may_not_be_read_says_so(tmp_path: Path, monkeypatch: pytest
 
     monkeypatch.setattr("flicker_dagster.config.file_text.os.open", refuse)
     assert _said(path) == ": cannot be read: Permission denied"
+
+
+def test_a_slip_of_a_key_that_is_known_elsewhere_is_told_as_a_slip(tmp_path: Path) -> None:
+    (found,) = faults(tmp_path, SOURCE + "    rate_limit: {request: 5, per_ms: 1000}\n")
+    assert (
+        "api_sources[0].rate_limit.request: unknown key, expected a key of rate_limit (did you mean requests?)" in found
+    )
+
+
+@pytest.mark.parametrize(("key", "meant"), [("param", "params"), ("stream", "streams")])
+def test_a_slip_of_params_or_streams_is_told(tmp_path: Path, key: str, meant: str) -> None:
+    (found,) = faults(tmp_path, SOURCE + f"    {key}: {{a: b}}\n")
+    assert f"api_sources[0].{key}: unknown key, expected a key of a source (did you mean {meant}?)" in found
+
+
+@pytest.mark.parametrize("streams", ["[one, two]", "{one: {}, two: , three: {endpoint: https://x.example.com}}"])
+def test_streams_that_nothing_tells_apart_are_refused(tmp_path: Path, streams: str) -> None:
+    (found,) = faults(tmp_path, SOURCE + f"    streams: {streams}\n")
+    assert "api_sources[0].streams: 'one' and 'two' would ask for the same, expected a mapping of names to" in found
+
+
+def test_a_fault_in_a_streams_own_keys_is_told_on_their_line(tmp_path: Path) -> None:
+    streams = "    streams:\n      one: {}\n      two:\n        endpoint: https://x.example.com\n        poling: 1\n"
+    (found,) = faults(tmp_path, SOURCE + streams)
+    line = (SOURCE + streams).splitlines().index("        poling: 1") + 1
+    assert f"config.yaml:{line}: api_sources[0].poling: unknown key" in found
+
+
+def test_a_streams_own_key_is_on_its_own_line_and_its_siblings_on_theirs(tmp_path: Path) -> None:
+    streams = "    headers: {A: '1'}\n    streams:\n      one: {}\n      two:\n        headers: {A: '2'}\n"
+    one, two = load(tmp_path, SOURCE + streams).sources
+    last = len((SOURCE + streams).splitlines())
+    assert one.line_of("headers.A").endswith(f":{last - 4}")
+    assert two.line_of("headers.A").endswith(f":{last}")

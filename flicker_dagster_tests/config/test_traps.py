@@ -77,7 +77,7 @@ def test_validate_tells_them_with_the_line_and_finds_no_fault(tmp_path: Path) ->
     path.write_text(
         f"api_sources:\n  - name: one\n    endpoint: {ENDPOINT}\n    polling_frequency_ms: 30000\n"
         "    timestamp_field: time\n    order: ascending\n    destination: {type: stdout}\n"
-        "    streams: {a: {}, b: {}}\n"
+        "    streams: {a: {}, b: {lookback_ms: 5}}\n"
     )
     done = CliRunner().invoke(cli, ["-c", str(path), "--validate"])
     assert done.exit_code == 0, done.output
