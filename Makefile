@@ -50,8 +50,8 @@ fuzz: setup ## the property tests with a longer budget; EXAMPLES=20000 of each, 
 simulate: setup ## whole installations on a simulated clock, disk, network and store, each from a seed; SEEDS=10000 FIRST=1
 	$(BIN)/python -m flicker_dagster_tests.simulation --seeds $(or $(SEEDS),10000) --first $(or $(FIRST),1) $(if $(WITHOUT),$(addprefix --without ,$(WITHOUT)))
 
-demo: setup ## simulated vendors, a SIEM and Flicker in between; DURATION=60 ends it by itself
-	$(BIN)/flicker demo $(if $(DURATION),--duration $(DURATION))
+demo: setup ## simulated vendors, a SIEM and Flicker in between; DURATION=60 ends it by itself, VENDORS=okta,slack,zoom
+	$(BIN)/flicker demo $(if $(DURATION),--duration $(DURATION)) $(if $(VENDORS),--vendor $(VENDORS))
 
 chaos: setup ## kills, outages and whims for DURATION seconds, then the count of what was lost; SEED=7
 	$(BIN)/python -m flicker_dagster_tests.chaos $(if $(SEED),--seed $(SEED)) $(if $(DURATION),--duration $(DURATION))

@@ -1,4 +1,5 @@
-"""`flicker demo`: simulated vendors, a SIEM, and Flicker on the documented configuration pointed at them.
+"""`flicker demo`: simulated vendors, a SIEM, and Flicker on a configuration pointed at them: the documented one, or what
+a newcomer writes for the vendors that were chosen.
 
 Everything is the real thing but the vendors: real HTTP, a real Dagster daemon and code server, real runs, embedded
 storage in a temporary directory.
@@ -13,6 +14,7 @@ import threading
 import time
 import urllib.error
 import urllib.request
+from collections.abc import Mapping, Sequence
 from importlib import resources
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -22,6 +24,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from flicker_dagster.cli.demo_vendors import START_FROM, DemoVendors
 from flicker_dagster.cli.supervise import Supervisor
 from flicker_dagster.config.models import asset_name
 from flicker_dagster.orchestration.logs import LEVEL_VAR, log_to_console
@@ -40,8 +43,8 @@ TOKENS = {
 }
 POLL_MS = 5_000
 HISTORY_S = 6 * 3600
-START_FROM = "7h"
 SETTLE_S = 90
+SETTLE_POLLS = 4
 REPORT_EVERY_S = 10
 UI_PATIENCE_S = 60
 UI_ASK_S = 2.0
@@ -71,23 +74,36 @@ class Asked:
             self._supervisor.stopping.set()
 
 
-def run_demo(*, duration_s: int | None, ui_port: int, page_port: int, rate: float) -> int:
-    """0 if nothing was missing or twice in the end, 1 otherwise, 130 if it was ended before it had begun."""
+def run_demo(*, duration_s: int | None, ui_port: int, page_port: int, rate: float, vendors: Sequence[str] = ()) -> int:
+    """0 if nothing was missing or twice in the end, 1 otherwise, 130 if it was ended before it had begun. Raises
+    FlickerError for a vendor that is none."""
     os.environ.setdefault(LEVEL_VAR, "warning")  # the demo tells by itself what is polled and shipped
     log_to_console()
-    assets = {vendor: asset_name(name) for vendor, name in NAMES.items()}
+    chosen = DemoVendors(vendors) if vendors else None
+    names = NAMES if chosen is None else chosen.names
+    settle_s = SETTLE_S if chosen is None else SETTLE_S + SETTLE_POLLS * chosen.poll_ms / 1000
     began_s = time.monotonic()
     with (
         tempfile.TemporaryDirectory(prefix="flicker-demo-") as home,
         World(
-            rate=rate, history_s=HISTORY_S, page_port=page_port, names=NAMES, assets=assets, ui_port=ui_port
+            rate=rate,
+            history_s=HISTORY_S,
+            page_port=page_port,
+            names=names,
+            assets={vendor: asset_name(name) for vendor, name in names.items()},
+            ui_port=ui_port,
+            **({} if chosen is None else chosen.world()),
         ) as world,
     ):
         config = Path(home, "config.yaml")
-        config.write_text(demo_config(world), encoding="utf-8")
-        os.environ.update(TOKENS, SIEM_ENDPOINT=world.siem.url)
+        text = demo_config(world) if chosen is None else chosen.config(world, Path(home))
+        config.write_text(text, encoding="utf-8")
+        os.environ.update(TOKENS if chosen is None else chosen.environment, SIEM_ENDPOINT=world.siem.url)
         supervisor = Supervisor(Settings(str(config), state_dir=home, work_dir=home), port=ui_port)
         asked = Asked(supervisor)
+        console.print(f"[bold]Flicker demo[/]: simulated {', '.join(names)} and a SIEM; Flicker in between")
+        if chosen is not None:
+            console.print(Text(f"{config}, {len(text.splitlines())} lines:\n\n{text}"))
         try:
             _start(world, supervisor, asked, began_s)
             if not asked.to_end.is_set():
@@ -96,7 +112,7 @@ def run_demo(*, duration_s: int | None, ui_port: int, page_port: int, rate: floa
             started = not asked.starting
             if started:
                 world.stop_emitting()
-                _settle(world, supervisor, asked)
+                _settle(world, supervisor, asked, settle_s)
         finally:
             console.print("Stopping …")
             supervisor.stop()
@@ -104,7 +120,7 @@ def run_demo(*, duration_s: int | None, ui_port: int, page_port: int, rate: floa
             console.print("Ended before it had begun.")
             return INTERRUPTED
         rows = world.compare()
-    _print_summary(rows)
+    _print_summary(rows, names)
     return 0 if all(row.missing == 0 and row.twice == 0 and row.emitted for row in rows) else 1
 
 
@@ -130,7 +146,6 @@ def _start(world: World, supervisor: Supervisor, asked: Asked, began_s: float) -
     def say(text: str) -> None:
         console.print(f"{time.monotonic() - began_s:5.0f} s  {text}")
 
-    console.print("[bold]Flicker demo[/]: simulated Okta, GitHub, Salesforce and SIEM; Flicker in between")
     say(f"live page   {world.page.url}   emitted, delivered, missing")
     say("starting code server, daemon and web UI, which takes some seconds …")
     supervisor.start()
@@ -173,10 +188,10 @@ def _watch(world: World, supervisor: Supervisor, asked: Asked, duration_s: int |
     supervisor.watch(until=over)
 
 
-def _settle(world: World, supervisor: Supervisor, asked: Asked) -> None:
+def _settle(world: World, supervisor: Supervisor, asked: Asked, patience_s: float) -> None:
     """Wait, bounded, until what was emitted last has had its poll."""
     console.print("No more events are emitted; the last polls run (Ctrl-C: do not wait) …")
-    deadline_s = time.monotonic() + SETTLE_S
+    deadline_s = time.monotonic() + patience_s
 
     def settled() -> bool:
         everything = all(row.missing == 0 for row in world.compare())
@@ -192,7 +207,7 @@ def _progress(rows: list[Row]) -> str:
     return f"in the SIEM {emitted - missing:,} of {emitted:,}, {missing:,} not there yet, {twice:,} twice"
 
 
-def _print_summary(rows: list[Row]) -> None:
+def _print_summary(rows: list[Row], names: Mapping[str, str]) -> None:
     table = Table(title="Flicker demo")
     table.add_column("source", overflow="fold")
     for column in ("emitted", "in the SIEM", "missing", "twice"):
@@ -200,7 +215,9 @@ def _print_summary(rows: list[Row]) -> None:
     for row in rows:
         style = "green" if row.missing == 0 and row.twice == 0 else "red"
         figures = (row.emitted, row.in_siem, row.missing, row.twice)
-        table.add_row(Text(NAMES[row.source]), *(f"{figure:,}" for figure in figures), style=style)
+        source = names[row.source]
+        name = f"{source}/{row.stream}" if row.stream else source
+        table.add_row(Text(name), *(f"{figure:,}" for figure in figures), style=style)
     Console().print(table)
     missing, twice = sum(row.missing for row in rows), sum(row.twice for row in rows)
     if missing or twice:

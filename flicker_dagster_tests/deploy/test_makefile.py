@@ -18,7 +18,7 @@ def a_checkout(folder: Path, *, set_up: bool) -> Path:
     return folder
 
 
-def test_a_demo_can_be_given_a_duration(tmp_path: Path) -> None:
+def test_a_demo_can_be_given_a_duration_and_vendors(tmp_path: Path) -> None:
     folder = a_checkout(tmp_path, set_up=True)
     assert run("make", "-n", "demo", "DURATION=60", cwd=folder).stdout.split() == [
         ".venv/bin/flicker",
@@ -27,6 +27,8 @@ def test_a_demo_can_be_given_a_duration(tmp_path: Path) -> None:
         "60",
     ]
     assert run("make", "-n", "demo", cwd=folder).stdout.split() == [".venv/bin/flicker", "demo"]
+    chosen = run("make", "-n", "demo", "VENDORS=okta,zoom", cwd=folder).stdout.split()
+    assert chosen == [".venv/bin/flicker", "demo", "--vendor", "okta,zoom"]
 
 
 def test_set_up_does_nothing_when_nothing_has_changed(tmp_path: Path) -> None:

@@ -96,3 +96,27 @@ def test_it_asks_nobody_but_its_own_server(browser: Browser, world: World) -> No
     page.get_by_role("heading", name="salesforce-audit").wait_for()
     assert {url for url in asked if not url.startswith(("data:", world.page.url))} == set()
     page.close()
+
+
+@pytest.mark.parametrize("width", [1280, 390])
+def test_streams_stand_below_their_source_with_figures_and_links_of_their_own(browser: Browser, width: int) -> None:
+    names = {"google_workspace": "google"}
+    with World(
+        vendors=("google_workspace", "okta"),
+        streams={"google_workspace": ("login", "drive")},
+        history_s=600,
+        names=names,
+        assets=names,
+        ui_port=3000,
+    ) as world:
+        page = browser.new_page(viewport={"width": width, "height": 900})
+        page.goto(world.page.url)
+        link = page.get_by_role("link", name="login")
+        link.wait_for()
+        assert (link.get_attribute("href") or "").endswith(":3000/assets/google/login")
+        table = page.get_by_role("table", name="Its streams")
+        assert table.count() == 1, "a source that is its only stream has no such table"
+        assert [row.split()[0] for row in table.locator("tbody tr").all_inner_texts()] == ["login", "drive"]
+        table.get_by_role("cell", name="15").first.wait_for()
+        assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), "nothing is pushed aside"
+        page.close()
