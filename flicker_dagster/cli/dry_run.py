@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import click
@@ -16,13 +17,13 @@ from flicker_dagster.config.models import SourceConfig
 from flicker_dagster.config.written import told
 from flicker_dagster.errors import FlickerError
 from flicker_dagster.orchestration.settings import Settings
-from flicker_dagster.pipeline.plan import next_slice
+from flicker_dagster.pipeline.plan import after_slice, next_slice
 from flicker_dagster.pipeline.tally import Tally
 from flicker_dagster.pipeline.windows import DAY_MS
 from flicker_dagster.pipeline.work import SourceWork
 from flicker_dagster.printable import cut, visible
 from flicker_dagster.times import rfc3339_ms, start_from_ms
-from flicker_dagster.types import Position
+from flicker_dagster.types import Page, Position
 
 #: A look, not a collection: enough pages to see the shape of the data.
 MAX_PAGES = 5
@@ -77,10 +78,9 @@ def _look(source: SourceConfig, settings: Settings) -> Look:
             tally, unfit = Tally(), 0
             times_ms: list[int] = []
             event_filter = EventFilter(source)
-            piece = next_slice(source, position, None, now_ms=work.now_ms())
             doubt = ""
-            for page in walk_pages(source, work.client, piece.walk, seen_before=work.names_next_pages):
-                requests += 1
+            for page, follow in _pages(work, position):
+                requests, more = requests + 1, follow
                 tally.seen, unfit = tally.seen + len(page.decoded), unfit + len(page.decoded.unfit)
                 if page.decoded.untimed_shape is not None:
                     tally.untimed += page.decoded.times_ms.count(None)
@@ -90,8 +90,7 @@ def _look(source: SourceConfig, settings: Settings) -> Look:
                 events += len(kept)
                 times_ms += [ms for i in kept if (ms := page.decoded.times_ms[i]) is not None]
                 samples += [_id_of(source, bytes(page.decoded.events[i])) for i in kept[: SAMPLE_EVENTS - len(samples)]]
-                more = page.next is not None
-                doubt = page.unproven or ""
+                doubt = page.unproven or doubt
                 if requests >= MAX_PAGES:
                     break
             first, last = (rfc3339_ms(min(times_ms)), rfc3339_ms(max(times_ms))) if times_ms else ("", "")
@@ -102,6 +101,17 @@ def _look(source: SourceConfig, settings: Settings) -> Look:
     except Exception as error:  # whatever goes wrong with one source costs no other its look
         message = told(error, source) if isinstance(error, FlickerError) else defect_told(error)
         return Look(source.name, since, requests, error=message)
+
+
+def _pages(work: SourceWork, position: Position) -> Iterator[tuple[Page, bool]]:
+    """Page after page from a position to now, slice after slice, and whether more follow."""
+    piece = next_slice(work.source, position, None, now_ms=work.now_ms())
+    while True:
+        for page in walk_pages(work.source, work.client, piece.walk, seen_before=work.names_next_pages):
+            yield page, not piece.last or page.next is not None
+        if piece.last:
+            return
+        piece = next_slice(work.source, position, after_slice(work.source, None, piece.walk), now_ms=work.now_ms())
 
 
 def _id_of(source: SourceConfig, event: bytes) -> str:

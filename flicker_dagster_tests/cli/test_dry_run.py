@@ -9,6 +9,8 @@ import pytest
 from flicker_dagster.times import rfc3339_ms
 from flicker_dagster_tests.cli.scene import Scene
 
+HOUR_MS = 3_600_000
+
 
 def shown(output: str, source: str) -> dict[str, list[str]]:
     """The lines of a source's block, by their key."""
@@ -75,6 +77,18 @@ def test_it_stops_after_a_few_pages_and_says_there_is_more(scene: Scene) -> None
     rows = shown(scene.invoke("--dry-run").stdout, "github-audit-log")
     assert rows["requests"] == ["5"]
     assert re.fullmatch(r"\d+\+ events", rows["would ship"][0])
+
+
+def test_a_look_goes_on_to_the_slices_after_the_first(scene: Scene) -> None:
+    scene.edit("okta-audit-logs", start_from="now", slice_ms=20 * HOUR_MS, time_filter_bounded_live=True)
+    rows = shown(scene.invoke("--dry-run").stdout, "okta-audit-logs")
+    assert rows["would ship"] == ["180 events"]
+
+
+def test_slices_that_were_not_looked_at_are_more(scene: Scene) -> None:
+    scene.edit("okta-audit-logs", start_from="now", slice_ms=HOUR_MS, time_filter_bounded_live=True)
+    rows = shown(scene.invoke("--dry-run").stdout, "okta-audit-logs")
+    assert rows["would ship"] == ["0+ events"]
 
 
 def test_filters_are_applied(scene: Scene) -> None:
