@@ -3,6 +3,7 @@ what to do about a refusal. No event is shown."""
 
 from __future__ import annotations
 
+import re
 import time
 from dataclasses import dataclass
 from typing import Any
@@ -27,6 +28,9 @@ from flicker_dagster.printable import cut, visible
 from flicker_dagster.times import rfc3339_ms
 
 SHOWN_CHARS, SHOWN_RIGHTS = 120, 20
+
+#: The request in front of a message, which the line above has already.
+_ADDRESS = re.compile(r"^(GET|POST|PUT) \S+: ")
 
 
 @dataclass(frozen=True)
@@ -92,7 +96,7 @@ def _show(tried: Tried) -> None:
     rows = [
         ("source", f"{source.name}{f' ({place})' if (place := source.line_of('')) else ''}"),
         ("asked", shown_endpoint(source.endpoint)),
-        ("answered", tried.said or answered or "nothing"),
+        ("answered", _ADDRESS.sub("", tried.said) or answered or "nothing"),
         *(("who", line) for line in _who(tried)),
         *_rights(tried),
         *(("quota", quota_words(each)) for each in look.quotas),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import click
@@ -116,10 +117,10 @@ def show_guide(preset: Preset) -> None:
     prose(screen, f"{preset.title}   `vendor: {preset.vendor}`", first="", indent="")
     if preset.create:
         heading(screen, "What to create there")
-        numbered(screen, tuple(steps_of(preset.create)))
+        numbered(screen, tuple(map(plain, steps_of(preset.create))))
     if preset.rights:
         heading(screen, "Least rights")
-        bullets(screen, tuple(preset.rights))
+        bullets(screen, tuple(map(plain, preset.rights)))
     heading(screen, "Block to paste into config.yaml")
     click.echo("api_sources:")
     for line in block_of(preset).splitlines():
@@ -140,14 +141,14 @@ def show_guide(preset: Preset) -> None:
     for title, words in (("Limits", preset.limits), ("What comes how late", preset.lag)):
         if words:
             heading(screen, title)
-            prose(screen, " ".join(words.split()))
+            prose(screen, plain(words))
     if preset.notes:
         heading(screen, "Good to know")
-        bullets(screen, tuple(" ".join(note.split()) for note in preset.notes))
+        bullets(screen, tuple(map(plain, preset.notes)))
     if preset.traps:
         heading(screen, "Where it goes wrong without the preset")
         for key, words in preset.traps.items():
-            defined(screen, f"`{key}`" if key else "in general", " ".join(words.split()))
+            defined(screen, f"`{key}`" if key else "in general", plain(words))
     screen.print()
     prose(
         screen,
@@ -155,6 +156,15 @@ def show_guide(preset: Preset) -> None:
         first="",
         indent="",
     )
+
+
+def plain(words: str) -> str:
+    """Words of a preset on one line, without Markdown's emphasis; code keeps its marks."""
+    return _EMPHASIS.sub(r"\2", " ".join(words.split()))
+
+
+#: `*so*` and `**so**`, outside of code.
+_EMPHASIS = re.compile(r"(?<![\w*`])(\*{1,2})(?=\w)([^*`]*[^*`\s])\1(?![\w*`])")
 
 
 def summary(preset: Preset) -> dict[str, Any]:

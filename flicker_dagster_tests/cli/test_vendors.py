@@ -12,6 +12,7 @@ from click.testing import CliRunner, Result
 from rich.cells import cell_len
 
 from flicker_dagster.cli.main import cli
+from flicker_dagster.cli.vendors import plain
 from flicker_dagster.config.auth_page import kinds
 from flicker_dagster.config.load import parse_config
 from flicker_dagster.config.shape import tag_of
@@ -171,3 +172,15 @@ def test_steps_are_told_apart() -> None:
     assert steps_of("1. Open it\n   and go on.\n2. Close it.\n") == ["Open it and go on.", "Close it."]
     assert steps_of("Just do it.") == ["Just do it."]
     assert steps_of("") == []
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        ("Open *Settings, API* and **add** a `*.read`\n  right.", "Open Settings, API and add a `*.read` right."),
+        ("hosts *.okta.com and *.okta-gov.com", "hosts *.okta.com and *.okta-gov.com"),
+        ("5 * 4 * 3", "5 * 4 * 3"),
+    ],
+)
+def test_emphasis_is_no_noise_on_a_terminal(words: str, said: str) -> None:
+    assert plain(words) == said
