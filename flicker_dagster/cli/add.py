@@ -28,10 +28,10 @@ from flicker_dagster.cli.vendors import preset_named
 from flicker_dagster.config.appending import CannotAppend, appended
 from flicker_dagster.config.file_text import read_file_text
 from flicker_dagster.config.load import parse_config
-from flicker_dagster.config.models import FlickerConfig
 from flicker_dagster.config.secrets import unset_variables
 from flicker_dagster.config.vendor_blocks import block_of, params_needed, usual_streams
 from flicker_dagster.config.vendors import Preset
+from flicker_dagster.config.whole_file import FlickerConfig
 from flicker_dagster.config.yaml_lines import Document
 from flicker_dagster.errors import ConfigError
 from flicker_dagster.orchestration.settings import Settings

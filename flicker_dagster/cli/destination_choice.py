@@ -8,7 +8,8 @@ import click
 
 from flicker_dagster.config.destinations.base import DestinationRecord
 from flicker_dagster.config.explain import suggestion
-from flicker_dagster.config.models import FlickerConfig, SourceConfig
+from flicker_dagster.config.models import SourceConfig
+from flicker_dagster.config.whole_file import FlickerConfig
 
 #: The source of a destination that no source uses: what its events are called after.
 UNUSED = "flicker-test"

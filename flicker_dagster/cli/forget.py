@@ -6,7 +6,8 @@ import click
 
 from flicker_dagster.config.explain import one_of
 from flicker_dagster.config.load import load_config
-from flicker_dagster.config.models import FlickerConfig, SourceConfig
+from flicker_dagster.config.models import SourceConfig
+from flicker_dagster.config.whole_file import FlickerConfig
 from flicker_dagster.errors import FlickerError
 from flicker_dagster.orchestration.settings import Settings
 from flicker_dagster.pipeline.lane_places import storages_in_use

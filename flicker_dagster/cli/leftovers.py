@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from functools import partial
 
-from flicker_dagster.config.models import FlickerConfig
+from flicker_dagster.config.whole_file import FlickerConfig
 from flicker_dagster.errors import FlickerError
 from flicker_dagster.orchestration.settings import Settings
 from flicker_dagster.pipeline.lane_places import storages_in_use

@@ -33,7 +33,7 @@ log = logging.getLogger("flicker.cli")
 MOST_UNSET_TOLD = 50
 
 if TYPE_CHECKING:  # `flicker health` and its like load no configuration
-    from flicker_dagster.config.models import FlickerConfig
+    from flicker_dagster.config.whole_file import FlickerConfig
 
 
 @click.group(

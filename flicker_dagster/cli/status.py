@@ -20,7 +20,8 @@ from flicker_dagster.cli.quota_status import quotas_of
 from flicker_dagster.cli.selection import lag, lag_ms, show_json, show_table, span
 from flicker_dagster.config.load import load_config
 from flicker_dagster.config.masking import shown_destinations, shown_endpoint
-from flicker_dagster.config.models import FlickerConfig, SourceConfig
+from flicker_dagster.config.models import SourceConfig
+from flicker_dagster.config.whole_file import FlickerConfig
 from flicker_dagster.errors import FlickerError
 from flicker_dagster.orchestration import names
 from flicker_dagster.orchestration.load_applied import load_or_last_good

@@ -17,9 +17,10 @@ from flicker_dagster.collect.quota_headers import Told as Quota
 from flicker_dagster.config.explain import one_of, suggestion
 from flicker_dagster.config.load import load_config
 from flicker_dagster.config.masking import Masker, shown_endpoint
-from flicker_dagster.config.models import FlickerConfig, SourceConfig
+from flicker_dagster.config.models import SourceConfig
 from flicker_dagster.config.vendor_fixes import CLOCK_TOLERATED_MS, fix_for, rights_wanted
 from flicker_dagster.config.vendors import Preset, preset_of
+from flicker_dagster.config.whole_file import FlickerConfig
 from flicker_dagster.config.written import told
 from flicker_dagster.errors import FlickerError
 from flicker_dagster.orchestration.settings import Settings

@@ -7,10 +7,10 @@ from collections.abc import Callable, Collection, Iterator, Mapping
 from copy import deepcopy
 from typing import Any
 
-from flicker_dagster.config.models import Overrule
 from flicker_dagster.config.secrets import references
 from flicker_dagster.config.shown import shown
 from flicker_dagster.config.vendors import Param, Preset
+from flicker_dagster.config.whole_file import Overrule
 
 #: Keys that say how requests are signed: where the user has one, the preset's own way is not used.
 _SIGNS = ("auth", "api_key", "basic")

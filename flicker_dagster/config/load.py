@@ -16,15 +16,7 @@ from flicker_dagster.config.destinations.base import DestinationRecord
 from flicker_dagster.config.explain import Problem, explain, one_of, suggestion
 from flicker_dagster.config.file_text import read_file_text
 from flicker_dagster.config.groups import RetryConfig
-from flicker_dagster.config.models import (
-    LONGEST_NAMESPACE,
-    NAMESPACE_PATTERN,
-    RETENTIONS,
-    FlickerConfig,
-    Overrule,
-    SourceConfig,
-    nearest_line,
-)
+from flicker_dagster.config.models import SourceConfig, nearest_line
 from flicker_dagster.config.numbers import fill_numbers
 from flicker_dagster.config.records import CENTURY_MS
 from flicker_dagster.config.secrets import parameters_of
@@ -33,6 +25,7 @@ from flicker_dagster.config.shown import shown
 from flicker_dagster.config.spans import notes_of
 from flicker_dagster.config.streams import streams_of
 from flicker_dagster.config.vendors import presets
+from flicker_dagster.config.whole_file import LONGEST_NAMESPACE, NAMESPACE_PATTERN, RETENTIONS, FlickerConfig, Overrule
 from flicker_dagster.config.yaml_lines import Document
 from flicker_dagster.errors import ConfigError
 

@@ -12,8 +12,9 @@ from pydantic import TypeAdapter
 
 from flicker_dagster.config.destinations import destination_adapter
 from flicker_dagster.config.groups import RetryConfig
-from flicker_dagster.config.models import LONGEST_NAMESPACE, NAMESPACE_PATTERN, RETENTIONS, FlickerConfig, SourceConfig
+from flicker_dagster.config.models import SourceConfig
 from flicker_dagster.config.vendors import GENERIC, Preset, presets
+from flicker_dagster.config.whole_file import LONGEST_NAMESPACE, NAMESPACE_PATTERN, RETENTIONS, FlickerConfig
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 

@@ -14,7 +14,7 @@ from flicker_dagster.config.records import Record
 from flicker_dagster.errors import SecretUnset
 
 if TYPE_CHECKING:
-    from flicker_dagster.config.models import FlickerConfig
+    from flicker_dagster.config.whole_file import FlickerConfig
 
 REFERENCE = re.compile(
     r"\$\$|\$\{(?P<name>[A-Za-z_][A-Za-z0-9_]*)(?::-(?P<default>[^}]*))?\}|\$\{file:(?P<file>[^}]+)\}"

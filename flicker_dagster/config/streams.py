@@ -8,9 +8,9 @@ from typing import Any
 
 from flicker_dagster.config.explain import one_of, suggestion
 from flicker_dagster.config.layers import fill_params, lay_beneath
-from flicker_dagster.config.models import Overrule
 from flicker_dagster.config.shown import shown
 from flicker_dagster.config.vendors import GENERIC, Preset, presets, recognise
+from flicker_dagster.config.whole_file import Overrule
 
 #: From a path of the file and what is wrong there.
 Trouble = Callable[[str, str], None]

@@ -10,8 +10,9 @@ from datetime import datetime, timedelta, timezone
 import dagster as dg
 
 from flicker_dagster.config.masking import shown_destinations, shown_endpoint
-from flicker_dagster.config.models import FlickerConfig, SourceConfig
+from flicker_dagster.config.models import SourceConfig
 from flicker_dagster.config.vendors import preset_of
+from flicker_dagster.config.whole_file import FlickerConfig
 from flicker_dagster.orchestration import names
 from flicker_dagster.orchestration.checks import check_specs
 from flicker_dagster.orchestration.maintenance import build_maintenance

@@ -7,7 +7,7 @@ import os
 
 from flicker_dagster.config.file_text import read_file_text
 from flicker_dagster.config.load import parse_config
-from flicker_dagster.config.models import FlickerConfig
+from flicker_dagster.config.whole_file import FlickerConfig
 from flicker_dagster.errors import ConfigError
 from flicker_dagster.orchestration.applied import DIGEST_VAR, AppliedConfig, digest_of
 from flicker_dagster.orchestration.settings import Settings

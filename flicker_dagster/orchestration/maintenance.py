@@ -11,7 +11,7 @@ from pathlib import Path
 
 import dagster as dg
 
-from flicker_dagster.config.models import FlickerConfig
+from flicker_dagster.config.whole_file import FlickerConfig
 from flicker_dagster.errors import FlickerError, SourceBusy
 from flicker_dagster.orchestration import internals, names
 from flicker_dagster.orchestration.run_retention import Ours, remove_old_runs, size_of

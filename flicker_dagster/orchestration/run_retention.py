@@ -16,7 +16,8 @@ from pathlib import Path
 import dagster as dg
 import msgspec
 
-from flicker_dagster.config.models import FlickerConfig, asset_name
+from flicker_dagster.config.models import asset_name
+from flicker_dagster.config.whole_file import FlickerConfig
 from flicker_dagster.orchestration import internals, names
 from flicker_dagster.orchestration.recorded import Recorded, RunsMade, delete_run_row, history_folder
 from flicker_dagster.state.layout import StateLayout

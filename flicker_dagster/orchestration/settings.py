@@ -13,7 +13,8 @@ from flicker_dagster.errors import LocationError
 from flicker_dagster.state.locations import checked_location, checked_registry, is_s3
 
 if TYPE_CHECKING:  # the supervisor reads settings, and stays small
-    from flicker_dagster.config.models import FlickerConfig, SourceConfig
+    from flicker_dagster.config.models import SourceConfig
+    from flicker_dagster.config.whole_file import FlickerConfig
     from flicker_dagster.pipeline.work import SourceWork
     from flicker_dagster.state.layout import StateLayout
     from flicker_dagster.state.owners import Owner

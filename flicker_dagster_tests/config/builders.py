@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from flicker_dagster.config.load import load_config
-from flicker_dagster.config.models import FlickerConfig
+from flicker_dagster.config.whole_file import FlickerConfig
 from flicker_dagster.errors import ConfigError
 
 #: Lines 1 to 8 of most files here.

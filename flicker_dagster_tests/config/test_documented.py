@@ -8,8 +8,8 @@ import pytest
 
 import flicker_dagster
 from flicker_dagster.config.load import load_config
-from flicker_dagster.config.models import FlickerConfig
 from flicker_dagster.config.secrets import unset_variables
+from flicker_dagster.config.whole_file import FlickerConfig
 from flicker_dagster.config.written import told, vendor_credentials
 from flicker_dagster.errors import SecretUnset
 from flicker_dagster_tests.config.builders import HEAD, SOURCE, entry, load

@@ -28,7 +28,8 @@ from dagster._core.test_utils import freeze_time
 
 from flicker_dagster.config.destinations.http import HttpDestination
 from flicker_dagster.config.groups import WindowConfig
-from flicker_dagster.config.models import FlickerConfig, SourceConfig
+from flicker_dagster.config.models import SourceConfig
+from flicker_dagster.config.whole_file import FlickerConfig
 from flicker_dagster.orchestration import names
 from flicker_dagster.orchestration.maintenance import maintain
 from flicker_dagster.orchestration.run_retention import Ours, size_of

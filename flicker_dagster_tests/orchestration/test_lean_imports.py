@@ -26,7 +26,7 @@ RUN = """
 import tempfile
 from pathlib import Path
 import dagster as dg
-from flicker_dagster.config.models import FlickerConfig
+from flicker_dagster.config.whole_file import FlickerConfig
 from flicker_dagster.orchestration.factory import build_definitions
 from flicker_dagster.orchestration.settings import Settings
 from flicker_dagster_tests.conformance.harness import plain_scene
