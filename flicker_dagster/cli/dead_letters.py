@@ -204,14 +204,14 @@ def _lane_of(work: SourceWork, kept: Kept) -> LaneWork:
 
 
 def _stores(settings: Settings, source: str | None) -> list[Kept]:
-    """By source and lane, those included that are no longer configured; of a SOURCE, or a SOURCE@LANE, alone."""
+    """By source and lane, those included that are no longer configured; of a SOURCE and its streams, or a SOURCE@LANE."""
     layout = settings.layout()
     kept = sources_with_dead_letters(layout.store)
     of_lane = source is not None and source not in kept and "@" in source
     name = source.rpartition("@")[0] if source is not None and of_lane else source
     found = [
         Kept(each, lane, storage, layout.dead_letters(each, storage))
-        for each in (kept if name is None else [name])
+        for each in (kept if name is None else [name, *(each for each in kept if each.startswith(f"{name}/"))])
         for storage, lane in _lanes(layout, each).items()
     ]
     return [each for each in found if each.shown == source] if of_lane else found

@@ -41,6 +41,11 @@ def sources_named(settings: Settings, name: str | None) -> list[SourceConfig]:
     found = [source for source in sources if source.name == name]
     if not found:
         names = [source.name for source in sources]
+        streams = [source.name for source in sources if source.source_name == name]
+        if streams:
+            raise click.UsageError(
+                f"{name!r} has streams with a position each; expected {one_of(streams[:SHOWN_NAMES])}"
+            )
         meant = suggestion(name, names) or f"; expected {one_of(names[:SHOWN_NAMES])}"
         raise click.UsageError(f"no source {name!r} in {settings.config_path}{meant}")
     return found

@@ -12,13 +12,16 @@ from rich.table import Table
 from flicker_dagster.cli.guide_text import bullets, console, defined, heading, numbered, prose
 from flicker_dagster.cli.options import json_option
 from flicker_dagster.cli.selection import show_json
-from flicker_dagster.config.explain import suggestion
+from flicker_dagster.config.explain import one_of, suggestion
 from flicker_dagster.config.vendor_blocks import block_of
 from flicker_dagster.config.vendor_facts import Facts, facts_of
 from flicker_dagster.config.vendor_guides import how_collected, page_path, steps_of, streams_of_guide
 from flicker_dagster.config.vendors import Preset, left_out, presets
 
 COLUMNS = ("vendor", "title", "streams", "auth", "kept", "lag", "axis")
+
+#: A shorter word is in too many names.
+SHORTEST_WORD = 4
 
 #: A table is no wider, however wide the terminal is.
 WIDEST_TABLE = 120
@@ -59,7 +62,8 @@ def preset_named(vendor: str) -> Preset:
     preset = presets().get(vendor)
     if preset is None:
         _refuse_if_left_out(vendor)
-        meant = suggestion(vendor, presets()) or "; `flicker vendors` lists them"
+        near = suggestion(vendor, presets()) or _with_the_word(vendor)
+        meant = near or "; `flicker vendors` lists them"
         raise click.UsageError(
             f"no vendor {vendor[:100]!r}{meant}; for an API that has no preset there is `flicker infer URL`"
         )
@@ -71,6 +75,12 @@ def _refuse_if_left_out(vendor: str) -> None:
     for name, why in left_out().items():
         if name.lower().replace(" ", "") == vendor.lower().replace(" ", "").replace("_", "").replace("-", ""):
             raise click.UsageError(f"{name} is left out: {' '.join(why.split())}")
+
+
+def _with_the_word(word: str) -> str:
+    """` (did you mean …)` where names or titles of presets hold the word, else nothing."""
+    found = [each.vendor for each in known() if word.casefold() in f"{each.vendor} {each.title}".casefold()]
+    return f" (did you mean {one_of(found)}?)" if len(word) >= SHORTEST_WORD and found else ""
 
 
 def show_list() -> None:

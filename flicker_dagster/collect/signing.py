@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, TypeAlias
 
 import urllib3
 
+from flicker_dagster.collect.refusals import SHOWN_REASON_CHARS
 from flicker_dagster.config.written import vendor_credentials
 from flicker_dagster.errors import CollectError, RateLimited, VendorRefused, VendorUnavailable
 from flicker_dagster.times import parse_http_date_ms
@@ -101,7 +102,7 @@ class Signing:
                     routes=self._client.routes(),
                 )
             except ValueError as error:
-                why = self._client.reason(error)
+                why = self._client.masker.shown(str(error), at_most=SHOWN_REASON_CHARS)
                 raise VendorRefused(f"{self._source.name}: auth cannot be used: {why}") from None
         return self._auth
 

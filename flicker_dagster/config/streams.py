@@ -29,7 +29,7 @@ def streams_of(raw: dict[str, Any], path: str, trouble: Trouble) -> list[tuple[s
         if preset is None:
             found.append((stream, above, []))
             continue
-        beneath = stream or preset.alone
+        beneath = stream if stream in preset.streams else preset.alone
         merged, overruled = lay_beneath(preset, above, name=str(raw.get("name", path)), stream=beneath, given=given)
         told: set[str] = set()
 

@@ -9,6 +9,7 @@ import pytest
 
 from flicker_dagster import failpoints
 from flicker_dagster_tests.cli.scene import Scene
+from flicker_dagster_tests.state.builders import letter
 
 OKTA = "okta-audit-logs"
 
@@ -50,6 +51,14 @@ def test_list_names_source_id_reason_answer_and_count(scene: Scene, refused: lis
     for letter_id in ids_listed(scene):
         assert letter_id in re.sub(r"[\s│]", "", done.output)
     assert "no dead letters" in scene.invoke("dead-letters", "list", "github-audit-log").output
+
+
+def test_the_name_of_a_source_lists_those_of_its_streams(scene: Scene) -> None:
+    for name in ("duo/admin", "duo-2"):
+        scene.layout().dead_letters(name).add([letter()])
+    done = scene.invoke("dead-letters", "list", "duo")
+    assert "duo/admin" in done.output
+    assert "duo-2" not in done.output
 
 
 def test_show_gives_the_reason_and_the_exact_bytes(scene: Scene, refused: list[str]) -> None:

@@ -220,6 +220,13 @@ def test_set_takes_a_time_or_an_age(scene: Scene, tail: Tail) -> None:
     assert abs(ms_of(tail.position) - (time.time() * 1000 - HOUR_MS)) < HOUR_MS / 2
 
 
+def test_of_a_source_with_streams_one_is_to_be_named(scene: Scene) -> None:
+    scene.edit(OKTA, streams={"web": {}, "api": {"lookback_ms": 1}})
+    done = scene.invoke("position", "set", OKTA, "1h")
+    assert done.exit_code == 2
+    assert f"'{OKTA}' has streams with a position each; expected {OKTA}/web or {OKTA}/api" in done.output
+
+
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [

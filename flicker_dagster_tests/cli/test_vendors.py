@@ -81,7 +81,10 @@ def test_one_as_json(vendor: str) -> None:
     assert found["documented"] == f"docs/vendors/{vendor}.md"
 
 
-@pytest.mark.parametrize(("name", "said"), [("otka", "did you mean okta?"), ("zzzz", "flicker infer URL")])
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [("otka", "did you mean okta?"), ("google", "did you mean google_workspace?"), ("zzzz", "flicker infer URL")],
+)
 def test_an_unknown_vendor_is_one_line(name: str, said: str) -> None:
     done = run("vendors", "show", name)
     assert done.exit_code == 2

@@ -270,3 +270,15 @@ def test_a_streams_own_key_is_on_its_own_line_and_its_siblings_on_theirs(tmp_pat
     last = len((SOURCE + streams).splitlines())
     assert one.line_of("headers.A").endswith(f":{last - 4}")
     assert two.line_of("headers.A").endswith(f":{last}")
+
+
+def test_streams_by_hand_stand_over_a_preset_that_has_none(tmp_path: Path) -> None:
+    slack = (
+        "api_sources:\n  - name: slack\n    vendor: slack\n    params: {token: '${T}'}\n    destination: {type: stdout}\n"
+        "    streams: {all: {}, logins: {query_params: {action: user_login}}}\n"
+    )
+    everything, logins = load(tmp_path, slack).sources
+    assert (everything.name, logins.name) == ("slack/all", "slack/logins")
+    assert everything.endpoint == logins.endpoint == "https://api.slack.com/audit/v1/logs"
+    assert logins.query_params["action"] == "user_login"
+    assert "action" not in everything.query_params
