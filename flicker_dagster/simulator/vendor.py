@@ -126,6 +126,10 @@ class Vendor:
         value = None if path is None else value_at(event, path)
         return content_of(event) if value is None else str(value)
 
+    def delivered(self, event: Event) -> dict[str, Any]:
+        """What arrives of an event, where it is more than its row: what tells it from others."""
+        return json.loads(event.body)
+
     def is_listed(self, stream: str, body: bytes) -> bool:
         """Does a source that asks as the preset does get this event at all?"""
         return True

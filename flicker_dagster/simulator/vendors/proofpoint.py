@@ -81,6 +81,9 @@ class Proofpoint(Vendor):
         # No row tells its array, and the same row may be in two of them: whoever collects it has to add the name.
         return content_of(event | {"array": _array_in(event, number)}), compact(event)
 
+    def delivered(self, event: Event) -> dict[str, Any]:
+        return super().delivered(event) | {"array": _array_of(event)}
+
     def authorize(self, request: Request) -> Response | None:
         right = (self.params["principal"], self.token or self.params["secret"])
         return None if request.basic() == right else self.unauthorized()
