@@ -15,15 +15,19 @@ class Minting:
         self._random = random.Random(seed)
         self._lock = threading.Lock()
         self._ends_s: dict[str, float] = {}
-        self.minted = 0
+        self.given_out: list[str] = []
 
     def mint(self, *, lifetime_s: float = 3600.0, prefix: str = "at-") -> str:
         """A new token."""
         with self._lock:
-            self.minted += 1
             token = f"{prefix}{self._random.getrandbits(160):040x}"
             self._ends_s[token] = self._clock() + lifetime_s
+            self.given_out.append(token)
             return token
+
+    @property
+    def minted(self) -> int:
+        return len(self.given_out)
 
     def accepts(self, token: str) -> bool:
         """Was it given out here, is it not over, and not revoked?"""
