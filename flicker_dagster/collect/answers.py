@@ -14,6 +14,8 @@ from flicker_dagster.json_text import as_text
 #: So much of an answer is searched where a rule has a pattern for the whole of it.
 SEARCHED_BYTES = 64 * 1024
 
+_SAYS_ALL_IS_WELL = ("none_left", "ignore")
+
 
 @lru_cache(256)
 def _compiled(pattern: str) -> Pattern:
@@ -21,8 +23,11 @@ def _compiled(pattern: str) -> Pattern:
 
 
 def rule_of(rules: Sequence[AnswerRule], status: int, headers: Mapping[str, str], body: bytes) -> AnswerRule | None:
-    """The first rule that fits an answer; None where none does."""
-    return next((rule for rule in rules if fits(rule, status, headers, body)), None)
+    """The first rule that fits an answer; None where none does. A server that fails has not said that there is nothing, nor
+    that all is well, unless a rule names that very status."""
+    fails = status >= 500
+    heeded = (rule for rule in rules if rule.status is not None or not fails or rule.means not in _SAYS_ALL_IS_WELL)
+    return next((rule for rule in heeded if fits(rule, status, headers, body)), None)
 
 
 def fits(rule: AnswerRule, status: int, headers: Mapping[str, str], body: bytes) -> bool:

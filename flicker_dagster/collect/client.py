@@ -128,6 +128,10 @@ class VendorClient:
             return Answer(headers, b"", headers.getlist("Link"), known_now_ms, no_content=True, status=status)
         if rule is None and status not in (200, 204):
             raise self._heeded(self._refusals.usual(request, status, headers, body, now_ms=vendor_now_ms, kept=kept))
+        if status != 200 and len(body) >= MAX_REFUSAL_BYTES:  # cut off there: lines and cells could end anywhere
+            raise BadAnswer(
+                self.say(request, f"HTTP {status} is taken for an answer, and has more than {MAX_REFUSAL_BYTES} bytes")
+            )
         # A Date header is cut to the second: an event of that second is not from the future.
         return Answer(headers, body, headers.getlist("Link"), known_now_ms, no_content=status == 204, status=status)
 

@@ -70,6 +70,10 @@ class PageDecoder:
         self._refuse_if_error(body, standing, fields, len(page))
         return page, fields
 
+    def begin(self, scope: bytes) -> None:
+        """Read another listing, or object, of which `scope` (64 bytes at most) tells that it is another."""
+        self._content.begin(scope)
+
     def go_on(self, equal_rows: dict[str, int]) -> None:
         """Count equal rows on from where an interrupted walk stood."""
         self._content.go_on(equal_rows)

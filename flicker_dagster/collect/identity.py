@@ -65,12 +65,18 @@ class ContentDigests:
         self._page: list[bytes] = []
         self._last = b""
         self._begins = False
+        self._scope = b""
+
+    def begin(self, scope: bytes) -> None:
+        """Count anew, for a listing or object in which equal rows are others than in those of another scope."""
+        if self._seen is not None:
+            self._seen, self._last, self._scope = Counter(), b"", scope
 
     def begin_page(self) -> None:
         self._page, self._begins = [], self._repeats_last
 
     def digest(self, event: bytes) -> bytes:
-        digest = blake2b(_canonical_text(event), digest_size=DIGEST_BYTES).digest()
+        digest = blake2b(_canonical_text(event), digest_size=DIGEST_BYTES, key=self._scope).digest()
         if self._seen is None:
             return digest
         if not (self._begins and digest == self._last):

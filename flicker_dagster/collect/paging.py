@@ -105,7 +105,7 @@ def next_state(paging: Paging, state: WalkState, seen: Seen) -> WalkState | None
     if paging.short_page_ends and seen.rows < page_size(paging, seen):
         return None
     total = None if paging.total is None else _number(value_of(paging.total, seen))
-    if total is not None and state.offset + seen.rows >= total:
+    if total is not None and state.offset + seen.rows == total:  # a total of less (-1, 0) than was read is none
         return None
     cursor = next_cursor(paging, seen)
     if cursor is None and not counts(paging):

@@ -12,9 +12,10 @@ from flicker_dagster.collect.bounds import sent_start_ms, until_bound_ms
 from flicker_dagster.collect.templates import Values, filled, put
 from flicker_dagster.config.listing import Listing, TimeFilter
 from flicker_dagster.config.vocabulary import Call, Place
+from flicker_dagster.errors import VendorRefused
 from flicker_dagster.json_paths import lookup_any, readings
 from flicker_dagster.times import format_time
-from flicker_dagster.transport.addresses import follow, is_absolute
+from flicker_dagster.transport.addresses import BadAddress, follow, is_absolute
 from flicker_dagster.transport.exchange import Request
 from flicker_dagster.types import WalkState
 
@@ -40,7 +41,8 @@ class RequestMaker:
         """The request to make next. A cursor that is a URL is followed verbatim; it holds everything that the vendor wants
         to see again. `member` is the one of the set that is walked over.
 
-        Raises VendorRefused where a value does not fit its place, and BadAddress for a URL that leads elsewhere.
+        Raises VendorRefused where a value does not fit its place and for a URL that leads elsewhere, BadAnswer where a value
+        of the address is missing.
         """
         paging = self._listing.paging
         call = self._call
@@ -112,8 +114,15 @@ class RequestMaker:
             spell: Callable[[str], str] = str if address.startswith("{") else partial(quote, safe="")
             for name, text in path.items():
                 address = address.replace(f"{{{name}}}", quote(text, safe=""))
-            address = filled(address, values, spell=spell)
-        return address if is_absolute(address) and not from_answers else follow(address, self._endpoint)
+            address = filled(address, values, spell=spell, whole=True)
+        if is_absolute(address) and not from_answers:
+            return address
+        try:
+            return follow(address, self._endpoint)
+        except BadAddress as error:
+            raise VendorRefused(
+                f"the address {error}; refused, credentials are sent to the endpoint's own origin only"
+            ) from None
 
     def _body(self, call: Call, values: Values, places: list[tuple[Place, str]]) -> tuple[bytes | None, dict[str, str]]:
         headers = {name: filled(self._text(text), values) for name, text in (call.headers or {}).items()}

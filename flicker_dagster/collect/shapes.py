@@ -6,10 +6,10 @@ Each becomes the events' own bytes where the vendor sent them as JSON, and JSON 
 from __future__ import annotations
 
 import csv
+import gzip
 import io
 import zlib
 from collections.abc import Iterator
-from itertools import islice
 
 import msgspec
 
@@ -26,6 +26,9 @@ _GZIP = b"\x1f\x8b"
 #: csv keeps a field in memory as a whole; a longer one is refused.
 _LONGEST_CELL = 8 << 20
 
+#: Events repeat their row, or the names of its columns: all of an answer's hold so many times `limits.page_bytes` at most.
+MOST_GROWTH = 4
+
 
 class Absent(ValueError):
     """Nothing stands where the events should."""
@@ -35,30 +38,29 @@ def inflated(body: bytes, *, at_most_bytes: int) -> bytes:
     """The content of a gzip file; anything else as it is. Raises BadAnswer for one that is damaged or too large."""
     if body[:2] != _GZIP:
         return body
-    inflater = zlib.decompressobj(16 + zlib.MAX_WBITS)
-    try:
-        text = inflater.decompress(body, at_most_bytes + 1)
-    except zlib.error as error:
+    try:  # such a file may have several members, one behind the other
+        text = gzip.GzipFile(fileobj=io.BytesIO(body)).read(at_most_bytes + 1)
+    except EOFError:
+        raise BadAnswer("the gzip file in the answer was cut off") from None
+    except (OSError, zlib.error) as error:
         raise BadAnswer(f"the gzip file in the answer is damaged ({error})") from None
     if len(text) > at_most_bytes:
         raise BadAnswer(f"the gzip file in the answer holds more than limits.page_bytes ({at_most_bytes})")
-    if not inflater.eof:
-        raise BadAnswer("the gzip file in the answer was cut off")
     return text
 
 
 def events_of(body: bytes, spec: RowSpec) -> list[bytes]:
     """The events of an answer. Raises Absent where the fields are missing, TooMany, and ValueError for another shape."""
-    rows = list(islice(_rows(body, spec), spec.page_events + 1))
-    if len(rows) > spec.page_events:
-        raise TooMany
-    if spec.keys.split is None:
-        return rows
     found: list[bytes] = []
-    for row in rows:
-        found += _split(row, spec)
-        if len(found) > spec.page_events:
-            raise TooMany
+    left_bytes = MOST_GROWTH * spec.page_bytes
+    for row in _rows(body, spec):
+        for event in (row,) if spec.keys.split is None else _split(row, spec):
+            left_bytes -= len(event)
+            if len(found) >= spec.page_events:
+                raise TooMany
+            if left_bytes < 0:
+                raise ValueError(f"its events hold more than {MOST_GROWTH} times limits.page_bytes ({spec.page_bytes})")
+            found.append(event)
     return found
 
 
@@ -67,7 +69,7 @@ def _rows(body: bytes, spec: RowSpec) -> Iterator[bytes]:
     if spec.keys.part is not None:
         yield from _rows_of_part(spec.keys.part, body)
     elif shape == "csv":
-        yield from _csv_rows(body)
+        yield from _csv_rows(body, spec)
     elif shape == "ndjson":
         for line in body.splitlines():
             if line.strip():
@@ -143,7 +145,7 @@ def _checked(text: bytes) -> bytes:
     return text
 
 
-def _csv_rows(body: bytes) -> Iterator[bytes]:
+def _csv_rows(body: bytes, spec: RowSpec) -> Iterator[bytes]:
     text = body.decode("utf-8", "replace")
     csv.field_size_limit(_LONGEST_CELL)
     try:
@@ -151,6 +153,12 @@ def _csv_rows(body: bytes) -> Iterator[bytes]:
         names = next(lines, None)
         if names is None:
             raise Absent
+        names = _distinct(names)
+        wanted = [*spec.id_paths, *spec.time_paths]
+        if wanted and not any(
+            any(len(parts) == 1 and parts[0] in names for parts in readings(path)) for path in wanted
+        ):
+            raise ValueError(f"expected CSV whose first line names its columns, one of them {' or '.join(wanted)}")
         for cells in lines:
             if not cells:
                 continue
@@ -161,6 +169,24 @@ def _csv_rows(body: bytes) -> Iterator[bytes]:
             yield msgspec.json.encode(dict(zip(names, cells)))
     except csv.Error as error:
         raise ValueError(f"the CSV cannot be read: {error}") from None
+
+
+def _distinct(names: list[str]) -> list[str]:
+    """The names of columns, of which each comes once: a second `a` is `a_2`."""
+    found = dict.fromkeys(names)
+    if len(found) == len(names):
+        return names
+    own: list[str] = []
+    seen: dict[str, int] = {}
+    for name in names:
+        number = seen.get(name, 0) + 1
+        if number > 1:
+            while f"{name}_{number}" in found:
+                number += 1
+            found[f"{name}_{number}"] = None
+        own.append(name if number == 1 else f"{name}_{number}")
+        seen[name] = number
+    return own
 
 
 def _split(row: bytes, spec: RowSpec) -> Iterator[bytes]:
@@ -185,6 +211,6 @@ def _member_start(row: bytes, value_at: int, path: str) -> int:
     """Where the member whose value begins there begins itself: at the quotation mark of its name."""
     name = msgspec.json.encode(path.rpartition(".")[2])
     before = row.rfind(name, 0, value_at)
-    if before < 0:  # written with escapes
+    if before < 0 or row[before + len(name) : value_at].strip() != b":":  # written with escapes
         before = row.rfind(b'"', 0, row.rfind(b'"', 0, value_at))
     return before

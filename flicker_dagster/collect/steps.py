@@ -7,20 +7,21 @@ from collections.abc import Callable
 from dataclasses import replace
 from hashlib import blake2b
 from typing import Any, Protocol
-from urllib.parse import parse_qsl
 
 from flicker_dagster.collect.answers import fits
+from flicker_dagster.collect.circles import Guard
 from flicker_dagster.collect.client import Answer, VendorClient
 from flicker_dagster.collect.decode import PageDecoder
+from flicker_dagster.collect.ends import is_full, lookalike, must_be_named, names_paging, what_names
 from flicker_dagster.collect.paging import Seen, next_state, paths_of
 from flicker_dagster.collect.requests import RequestMaker, values_of
 from flicker_dagster.collect.shapes import inflated
 from flicker_dagster.collect.templates import Values
 from flicker_dagster.config.listing import Listing, RowSpec
-from flicker_dagster.config.vocabulary import Call, Each, Over
-from flicker_dagster.errors import BadAnswer, NotSetUp
+from flicker_dagster.config.vocabulary import Call, Each, Over, Paging
+from flicker_dagster.errors import BadAnswer, CollectError, NotSetUp
 from flicker_dagster.json_paths import lookup_any, readings
-from flicker_dagster.json_scan import read_value
+from flicker_dagster.json_scan import find, read_value
 from flicker_dagster.json_text import read_json
 from flicker_dagster.times import parse_time_ms
 from flicker_dagster.transport.exchange import Request
@@ -54,81 +55,121 @@ def ask_prepared(client: VendorClient, maker: RequestMaker, listing: Listing, as
         if not listing.setup:
             raise
     for call in listing.setup:
-        prepare = maker.call(call if call.method else call.model_copy(update={"method": "POST"}))
-        client.ask(prepare)
+        client.ask(_called(client, maker, call if call.method else call.model_copy(update={"method": "POST"})))
     return ask()
 
 
+def _called(client: VendorClient, maker: RequestMaker, call: Call, values: Values | None = None) -> Request:
+    """The request of a call beside the listing. Raises CollectError."""
+    try:
+        return maker.call(call, values)
+    except CollectError as error:
+        raise type(error)(client.say(Request("GET", client.endpoint), str(error))) from None
+
+
 def members_of(client: VendorClient, maker: RequestMaker, over: Over) -> list[tuple[str, Any]]:
-    """Id and decoded object of each member of the set, by id. Raises CollectError."""
+    """Id and decoded object of each member of the set, by id. Raises CollectError, also for a set of which there may be
+    more: what happens at a member that nobody names is never collected."""
     if over.members is not None:
         return sorted((member, member) for member in dict.fromkeys(over.members))
     found: dict[str, Any] = {}
-    lister = RequestMaker(
-        Listing(endpoint=client.endpoint, query=over.query, paging=over.paging), client.endpoint, client.resolve
-    )
-    decoder = PageDecoder(RowSpec(fields=(over.results_field,)), paths_of(over.paging), mask=client.masker.mask)
+    paging, where = over.paging, _called(client, maker, Call(url=over.url)).url
+    decoder = PageDecoder(RowSpec(fields=(over.results_field,)), paths_of(paging), mask=client.masker.mask)
+    guard, named = Guard(client.source.name, paging), False
     state: WalkState | None = WalkState()
     while state is not None:
-        request = lister.request(state, now_ms=client.now_ms())
-        if state.cursor is None and over.url is not None:
-            request = maker.call(Call(url=over.url, query=_query_of(request)))
-        answer = client.ask(request)
+        request, answer, events, digests, seen = _page_of_set(client, decoder, over, paging, where, state)
         try:
-            page, fields = decoder.decode(answer.body, no_content=answer.no_content)
-        except BadAnswer as error:
-            raise BadAnswer(client.say(request, str(error))) from None
-        rows = [read_value(bytes(event)) for event in page.events]
-        for row in rows:
-            member = lookup_any(row, readings(over.id)) if isinstance(row, dict) else row
-            if isinstance(member, str | int) and not isinstance(member, bool):
-                found.setdefault(str(member), row)
-        if len(found) > MOST_MEMBERS:
-            raise BadAnswer(client.say(request, f"the set that is walked over has more than {MOST_MEMBERS} members"))
-        last = bytes(page.events[-1]) if rows else None
-        seen = Seen(len(rows), answer.links, fields, request.url, answer.headers, last)
-        state = next_state(over.paging, state, seen)
+            for event in events:
+                row = read_value(event)
+                found.setdefault(_name_of(row, over.id), row)
+            if len(found) > MOST_MEMBERS:
+                raise BadAnswer(f"the set that is walked over has more than {MOST_MEMBERS} members")
+            named = named or names_paging(paging, seen)
+            after, doubt = guard.judge(state, next_state(paging, state, seen), digests, seen)
+            if after is None and doubt is None and not named and must_be_named(paging) and seen.rows:
+                doubt = lookalike(paging, seen, answer.body)
+                if doubt is None and is_full(paging, seen):
+                    smaller = paging.model_copy(update={"page_size": seen.rows - 1 or 2})
+                    *_, other = _page_of_set(client, decoder, over, smaller, where, state)
+                    doubt = None if names_paging(smaller, other) else f"no {what_names(paging)}"
+            if doubt is not None:
+                raise BadAnswer(f"the set that is walked over: there may be more members ({doubt}). Check over.paging")
+        except CollectError as error:
+            raise type(error)(client.say(request, str(error))) from None
+        state = after
     return sorted(found.items())
 
 
-def _query_of(request: Request) -> dict[str, str | list[str]]:
-    found: dict[str, str | list[str]] = {}
-    for name, value in parse_qsl(request.url.partition("?")[2], keep_blank_values=True):
-        found.setdefault(name, []).append(value)  # type: ignore[union-attr]
-    return found
-
-
-def listed_in(body: bytes, path: str) -> list[Any]:
-    """The objects that an answer lists at a path; one that stands there alone is a list of one. Raises BadAnswer."""
+def _page_of_set(
+    client: VendorClient, decoder: PageDecoder, over: Over, paging: Paging, where: str, state: WalkState
+) -> tuple[Request, Answer, list[bytes], list[bytes], Seen]:
+    """A page of the set: its rows, their digests, and what it shows of paging. Raises CollectError."""
+    lister = RequestMaker(Listing(endpoint=where, query=over.query, paging=paging), where, client.resolve)
+    request = lister.request(state, now_ms=client.now_ms())
+    answer = client.ask(request)
     try:
-        answer = read_json(body)
-    except (ValueError, RecursionError):
-        raise BadAnswer(
-            f"the answer is not the JSON that was expected: a list of objects; it has {len(body)} bytes"
-        ) from None
-    found = lookup_any(answer, readings(path)) if path else answer
-    if found is None or isinstance(found, list):
-        return found or []
-    if isinstance(found, dict):
-        return [found]
-    raise BadAnswer(f"expected a list of objects at {path!r} of the answer, found something else")
+        page, fields = decoder.decode(answer.body, no_content=answer.no_content)
+    except BadAnswer as error:
+        raise BadAnswer(client.say(request, str(error))) from None
+    events = [bytes(event) for event in page.events]
+    last = events[-1] if events else None
+    return (
+        request,
+        answer,
+        events,
+        page.digests,
+        Seen(len(page), answer.links, fields, request.url, answer.headers, last),
+    )
+
+
+def _name_of(row: Any, path: str) -> str:
+    """The id of a member. Raises BadAnswer."""
+    name = lookup_any(row, readings(path)) if isinstance(row, dict) else row
+    if not isinstance(name, str | int) or isinstance(name, bool) or name == "":
+        raise BadAnswer(f"a member of the set that is walked over has no id at {path!r}; check over.id")
+    return str(name)
 
 
 class ObjectStep:
     """Fetches the events of listed objects."""
 
-    def __init__(self, client: VendorClient, maker: RequestMaker, each: Each, spec: RowSpec) -> None:
+    def __init__(
+        self, client: VendorClient, maker: RequestMaker, each: Each, spec: RowSpec, paging_paths: list[str]
+    ) -> None:
         self._client = client
         self._maker = maker
         self._each = each
         self._decoder = PageDecoder(replace(spec, fields=(each.results_field,)), mask=client.masker.mask)
+        self._where = spec.fields[0] if each.objects is None else each.objects
+        listed = RowSpec(
+            fields=(self._where,),
+            optional=spec.optional,
+            error_field=spec.error_field,
+            page_events=spec.page_events,
+        )
+        self._lister = PageDecoder(listed, paging_paths, mask=client.masker.mask)
         self._call = Call(method=each.method, url=each.url, query=each.query, headers=each.headers, body=each.body)
 
-    def id_of(self, listed: Any) -> bytes | None:
-        """A digest of the object's id; None for what has none."""
+    def listed(self, answer: Answer) -> tuple[list[Any], dict[str, Any]]:
+        """The objects that an answer lists, and the fields that paging rests on; one that stands there alone is a list of
+        one. Raises BadAnswer for what is no such list, and for an object without an id."""
+        body = answer.body.strip()
+        alone = _object_at(body, self._where)
+        if alone is not None and not answer.no_content:
+            before, behind = body[: alone[0]] + b"[", b"]" + body[alone[1] :]
+            body = before + body[alone[0] : alone[1]] + behind
+        page, fields = self._lister.decode(body, no_content=answer.no_content)
+        listed = [read_value(bytes(event)) for event in page.events]
+        for each in listed:
+            self.id_of(each)
+        return listed, fields
+
+    def id_of(self, listed: Any) -> bytes:
+        """A digest of the object's id. Raises BadAnswer where it has none: it could not be told from another one."""
         value = lookup_any(listed, readings(self._each.id)) if isinstance(listed, dict) else listed
-        if not isinstance(value, str | int) or isinstance(value, bool):
-            return None
+        if not isinstance(value, str | int) or isinstance(value, bool) or value == "":
+            raise BadAnswer(f"a listed object has no id at {self._each.id!r}; check each.id and each.objects")
         return blake2b(str(value).encode("utf-8", "surrogatepass"), digest_size=16).digest()
 
     def at_ms(self, listed: Any) -> int | None:
@@ -140,12 +181,13 @@ class ObjectStep:
     def fetch(self, listed: Any) -> DecodedPage:
         """Its events. Raises CollectError."""
         values = values_of("object", listed)
-        request = self._maker.call(self._call, values)
+        request = _called(self._client, self._maker, self._call, values)
         answer = self._client.ask(request)
         if self._each.wait_until is not None:
             answer, request = self._finished(request, answer, values)
-        body = inflated(answer.body, at_most_bytes=self._client.source.limits.page_bytes)
+        self._decoder.begin(self.id_of(listed))
         try:
+            body = inflated(answer.body, at_most_bytes=self._client.source.limits.page_bytes)
             page, _ = self._decoder.decode(body, no_content=answer.no_content)
         except BadAnswer as error:
             raise BadAnswer(self._client.say(request, str(error))) from None
@@ -168,5 +210,17 @@ class ObjectStep:
             said = read_json(answer.body)
         except ValueError:
             said = None
-        request = self._maker.call(Call(url=self._each.then_url), {**values, **values_of("answer", said)})
+        call = Call(url=self._each.then_url)
+        request = _called(self._client, self._maker, call, {**values, **values_of("answer", said)})
         return self._client.ask(request), request
+
+
+def _object_at(body: bytes, path: str) -> tuple[int, int] | None:
+    """Where an object stands at a path; None where something else does, or nothing."""
+    if not path:
+        return (0, len(body)) if body[:1] == b"{" else None
+    try:
+        place = next((place for parts in readings(path) if (place := find(body, parts)) is not None), None)
+    except ValueError:
+        return None
+    return place if place is not None and body[place[0] : place[0] + 1] == b"{" else None

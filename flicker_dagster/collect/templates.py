@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from flicker_dagster.config.vocabulary import Place
-from flicker_dagster.errors import VendorRefused
+from flicker_dagster.errors import BadAnswer, VendorRefused
 
 #: The names are all there are: other braces belong to the text, as in GraphQL.
 _PLACEHOLDER = re.compile(r"\{(start|end|limit|cursor|page|offset|member|object|answer)(?:([:.])([^{}]+))?\}")
@@ -26,13 +26,16 @@ def holds_any(value: Any) -> bool:
     return isinstance(value, list) and any(map(holds_any, value))
 
 
-def filled(value: Any, values: Values, *, spell: Callable[[str], str] = str) -> Any:
-    """A text, or every text inside a body, with its placeholders filled. What has no value becomes empty."""
+def filled(value: Any, values: Values, *, spell: Callable[[str], str] = str, whole: bool = False) -> Any:
+    """A text, or every text inside a body, with its placeholders filled. What has no value becomes empty, and with `whole`
+    raises BadAnswer: an address without a part of it leads somewhere else."""
     if isinstance(value, str):
 
         def fill(found: re.Match[str]) -> str:
             of = values.get(found[1])
             text = None if of is None else of(found[3])
+            if whole and not text:
+                raise BadAnswer(f"{found[0][:60]} of the address has no value in what the vendor answered")
             return "" if text is None else spell(text)
 
         return _PLACEHOLDER.sub(fill, value) if "{" in value else value

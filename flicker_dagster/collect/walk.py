@@ -12,8 +12,9 @@ import msgspec
 from flicker_dagster.collect.bounds import from_bound_ms
 from flicker_dagster.collect.circles import Guard
 from flicker_dagster.collect.client import Answer, VendorClient
-from flicker_dagster.collect.decode import PageDecoder, fields_of
+from flicker_dagster.collect.decode import PageDecoder
 from flicker_dagster.collect.ends import is_full, lookalike, must_be_named, names_paging, what_names
+from flicker_dagster.collect.identity import digests_of_texts
 from flicker_dagster.collect.paging import (
     Seen,
     begun_anew,
@@ -26,7 +27,7 @@ from flicker_dagster.collect.paging import (
 )
 from flicker_dagster.collect.requests import RequestMaker
 from flicker_dagster.collect.shapes import inflated
-from flicker_dagster.collect.steps import NoObjects, Objects, ObjectStep, ask_prepared, listed_in, members_of
+from flicker_dagster.collect.steps import NoObjects, Objects, ObjectStep, ask_prepared, members_of
 from flicker_dagster.config.models import SourceConfig
 from flicker_dagster.errors import BadAnswer, CollectError, CursorRejected, VendorRefused
 from flicker_dagster.transport.addresses import BadAddress, follow, is_absolute
@@ -100,13 +101,14 @@ class _Walk:
         self._named = False
         paths = paths_of(listing.paging)
         each = listing.each
-        self._step = None if each is None else ObjectStep(client, self.maker, each, listing.rows)
+        self._step = None if each is None else ObjectStep(client, self.maker, each, listing.rows, paths)
         self._decoder = PageDecoder(listing.rows, paths, mask=client.masker.mask)
 
     def pages(self, state: WalkState, *, kept: bool, member: Any = None) -> Iterator[Page]:
         """The pages of one listing from a state on."""
         client, paging = self.client, self.listing.paging
         guard = Guard(self._name, paging)
+        self._decoder.begin(b"" if state.member is None else digests_of_texts([state.member])[0])
         self._decoder.go_on(state.equal_rows)
         self._number = max(self._number, state.page)
         at: WalkState | None = state
@@ -185,10 +187,7 @@ class _Walk:
             body = inflated(answer.body, at_most_bytes=self.client.source.limits.page_bytes)
             decoded, fields = self._decoder.decode(body, no_content=answer.no_content)
             return decoded, None, fields
-        each = self.listing.each
-        assert each is not None
-        listed = [] if answer.no_content else listed_in(answer.body, each.objects or "")
-        fields = fields_of(answer.body, paths_of(self.listing.paging))
+        listed, fields = self._step.listed(answer)
         return DecodedPage(list, [], [], len(answer.body)), listed, fields
 
     def _seen(self, answer: Answer, decoded: DecodedPage, rows: int, fields: dict[str, Any], url: str) -> Seen:
@@ -200,7 +199,7 @@ class _Walk:
         """The events of an object, or what is remembered of it."""
         assert self._step is not None
         digest, at_ms = self._step.id_of(listed), self._step.at_ms(listed)
-        known = None if digest is None else self._objects.get(digest)
+        known = self._objects.get(digest)
         self._number += 1
         if known is not None:
             page = Page(DecodedPage(list, [], [], 0), at, kept_cursor, answer.vendor_now_ms, self._number, self._named)
@@ -214,7 +213,7 @@ class _Walk:
 
     def _ids(self, listed: list[Any]) -> list[bytes]:
         assert self._step is not None
-        return [digest for each in listed if (digest := self._step.id_of(each)) is not None]
+        return [self._step.id_of(each) for each in listed]
 
     # -- ends
 

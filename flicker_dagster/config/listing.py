@@ -54,6 +54,7 @@ class RowSpec:
     error_field: str | None = None
     axis_path: str | None = None
     page_events: int = 500_000
+    page_bytes: int = 64 << 20
 
     @property
     def plain(self) -> bool:
@@ -127,6 +128,7 @@ def listing_of(source: Any) -> Listing:
             error_field=source.error_field,
             axis_path=source.axis_field if by_arrival else None,
             page_events=source.limits.page_events,
+            page_bytes=source.limits.page_bytes,
         ),
         answers=tuple(source.answers),
         over=source.over,

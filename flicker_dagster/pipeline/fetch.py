@@ -68,6 +68,7 @@ def fetch_live(work: SourceWork, position: Position, *, redeliver: bool = False)
             redeliver=redeliver,
             redeliver_until_ms=until_ms,
             registry_seen=stood,
+            began_ms=work.now_ms(),
             skew_ms=0 if state is None else state.skew_ms,
             shape=work.shape,
             paging_seen=state is not None and state.paging_seen,
@@ -84,7 +85,7 @@ def fetch_live(work: SourceWork, position: Position, *, redeliver: bool = False)
             "%s: collection stood at %s, before what the vendor still keeps", work.source.name, position.last_timestamp
         )
     intake = _intake(work, tally, position_ms=time_of(position), redeliver_until_ms=state.redeliver_until_ms)
-    objects = None if redeliver else work.objects()
+    objects = work.objects(again_in=unit, began_ms=state.began_ms) if redeliver else work.objects()
     fetch = Reading(work, unit, state, intake, hand_over_s=work.source.flush_interval_ms / 1000, objects=objects)
     return fetch.run(lambda state, now_ms: next_slice(work.source, state.frontier, state.walk, now_ms=now_ms))
 
@@ -114,7 +115,8 @@ def fetch_window(
     state = msgspec.structs.replace(state, redeliver=redeliver, backfill=backfill)
     redeliver_until_ms = window.end_ms if redeliver else None
     intake = _intake(work, tally, window=window, redeliver_until_ms=redeliver_until_ms, backfill=backfill)
-    objects = None if redeliver or backfill else work.objects()  # a lane may want what lies before its start
+    again = redeliver or backfill  # a lane may want what lies before its start
+    objects = work.objects(again_in=unit, began_ms=state.began_ms) if again else work.objects()
     fetch = Reading(work, unit, state, intake, window=window, objects=objects)
     return fetch.run(lambda state, now_ms: window_slice(work.source, window, state.walk, now_ms=now_ms))
 

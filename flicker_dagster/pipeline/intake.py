@@ -198,14 +198,14 @@ class Intake:
             self.tally.lateness.add([(now_ms - ms) / 1000 for ms in late])
 
     def already(self, remembered: Remembered, at_ms: int | None) -> None:
-        """Count the events of an object that was fetched before, as if they had been read again."""
-        self.tally.pages += 1
+        """Count the events of an object that was fetched before, as if they had been read again. It is no page: a run that
+        reads so many pages only would never come to what is new behind such objects."""
+        self.tally.known += remembered.events
         window = self._window
         if window is not None and at_ms is not None and not window.start_ms <= at_ms < window.end_ms:
             self.tally.outside += remembered.events
             return
         self.tally.seen += remembered.events
-        self.tally.known += remembered.events
         if window is not None:
             self.tally.add_sum(remembered.ids_sum)
 

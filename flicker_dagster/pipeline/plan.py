@@ -175,8 +175,10 @@ def frontier_after(
     durable = keeps_cursor and page.resume_cursor is not None
     if resume is not None and not durable:
         return frontier
-    reached_ms = max(stood_ms, newest_ms or stood_ms)
     asked = [ms for ms in (piece.walk.end_ms, piece.walk.began_ms, now_ms) if ms is not None]
+    if source.listing.over is not None and newest_ms is not None:
+        newest_ms = min(newest_ms, *asked)  # of a member that was read first nothing later was asked for
+    reached_ms = max(stood_ms, newest_ms or stood_ms)
     if resume is None and not piece.last and piece.walk.end_ms is not None:
         reached_ms = max(reached_ms, min(asked))
     elif resume is None:  # what happened since an interrupted walk began was not asked for

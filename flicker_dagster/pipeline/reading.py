@@ -83,6 +83,8 @@ class Reading:
         self.pages_before, self.new_before = intake.tally.pages, intake.tally.new
         self.first_new_s: float | None = None
         self.pages_since_resume_point = 0
+        self.tally_before_page = Tally.of(intake.tally.as_counts())
+        self.within_page = False  # among the objects of a page, which is listed again by who goes on there
         self.ended = False
         self.ahead = state  # the state once no event waits in memory
         self.asking: WalkState | None = None  # the request of the walk that is under way
@@ -161,7 +163,11 @@ class Reading:
         else:  # its count begins anew with its reading
             self.intake.tally, self.pages_before = self.intake.tally.begun_again(), 0
         self.state = by_time(self.state)
+        self._begin_page()
         return True
+
+    def _begin_page(self) -> None:
+        self.within_page, self.tally_before_page = False, Tally.of(self.intake.tally.as_counts())
 
     def _stand_back(self, error: _StoodInTheFuture) -> None:
         """Our clock is ahead of the vendor's, so collection would begin after events that are still to come."""
@@ -200,9 +206,12 @@ class Reading:
                 lots += self.intake.flush()
             if page.unproven is not None:
                 return self._may_have_ended_early(lots, page.unproven)
+            self.within_page = page.object is not None or page.already is not None
             resume = None if page.next is None else msgspec.structs.replace(page.next, newest_ms=newest_ms)
             self._save(lots, self._state_after(piece, page, resume, newest_ms, now_ms))
             self._remember(page, now_ms)
+            if not self.within_page and self.objects is not None:
+                self._begin_page()
             self.asking = resume
             self._tell_of_the_start_again()
             reach("fetch.after_page")
@@ -289,7 +298,8 @@ class Reading:
 
     def _save(self, lots: list, state: UnitState) -> None:
         """Commit a page to the spool. The resume point moves only when no event of it still waits in memory."""
-        state = msgspec.structs.replace(state, tally=self.intake.tally.as_counts())
+        tally = self.intake.tally.within_page(self.tally_before_page) if self.within_page else self.intake.tally
+        state = msgspec.structs.replace(state, tally=tally.as_counts())
         self.ahead = state
         if self.intake.holds_events:
             self.pages_since_resume_point += 1

@@ -30,7 +30,7 @@ def speaks_of_place(at: WalkState | None, error: CollectError) -> bool:
 
 def failed_again(state: UnitState, at: WalkState) -> UnitState:
     """The unit with one more failure at this resume point."""
-    place = f"{at.cursor}|{at.page}|{at.offset}"
+    place = f"{at.cursor}|{at.page}|{at.offset}" + ("" if at.member is None else f"|{at.member}")
     times = 1 if state.failed is None or state.failed.place != place else state.failed.times + 1
     return msgspec.structs.replace(state, failed=Failed(place, times))
 

@@ -86,6 +86,20 @@ class Tally(msgspec.Struct):
             lateness=self.lateness,
         )
 
+    def within_page(self, begun: Tally) -> Tally:
+        """What is kept of the counts inside of a page of objects, which is listed again by who goes on there: what its objects
+        hold is counted then. `begun` is how they stood before the page. What was found new stays found."""
+        found = self.new - begun.new + self.set_aside - begun.set_aside
+        return msgspec.structs.replace(
+            self,
+            seen=begun.seen,
+            known=begun.known - found,
+            filtered=begun.filtered,
+            untimed=begun.untimed,
+            outside=begun.outside,
+            ids_sum=begun.ids_sum,
+        )
+
     def unread(self, rows: RowSpec) -> str | None:
         """What to say where the times of events could not be read: without them nothing tells how far collection is."""
         if not self.untimed:

@@ -170,10 +170,13 @@ class SourceWork:
             time_of=lambda event: EventFields(self.source.listing.rows).time_ms(event),
         )
 
-    def objects(self) -> FetchedObjects | None:
-        """The objects that were fetched already, of a stream that lists such. Raises SecretUnset."""
+    def objects(self, *, again_in: SpoolUnit | None = None, began_ms: int | None = None) -> FetchedObjects | None:
+        """The objects that were fetched already, of a stream that lists such. With `again_in` those alone that the walk of
+        this unit fetched that began then, for one that is to fetch all of them again. Raises SecretUnset."""
         if self.source.listing.each is None:
             return None
+        if again_in is not None:
+            return FetchedObjects(again_in.directory, f"{self.shape} {began_ms}", keep_since_ms=0)
         keep_ms = 2 * max(self.source.retention_ms or 0, OBJECTS_KEPT_MS)
         return FetchedObjects(self.spool.directory, self.shape, keep_since_ms=self.now_ms() - keep_ms)
 

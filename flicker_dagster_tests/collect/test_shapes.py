@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import gzip
+
 import pytest
 
 from flicker_dagster.collect.decode import PageDecoder
-from flicker_dagster.collect.shapes import Absent, events_of
+from flicker_dagster.collect.shapes import Absent, events_of, inflated
 from flicker_dagster.config.listing import RowSpec
 from flicker_dagster.config.vocabulary import RowKeys
+from flicker_dagster.errors import BadAnswer
 
 TWO = ("blocked", "delivered")
 
@@ -45,3 +48,46 @@ def test_equal_rows_of_two_arrays_are_two_events_where_they_hold_its_name(keys: 
 def test_the_name_of_a_single_array_is_put_in_as_well() -> None:
     page, _ = PageDecoder(RowSpec(fields=("rows",), keys=RowKeys(array_as="array"))).decode(b'{"rows":[{"a":1}]}')
     assert [bytes(event) for event in page.events] == [b'{"array":"rows","a":1}']
+
+
+# -- careless and hostile ones
+
+
+def test_a_file_of_several_gzip_members_is_read_to_its_end() -> None:
+    members = gzip.compress(b'{"a":1}\n') + gzip.compress(b'{"a":2}\n')
+    assert inflated(members, at_most_bytes=100) == b'{"a":1}\n{"a":2}\n'
+    assert inflated(members + bytes(8), at_most_bytes=100) == b'{"a":1}\n{"a":2}\n'
+    for wrong in (members[:-3], members + b"x", gzip.compress(bytes(60)) * 2):
+        with pytest.raises(BadAnswer):
+            inflated(wrong, at_most_bytes=100)
+
+
+@pytest.mark.parametrize("body", [b'{"error":"no"}', b"Please log in", b"a,b\n1,2\n"])
+def test_a_text_without_the_columns_of_id_or_time_is_no_csv_without_events(body: bytes) -> None:
+    spec = RowSpec(keys=RowKeys(shape="csv"), time_paths=("TIME", "TIMESTAMP"))
+    with pytest.raises(BadAnswer, match="TIME"):
+        PageDecoder(spec).decode(body)
+    assert len(PageDecoder(spec).decode(b"TIMESTAMP,b\n")[0]) == 0
+
+
+def test_columns_of_one_name_lose_nothing() -> None:
+    spec = RowSpec(keys=RowKeys(shape="csv"))
+    assert events_of(b"a,a,a_2\n1,2,3\n", spec) == [b'{"a":"1","a_3":"2","a_2":"3"}']
+
+
+@pytest.mark.parametrize(
+    ("keys", "body"),
+    [
+        (RowKeys(split="e"), b'[{"x":"%b","e":[%b]}]' % (b"y" * 10_000, b",".join([b"1"] * 1_000))),
+        (RowKeys(shape="csv"), b"%b\n%b" % (b"y" * 10_000, b"1\n" * 1_000)),
+    ],
+)
+def test_a_small_answer_does_not_become_large_events(keys: RowKeys, body: bytes) -> None:
+    with pytest.raises(BadAnswer, match="page_bytes"):
+        PageDecoder(RowSpec(keys=keys, page_bytes=1_000_000)).decode(body)
+
+
+def test_the_array_that_is_split_is_not_mistaken_for_a_text_with_its_name() -> None:
+    spec = RowSpec(keys=RowKeys(split="e"))
+    assert events_of(b'[{"x":"e","\\u0065":[1,2]}]', spec) == [b'{"x":"e","e":1}', b'{"x":"e","e":2}']
+    assert events_of(b'[{"x":1,"a\\"":0,"e" : [1]}]', spec) == [b'{"x":1,"a\\"":0,"e":1}']

@@ -214,3 +214,19 @@ def test_more_without_a_way_to_ask_for_it_is_no_end() -> None:
     paging = Paging(cursor=Place(at="c"), following=Origin(at="next"), more=Origin(at="more"))
     with pytest.raises(BadAnswer, match="says there is more"):
         next_state(paging, WalkState(), seen(3, {"more": True}))
+
+
+@pytest.mark.parametrize("said", [-1, 0, 99, "0", None, "x"])
+def test_a_total_of_less_than_was_read_is_none(said: Any) -> None:
+    paging = Paging(offset=Place(at="offset"), total=Origin(at="total"))
+    assert next_state(paging, WalkState(), seen(100, {"total": said})) is not None
+    assert next_state(paging, WalkState(offset=100), seen(0, {"total": said})) is None
+
+
+@pytest.mark.parametrize("means", ["none_left", "ignore"])
+def test_a_server_that_fails_has_not_said_that_there_is_nothing(means: Any) -> None:
+    rules = [AnswerRule(at="", matches="no events", means=means)]
+    assert rule_of(rules, 404, {}, b"no events") is not None
+    assert rule_of(rules, 500, {}, b"could reach no events store") is None
+    said = [AnswerRule(status=500, at="", matches="no events", means=means)]
+    assert rule_of(said, 500, {}, b"no events") is not None

@@ -1,0 +1,31 @@
+"""Where a walk leaves the position."""
+
+from __future__ import annotations
+
+import pytest
+
+from flicker_dagster.pipeline.plan import Slice, frontier_after
+from flicker_dagster.types import DecodedPage, Page, Position, WalkState
+from flicker_dagster_tests.builders import a_source
+
+#: 2026-01-01T12:00:00Z
+NOON_MS = 1_767_268_800_000
+MINUTE_MS = 60_000
+LAST = Page(DecodedPage(list, [], [], 0), None, None, None, 9)
+
+
+@pytest.mark.parametrize("of_set", [True, False])
+def test_the_position_does_not_pass_what_the_first_member_of_a_set_was_asked_for(of_set: bool) -> None:
+    source = a_source(
+        endpoint="https://v.test/{member}/events",
+        time_filter_bounded_live=False,
+        over={"members": ["a", "b"]} if of_set else None,
+    )
+    stood = Position("2026-01-01T11:00:00.000Z", None)
+    walk = WalkState(start_ms=NOON_MS - 60 * MINUTE_MS, began_ms=NOON_MS, member="b" if of_set else None)
+    newest_ms = NOON_MS + 30 * MINUTE_MS  # the walk was interrupted after "a", and "b" was read an hour later
+    found = frontier_after(
+        source, stood, Slice(walk, last=True), LAST, None, newest_ms=newest_ms, now_ms=NOON_MS + 60 * MINUTE_MS
+    )
+    assert found is not None
+    assert found.last_timestamp == ("2026-01-01T12:00:00.000Z" if of_set else "2026-01-01T12:30:00.000Z")
