@@ -132,6 +132,7 @@ class GoogleServiceAccount(AuthRecord):
     def written_out(self) -> OAuth2JwtBearer:
         """What it stands for."""
         subject: dict[str, JsonValue] = {} if self.subject is None else {"sub": self.subject}
+        whose = "the account, its key and the user in whose name it asks" if subject else "the account and its key"
         return OAuth2JwtBearer(
             type="oauth2_jwt_bearer",
             token_url="{key.token_uri}",
@@ -141,7 +142,7 @@ class GoogleServiceAccount(AuthRecord):
             assertion_ms=3_600_000,
             renew_before_ms=self.renew_before_ms,
             explain={
-                "invalid_grant": "check that the account and its key still exist, and this machine's clock",
+                "invalid_grant": f"check that {whose} still exist, and this machine's clock",
                 "unauthorized_client": "allow the account this scope, by domain-wide delegation where there is a subject",
                 "invalid_client": "check the key",
                 "invalid_scope": "check scope",
