@@ -14,6 +14,10 @@ from flicker_dagster.types import Page, Position, WalkState, Window, timed_of
 #: A quiet source's position follows the clock at this distance, so that it neither looks stale nor runs into retention.
 QUIET_DISTANCE_MS = DAY_MS
 
+#: By arrival nothing comes behind the vendor's clock; but a clock that is 5 s ahead of it is taken for equal, and a Date is
+#: cut to the second.
+ARRIVAL_DISTANCE_MS = 10_000
+
 
 class Slice(msgspec.Struct, frozen=True):
     """One walk of the plan. `last` says that nothing is left to ask after it."""
@@ -171,7 +175,7 @@ def frontier_after(
     if frontier is None:  # a window's walk has no position
         return None
     stood_ms = position_ms(frontier, source=source.name)
-    keeps_cursor = source.listing.paging.durable
+    keeps_cursor = source.listing.paging.durable and source.listing.over is None  # a cursor is one member's
     durable = keeps_cursor and page.resume_cursor is not None
     if resume is not None and not durable:
         return frontier
@@ -182,7 +186,7 @@ def frontier_after(
     if resume is None and not piece.last and piece.walk.end_ms is not None:
         reached_ms = max(reached_ms, min(asked))
     elif resume is None:  # what happened since an interrupted walk began was not asked for
-        distance_ms = 0 if source.listing.by_arrival else QUIET_DISTANCE_MS  # nothing arrives behind the clock
+        distance_ms = ARRIVAL_DISTANCE_MS if source.listing.by_arrival else QUIET_DISTANCE_MS
         reached_ms = max(reached_ms, min(asked) - max(distance_ms, source.lookback_ms))
     cursor = page.resume_cursor if keeps_cursor else None
     return Position(last_timestamp=rfc3339_ms(reached_ms), cursor=cursor or (frontier.cursor if durable else None))
