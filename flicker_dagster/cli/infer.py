@@ -87,7 +87,7 @@ def infer(
     except FlickerError as error:
         words = _masked(str(error).removeprefix("inferred: "), asked)
         advice = fix_for(None, words)
-        raise click.ClickException(f"{words}{f' {advice}' if advice else ''}") from None
+        raise click.ClickException(f"{words.rstrip('.')}. {advice}" if advice else words) from None
     block = _headed(
         block_of(found.findings, name=name or name_of(asked.endpoint), destination=destination), found, asked
     )
@@ -115,7 +115,7 @@ def _headed(block: str, found: Found, asked: Question) -> str:
 
 def _summarise(found: Found, asked: Question, block: str, env: Mapping[str, str]) -> None:
     screen = Console(stderr=True, highlight=False)
-    counts = ", ".join(f"{found.findings.count(sure)} {sure}" for sure in ("sure", "probable", "guess"))
+    counts = ", ".join(f"{block.count(f'  # {sure}: ')} {sure}" for sure in ("sure", "probable", "guess"))
     prose(
         screen,
         f"{found.requests} requests, {found.events} events on the first page; lines: {counts}.",

@@ -115,6 +115,10 @@ def order_of(times_ms: list[int | None]) -> Order:
     return "descending" if all(one >= other for one, other in steps) else "unordered"
 
 
+#: What is larger, or longer as text, counts no time.
+MOST_EPOCH, LONGEST_EPOCH = 10**20, 30
+
+
 def _leaves(value: Any, path: str, depth: int) -> Any:
     if isinstance(value, dict):
         if depth < DEEPEST:
@@ -127,7 +131,8 @@ def _leaves(value: Any, path: str, depth: int) -> Any:
 def _format_of(value: Any) -> str | None:
     if isinstance(value, bool):
         return None
-    if isinstance(value, int | float) or (isinstance(value, str) and value.strip().isdigit()):
+    number = isinstance(value, int | float) and abs(value) < MOST_EPOCH  # neither NaN nor endless
+    if number or (isinstance(value, str) and len(value) <= LONGEST_EPOCH and value.strip().isdecimal()):
         digits = len(str(int(value)))
         fmt = _EPOCHS.get(digits)
         return fmt if fmt is not None and parse_time_ms(value, fmt) is not None else None

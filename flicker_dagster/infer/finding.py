@@ -40,9 +40,6 @@ class Findings:
     def get(self, key: str) -> Finding | None:
         return self._found.get(key)
 
-    def count(self, sure: Sure) -> int:
-        return sum(1 for each in self._found.values() if each.sure == sure)
-
     def raw(self) -> dict[str, Any]:
         """The keys as a source has them."""
         source: dict[str, Any] = {}

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
 import yaml
 from click.testing import CliRunner, Result
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from flicker_dagster.cli.main import cli
@@ -231,6 +232,20 @@ def test_mistakes_are_one_line(world: World, options: list[str], said: str) -> N
     assert "ey.secret.value" not in done.output
 
 
+def test_every_line_that_says_how_sure_it_is_is_counted(world: World) -> None:
+    world.answer = paged
+    done, _ = world.infer("/audit?per_page=5")
+    counts = [len(re.findall(rf"(?m)(?<=  )# {sure}: ", done.stdout)) for sure in ("sure", "probable", "guess")]
+    assert counts[2] >= 2, "polling and lookback are guesses always"
+    assert "lines: {} sure, {} probable, {} guess".format(*counts) in " ".join(done.stderr.split())
+
+
+def test_a_refusal_and_what_to_do_are_two_sentences(world: World) -> None:
+    world.answer = lambda _: Response.json({"error": "no"}, 401)
+    done, _ = world.infer("/audit")
+    assert "basic. The vendor does not know these credentials" in done.output
+
+
 def test_a_known_host_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HTTPS_PROXY", "http://127.0.0.1:9")
     done = CliRunner().invoke(cli, ["infer", "https://acme.okta.com/api/v1/logs"])
@@ -315,6 +330,7 @@ JSON = st.recursive(
 
 
 @given(JSON)
+@example([{"a": float("nan"), "b": float("inf"), "c": "\u00b2", "d": "9" * 5000}])
 def test_no_answer_breaks_it(answer: Any) -> None:
     body = json.dumps(answer).encode()
     empty_arrays_in(body)
