@@ -12,7 +12,6 @@ from flicker_dagster.cli.simulated import (
     checked,
     delay_s_of,
     destination_lines,
-    is_by_hand,
     literal,
     params_of,
     source_lines,
@@ -76,14 +75,12 @@ class DemoVendors:
         """The parameters of an account: secrets by reference, everything else as it is."""
         known = presets()[simulated.name].params
         return {
-            name: self._reference(simulated.name, name, value, home)
-            if is_by_hand(simulated.name) or known[name].secret
-            else literal(value)
+            name: self._reference(simulated.name, name, value, home) if known[name].secret else literal(value)
             for name, value in params_of(simulated).items()
         }
 
     def _reference(self, vendor: str, name: str, value: str, home: Path) -> str:
-        usual = "" if is_by_hand(vendor) else variable_of(presets()[vendor], name)
+        usual = variable_of(presets()[vendor], name)
         file = _FILE.fullmatch(usual)
         if file is not None:
             path = home / f"{vendor}-{Path(file[1]).name}"

@@ -12,11 +12,6 @@ from flicker_dagster.errors import FlickerError
 from flicker_dagster.simulator.dialects import dialect
 from flicker_dagster.simulator.vendor import Vendor
 
-#: Sources of presets without parameters, by hand: path, Authorization header, key of the event's time.
-BY_HAND = {
-    "github": ("/orgs/company/audit-log", "Bearer", "@timestamp"),
-    "salesforce": ("/services/data/v58.0/query", "Bearer", "CreatedDate"),
-}
 DESTINATION = "siem"
 TEST_TOKEN = "test-token"
 #: Longer parameters than these stand on a line each.
@@ -47,18 +42,12 @@ def delay_s_of(vendor: str) -> float:
 
 def tokens_of(vendors: Sequence[str], given: str | None = None) -> dict[str, str]:
     """The tokens that vendors ask for which have one, by vendor: the one given, else that of the simulated account."""
-    own = {name: TEST_TOKEN if is_by_hand(name) else dialect(name).params.get("token") for name in vendors}
+    own = {name: dialect(name).params.get("token") for name in vendors}
     return {name: given or token for name, token in own.items() if token is not None}
-
-
-def is_by_hand(vendor: str) -> bool:
-    return not presets()[vendor].params
 
 
 def params_of(vendor: Vendor) -> dict[str, str]:
     """With what a source reads this account."""
-    if is_by_hand(vendor.name):
-        return {"token": vendor.token or TEST_TOKEN}
     known = set(presets()[vendor.name].params)
     given = {"token": vendor.token} if vendor.token and "token" in vendor.params else {}
     return {name: value for name, value in (vendor.params | given).items() if name in known}
@@ -67,14 +56,8 @@ def params_of(vendor: Vendor) -> dict[str, str]:
 def source_lines(vendor: Vendor, *, name: str, params: Mapping[str, str], keys: Mapping[str, Any]) -> list[str]:
     """An entry of `api_sources`. The parameters are texts of the configuration: references, or with each dollar twice."""
     lines = [f"- name: {scalar(name)}", f"  vendor: {vendor.name}"]
-    if is_by_hand(vendor.name):
-        path, scheme, time_field = BY_HAND[vendor.name]
-        headers = {"Authorization": f"{scheme} {params['token']}"}
-        lines += [f"  endpoint: {vendor.url}{path}", f"  headers: {scalar(headers)}"]
-        lines.append(f"  timestamp_field: {scalar(time_field)}")
-    else:
-        lines += [f"  {line}" for line in _params(params)]
-        lines.append(f"  connect_to: {scalar({'*': vendor.url})}")
+    lines += [f"  {line}" for line in _params(params)]
+    lines.append(f"  connect_to: {scalar({'*': vendor.url})}")
     lines += [f"  {key}: {scalar(value)}" for key, value in keys.items()]
     return [f"  {line}" for line in [*lines, f"  destination: {DESTINATION}"]]
 
