@@ -47,7 +47,9 @@ GIVE_UP = {name for name in failpoints.NAMES if name.startswith("give_up.")}
 #: Passed once in a run; at the others, the second time is another lane's or another request's.
 ONCE = {name for name in COMMIT if name.startswith(("registry.", "spool.clear"))}
 ONCE |= {"commit.after_registry", "commit.after_clear"}
-LIVE = sorted({(name, 1) for name in LANES | COMMIT} | {(name, 2) for name in (LANES | COMMIT) - ONCE})
+#: Receipts are asked after once a second at most: whether a run is told twice is chance.
+BY_CHANCE = {"lane.confirmed"}
+LIVE = sorted({(name, 1) for name in LANES | COMMIT} | {(name, 2) for name in (LANES | COMMIT) - ONCE - BY_CHANCE})
 WINDOW = [*sorted((LANES | COMMIT) - ONCE), "commit.after_clear"]
 
 
