@@ -105,20 +105,19 @@ class VendorClient:
             self._masker = Masker.for_source(self.source, self.env)
         return self._masker
 
-    def ask(self, request: Request, *, kept: bool = False, further: bool = False, rules: bool = True) -> Answer:
+    def ask(self, request: Request, *, kept: bool = False, further: bool = False) -> Answer:
         """One question, signed; refused credentials are answered once with a renewed signature, where there is one. Raises
         CollectError of the kind that fits; SecretUnset.
 
         `kept` says that the request rests on a cursor kept from an earlier poll, so that a refusal of it means that the
-        cursor has expired; `further`, that it rests on an earlier answer. Without `rules` the source's own rules are left
-        to the caller.
+        cursor has expired; `further`, that it rests on an earlier answer.
         """
         most_s = math.inf if self.deadline is None else self.deadline.left_s
         self._quota.wait(self.source.name, at_most_s=most_s)
         status, headers, body = self._signed(request)
         vendor_now_ms = parse_http_date_ms(headers.get("Date"))
         self._quota.note(headers, vendor_now_ms=vendor_now_ms)
-        rule = rule_of(self.source.answers, status, headers, body) if rules and self.source.answers else None
+        rule = rule_of(self.source.answers, status, headers, body) if self.source.answers else None
         known_now_ms = None if vendor_now_ms is None else vendor_now_ms + 999
         if rule is not None and rule.means != "ignore":
             if rule.means != "none_left":

@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 
 from flicker_dagster.collect.filters import EventFilter
-from flicker_dagster.collect.steps import NoObjects, Objects
+from flicker_dagster.collect.objects import NoObjects, Objects
 from flicker_dagster.collect.walk import walk as walk_pages
 from flicker_dagster.pipeline.begin import usable
 from flicker_dagster.pipeline.intake import Known

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from flicker_dagster_tests.catalogue.scenes import HOUR_MS, CatalogueScene, Check
+from flicker_dagster_tests.catalogue.scenes import HOUR_MS, MOST_POLLS, CatalogueScene, Check
 
 #: A poll's worth of events: several of the smallest pages.
 MANY = 11
@@ -98,16 +98,28 @@ def cut(scene: CatalogueScene) -> None:
     scene.assert_each_once()
 
 
+def one_quota(scene: CatalogueScene) -> None:
+    """Two streams of one account have one small quota between them."""
+    other = scene.beside()
+    assert other.source.vendor_key == scene.source.vendor_key
+    for each in (scene, other):
+        each.begin()
+    scene.vendor.per_minute = 6
+    for each in (scene, other):
+        each.emit(MANY)
+    for _ in range(MOST_POLLS):
+        for each in (scene, other):
+            each.poll_anyhow()
+        if not scene.missing() and not other.missing():
+            break
+        scene.clock.wait(20)
+    for each in (scene, other):
+        each.assert_each_once()
+
+
 def expired_cursor(scene: CatalogueScene) -> None:
     """A cursor that was good is refused, within a walk and at the beginning of the next poll."""
-    scene.begin()
-    scene.emit(MANY)
-    scene.vendor.faults.plan("expired", after=1)
-    scene.drain()
-    scene.emit(MANY)
-    scene.vendor.faults.plan("expired")
-    scene.drain()
-    scene.assert_each_once()
+    _met_twice(scene, "expired")
 
 
 def expired_token(scene: CatalogueScene) -> None:
@@ -143,12 +155,17 @@ def one_token(scene: CatalogueScene) -> None:
 
 def empty_page(scene: CatalogueScene) -> None:
     """A page without events that names a next one is no end."""
+    _met_twice(scene, "empty")
+
+
+def _met_twice(scene: CatalogueScene, fault: str) -> None:
+    """Within a walk, and at the beginning of the next poll."""
     scene.begin()
     scene.emit(MANY)
-    scene.vendor.faults.plan("empty", after=1)
+    scene.vendor.faults.plan(fault, after=1)
     scene.drain()
     scene.emit(MANY)
-    scene.vendor.faults.plan("empty")
+    scene.vendor.faults.plan(fault)
     scene.drain()
     scene.assert_each_once()
 
@@ -223,6 +240,7 @@ ROWS: dict[str, tuple[Check, str | None]] = {
     "reordered": (reordered, "late"),
     "ties": (ties, None),
     "429": (limited, None),
+    "one quota": (one_quota, "streams"),
     "5xx": (unavailable, None),
     "cut": (cut, None),
     "expired cursor": (expired_cursor, "expired"),

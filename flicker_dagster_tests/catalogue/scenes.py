@@ -65,13 +65,21 @@ class CatalogueScene:
         self.stream = source.stream if source.stream in vendor.streams else vendor.streams[0]
         self.emitter = vendor.emitters[self.stream]
         self.path = f"/{vendor.name}/{self.stream}"
+        self.work_dir = directory / "work"  # the machine's own
         self.cursor: Position | None = None
         self.failures: list[str] = []
         siem.identify[self.path] = partial(vendor.id_of, self.stream)
 
+    def beside(self) -> CatalogueScene:
+        """The next stream of the same account, in the same state and by the same clock."""
+        streams = list(presets()[self.vendor.name].streams)
+        stream = streams[(streams.index(self.source.stream) + 1) % len(streams)]
+        source = source_of(self.vendor, self.siem, stream)
+        return CatalogueScene(self.vendor, self.siem, source, self.directory, self.clock)
+
     def work(self) -> SourceWork:
         """A new process's view: nothing is remembered but what lies on the disk."""
-        layout = StateLayout.of(None, self.directory / "state", self.directory / "work")
+        layout = StateLayout.of(None, self.directory / "state", self.work_dir)
         return SourceWork(self.source, layout, clock=self.clock, sleep=self.clock.wait, elapsed=self.clock)
 
     # -- the vendor

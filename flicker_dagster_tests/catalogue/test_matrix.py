@@ -30,6 +30,7 @@ def cells() -> list[tuple[str, str, str]]:
         for place, stream in enumerate(streams):
             keys = preset.source | (preset.streams[stream].source if stream else {})
             traits = dialect(name).traits | ({"objects"} if "each" in keys else set())
+            traits |= {"streams"} if len(streams) > 1 else set()
             for row, (_, trait) in ROWS.items():
                 wanted = place == 0 or row in ("plain", "ties", "sweep", "kill", "objects once")
                 if wanted and (trait is None or trait in traits):

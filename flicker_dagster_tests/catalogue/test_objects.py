@@ -59,6 +59,19 @@ def test_a_lost_memory_costs_a_fetch_and_no_event(scene: CatalogueScene) -> None
     scene.assert_each_once()
 
 
+def test_another_machine_fetches_again_and_sends_nothing_twice(scene: CatalogueScene) -> None:
+    scene.begin()
+    scene.emit(5)
+    scene.drain()
+    scene.work_dir = scene.directory / "another machine"
+    scene.emit(3)
+    scene.drain()
+    scene.work_dir = scene.directory / "work"
+    scene.emit(2)
+    scene.drain()
+    scene.assert_each_once()
+
+
 def test_what_is_remembered_outlives_a_torn_line_and_not_another_shape(tmp_path: Path) -> None:
     objects = FetchedObjects(tmp_path, "shape", keep_since_ms=0)
     for number in range(3):

@@ -1,34 +1,26 @@
-"""Steps of a walk beside its listing: the calls that prepare an API, the set that is walked over, the objects that hold the
-events."""
+"""Objects that a listing lists and that hold the events: each is fetched once."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import replace
 from hashlib import blake2b
 from typing import Any, Protocol
 
 from flicker_dagster.collect.answers import fits
-from flicker_dagster.collect.circles import Guard
 from flicker_dagster.collect.client import Answer, VendorClient
 from flicker_dagster.collect.decode import PageDecoder
-from flicker_dagster.collect.ends import is_full, lookalike, must_be_named, names_paging, what_names
-from flicker_dagster.collect.paging import Seen, next_state, paths_of
 from flicker_dagster.collect.requests import RequestMaker, values_of
 from flicker_dagster.collect.shapes import inflated
 from flicker_dagster.collect.templates import Values
-from flicker_dagster.config.listing import Listing, RowSpec
-from flicker_dagster.config.vocabulary import Call, Each, Over, Paging
-from flicker_dagster.errors import BadAnswer, CollectError, NotSetUp
+from flicker_dagster.config.listing import RowSpec
+from flicker_dagster.config.vocabulary import Call, Each
+from flicker_dagster.errors import BadAnswer, CollectError
 from flicker_dagster.json_paths import lookup_any, readings
 from flicker_dagster.json_scan import find, read_value
 from flicker_dagster.json_text import read_json
 from flicker_dagster.times import parse_time_ms
 from flicker_dagster.transport.exchange import Request
-from flicker_dagster.types import DecodedPage, Remembered, WalkState
-
-#: A set that is walked over has no more members than this.
-MOST_MEMBERS = 10_000
+from flicker_dagster.types import DecodedPage, Remembered
 
 #: A job is asked after with pauses that double between these.
 FIRST_LOOK_S, LONGEST_LOOK_S = 1.0, 30.0
@@ -47,88 +39,12 @@ class NoObjects:
         return None
 
 
-def ask_prepared(client: VendorClient, maker: RequestMaker, listing: Listing, ask: Callable[[], Answer]) -> Answer:
-    """An answer for which the API was prepared first, where it says that it is not. Raises CollectError."""
-    try:
-        return ask()
-    except NotSetUp:
-        if not listing.setup:
-            raise
-    for call in listing.setup:
-        client.ask(_called(client, maker, call if call.method else call.model_copy(update={"method": "POST"})))
-    return ask()
-
-
-def _called(client: VendorClient, maker: RequestMaker, call: Call, values: Values | None = None) -> Request:
+def called(client: VendorClient, maker: RequestMaker, call: Call, values: Values | None = None) -> Request:
     """The request of a call beside the listing. Raises CollectError."""
     try:
         return maker.call(call, values)
     except CollectError as error:
         raise type(error)(client.say(Request("GET", client.endpoint), str(error))) from None
-
-
-def members_of(client: VendorClient, maker: RequestMaker, over: Over) -> list[tuple[str, Any]]:
-    """Id and decoded object of each member of the set, by id. Raises CollectError, also for a set of which there may be
-    more: what happens at a member that nobody names is never collected."""
-    if over.members is not None:
-        return sorted((member, member) for member in dict.fromkeys(over.members))
-    found: dict[str, Any] = {}
-    paging, where = over.paging, _called(client, maker, Call(url=over.url)).url
-    decoder = PageDecoder(RowSpec(fields=(over.results_field,)), paths_of(paging), mask=client.masker.mask)
-    guard, named = Guard(client.source.name, paging), False
-    state: WalkState | None = WalkState()
-    while state is not None:
-        request, answer, events, digests, seen = _page_of_set(client, decoder, over, paging, where, state)
-        try:
-            for event in events:
-                row = read_value(event)
-                found.setdefault(_name_of(row, over.id), row)
-            if len(found) > MOST_MEMBERS:
-                raise BadAnswer(f"the set that is walked over has more than {MOST_MEMBERS} members")
-            named = named or names_paging(paging, seen)
-            after, doubt = guard.judge(state, next_state(paging, state, seen), digests, seen)
-            if after is None and doubt is None and not named and must_be_named(paging) and seen.rows:
-                doubt = lookalike(paging, seen, answer.body)
-                if doubt is None and is_full(paging, seen):
-                    smaller = paging.model_copy(update={"page_size": seen.rows - 1 or 2})
-                    *_, other = _page_of_set(client, decoder, over, smaller, where, state)
-                    doubt = None if names_paging(smaller, other) else f"no {what_names(paging)}"
-            if doubt is not None:
-                raise BadAnswer(f"the set that is walked over: there may be more members ({doubt}). Check over.paging")
-        except CollectError as error:
-            raise type(error)(client.say(request, str(error))) from None
-        state = after
-    return sorted(found.items())
-
-
-def _page_of_set(
-    client: VendorClient, decoder: PageDecoder, over: Over, paging: Paging, where: str, state: WalkState
-) -> tuple[Request, Answer, list[bytes], list[bytes], Seen]:
-    """A page of the set: its rows, their digests, and what it shows of paging. Raises CollectError."""
-    lister = RequestMaker(Listing(endpoint=where, query=over.query, paging=paging), where, client.resolve)
-    request = lister.request(state, now_ms=client.now_ms())
-    answer = client.ask(request)
-    try:
-        page, fields = decoder.decode(answer.body, no_content=answer.no_content)
-    except BadAnswer as error:
-        raise BadAnswer(client.say(request, str(error))) from None
-    events = [bytes(event) for event in page.events]
-    last = events[-1] if events else None
-    return (
-        request,
-        answer,
-        events,
-        page.digests,
-        Seen(len(page), answer.links, fields, request.url, answer.headers, last),
-    )
-
-
-def _name_of(row: Any, path: str) -> str:
-    """The id of a member. Raises BadAnswer."""
-    name = lookup_any(row, readings(path)) if isinstance(row, dict) else row
-    if not isinstance(name, str | int) or isinstance(name, bool) or name == "":
-        raise BadAnswer(f"a member of the set that is walked over has no id at {path!r}; check over.id")
-    return str(name)
 
 
 class ObjectStep:
@@ -181,7 +97,7 @@ class ObjectStep:
     def fetch(self, listed: Any) -> DecodedPage:
         """Its events. Raises CollectError."""
         values = values_of("object", listed)
-        request = _called(self._client, self._maker, self._call, values)
+        request = called(self._client, self._maker, self._call, values)
         answer = self._client.ask(request)
         if self._each.wait_until is not None:
             answer, request = self._finished(request, answer, values)
@@ -211,7 +127,7 @@ class ObjectStep:
         except ValueError:
             said = None
         call = Call(url=self._each.then_url)
-        request = _called(self._client, self._maker, call, {**values, **values_of("answer", said)})
+        request = called(self._client, self._maker, call, {**values, **values_of("answer", said)})
         return self._client.ask(request), request
 
 
