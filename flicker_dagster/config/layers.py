@@ -32,7 +32,7 @@ def lay_beneath(
     """
     below = deepcopy(preset.source)
     if stream is not None:
-        below = _merge(below, deepcopy(preset.streams[stream].source))
+        below = merged_keys(below, deepcopy(preset.streams[stream].source))
     raw = dict(raw)
     overruled: list[Overrule] = []
     by_hand = preset.by_host and "endpoint" in raw and not given
@@ -50,7 +50,7 @@ def lay_beneath(
         overruled += [
             Overrule(source=name, key=f"pagination.{key}", line=0, why=why) for key in flat if key != "page_size"
         ]
-    merged = _merge(below, raw)
+    merged = merged_keys(below, raw)
     for key, why in preset.overrules.items():
         parts = key.split(".")
         wanted = _at(below, parts)
@@ -60,6 +60,15 @@ def lay_beneath(
         _put(merged, parts, wanted)
     merged["vendor"] = preset.vendor
     return merged, overruled
+
+
+def merged_keys(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
+    """The keys of both: those above win, and mappings on both sides are merged in turn."""
+    merged = dict(below)
+    for key, value in above.items():
+        both = isinstance(value, dict) and isinstance(below.get(key), dict)
+        merged[key] = merged_keys(below[key], value) if both else value
+    return merged
 
 
 def fill_params(
@@ -127,14 +136,6 @@ def _signs(raw: Mapping[str, Any]) -> bool:
 
 
 _ABSENT = object()
-
-
-def _merge(below: dict[str, Any], above: dict[str, Any]) -> dict[str, Any]:
-    merged = dict(below)
-    for key, value in above.items():
-        both = isinstance(value, dict) and isinstance(below.get(key), dict)
-        merged[key] = _merge(below[key], value) if both else value
-    return merged
 
 
 def _at(data: Any, parts: list[str]) -> Any:

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 from flicker_dagster.config.explain import one_of, suggestion
-from flicker_dagster.config.layers import fill_params, lay_beneath
+from flicker_dagster.config.layers import fill_params, lay_beneath, merged_keys
 from flicker_dagster.config.shown import shown
 from flicker_dagster.config.vendors import GENERIC, Preset, presets, recognise
 from flicker_dagster.config.whole_file import Overrule
@@ -25,7 +25,7 @@ def streams_of(raw: dict[str, Any], path: str, trouble: Trouble) -> list[tuple[s
     given = _given(raw.pop("params", None), preset, f"{path}.params", trouble)
     found: list[tuple[str, dict[str, Any], list[Overrule]]] = []
     for stream, own in chosen.items():
-        above = _merged(raw, own)
+        above = merged_keys(raw, own)
         if preset is None:
             found.append((stream, above, []))
             continue
@@ -49,12 +49,8 @@ def _chosen(written: Any, preset: Preset | None, path: str, trouble: Trouble) ->
         if not known or (preset is not None and preset.alone is not None):
             return {"": {}}
         return {name: {} for name, stream in known.items() if stream.usual}
-    if isinstance(written, list):
-        written = (
-            {each: {} for each in written if isinstance(each, str)}
-            if all(isinstance(each, str) for each in written)
-            else None
-        )
+    if isinstance(written, list) and all(isinstance(each, str) for each in written):
+        written = dict.fromkeys(written)
     if not isinstance(written, dict) or not written:
         trouble(path, "expected a list of names, or a mapping of names to keys of a source")
         return {"": {}} if not known or (preset is not None and preset.alone is not None) else {next(iter(known)): {}}
@@ -104,12 +100,3 @@ def _preset(raw: dict[str, Any], path: str, trouble: Trouble) -> Preset | None:
     trouble(f"{path}.vendor", f"found {vendor!r}, expected the name of a preset (`flicker vendors` lists them){near}")
     probable = difflib.get_close_matches(vendor, presets(), n=1)
     return presets()[probable[0]] if probable else None  # keys that the preset gives are not missing then
-
-
-def _merged(raw: dict[str, Any], own: dict[str, Any]) -> dict[str, Any]:
-    """A source's keys with those of one stream above them."""
-    merged = dict(raw)
-    for key, value in own.items():
-        both = isinstance(value, dict) and isinstance(merged.get(key), dict)
-        merged[key] = _merged(merged[key], value) if both else value
-    return merged

@@ -8,6 +8,8 @@ import ssl
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from pathlib import Path
+from typing import cast
 
 import pytest
 from botocore.exceptions import ClientError
@@ -19,7 +21,7 @@ from flicker_dagster_tests.real.kafka import Kafka
 from flicker_dagster_tests.real.nginx import Front
 from flicker_dagster_tests.real.object_stores import ObjectStore
 from flicker_dagster_tests.real.opensearch import LARGEST_BODY_BYTES, OpenSearch
-from flicker_dagster_tests.real.programs import call
+from flicker_dagster_tests.real.programs import Program, call
 from flicker_dagster_tests.real.rsyslog import Rsyslog
 from flicker_dagster_tests.real.victorialogs import VictoriaLogs
 from flicker_dagster_tests.tls import Authority
@@ -168,3 +170,13 @@ def test_nginx_has_a_limit_of_its_own_and_wants_a_certificate(nginx_before: Call
         assert answer.startswith(b"<html>")
     finally:
         server.close()
+
+
+def test_what_the_collector_is_just_writing_is_not_read_yet(tmp_path: Path) -> None:
+    out = tmp_path / "out.jsonl"
+    line = b'{"resourceLogs":[{"scopeLogs":[{"logRecords":[{"body":{"stringValue":"a"}}]}]}]}\n'
+    out.write_bytes(line + line[:40])
+    collector = Collector(
+        otlp="", syslog_port=0, authority=cast("Authority", None), file=out, program=cast("Program", None)
+    )
+    assert len(collector.records()) == 1
