@@ -33,6 +33,8 @@ _COMPACT = re.compile(r"(\d{4})(\d\d)(\d\d)(\d\d)(\d\d)(\d\d)(?:\.(\d{1,9}))?")
 _NUMBER = re.compile(r"[+-]?\d+(?:\.\d+)?")
 _OFFSET = re.compile(r"([+-])(\d\d?)(?::?([0-5]\d))?")
 DIRECTIVE = re.compile(r"%(.)", re.DOTALL)
+#: A span of time as a person types it.
+SPAN = re.compile(r"\d{1,15}[smhdw]")
 _AGE = re.compile(r"(\d{1,15})\s*(ms|s|m|h|d|w)(?:\s+ago)?")
 _AGE_MS = {"ms": 1, "s": 1_000, "m": 60_000, "h": 3_600_000, "d": 86_400_000, "w": 604_800_000}
 

@@ -16,6 +16,7 @@ import click
 
 from flicker_dagster import __version__
 from flicker_dagster.cli.command import FlickerGroup
+from flicker_dagster.cli.elsewhere import Elsewhere
 from flicker_dagster.cli.options import Moment, WebAddress, given, json_option, take_settings
 from flicker_dagster.errors import LocationError
 from flicker_dagster.orchestration import names
@@ -301,21 +302,24 @@ def test_source(settings: Settings, source: str, as_json: bool) -> None:
     sys.exit(try_sources(settings, source, as_json=as_json))
 
 
-def _add_groups() -> None:
-    from flicker_dagster.cli.add import add
-    from flicker_dagster.cli.dead_letters import dead_letters
-    from flicker_dagster.cli.destinations import destinations
-    from flicker_dagster.cli.infer import infer
-    from flicker_dagster.cli.position import position
-    from flicker_dagster.cli.simulate import simulate
-    from flicker_dagster.cli.vendors import vendors
-
-    for group in (add, dead_letters, destinations, infer, position, simulate, vendors):
-        cli.add_command(group)
-    take_settings(cli, but=("demo", "destinations", "infer", "schema", "simulate", "vendors"))
-
-
-_add_groups()
+#: Each has a module of its own.
+ELSEWHERE = (
+    Elsewhere("add", "Ask for what VENDOR needs, write a source into the configuration, and test it."),
+    Elsewhere("dead-letters", "Events that the SIEM refused for good, kept byte for byte."),
+    Elsewhere("destinations", "What events can be delivered to; `show TYPE` says what one needs."),
+    Elsewhere(
+        "infer", "Find out how the API at URL lists its events, and write a source for it, with how sure each line is."
+    ),
+    Elsewhere("position", "Where live collection of each source stands; earlier positions; moving it."),
+    Elsewhere(
+        "simulate",
+        "Serve simulated vendors and a SIEM until Ctrl-C, and print the whole configuration that works beside them.",
+    ),
+    Elsewhere("vendors", "Whose audit logs can be collected by name; `show NAME` says what one needs."),
+)
+for each in ELSEWHERE:
+    cli.add_command(each)
+take_settings(cli, but=("demo", "destinations", "infer", "schema", "simulate", "vendors"))
 
 
 def main() -> None:

@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from flicker_dagster.config.endpoints import endpoint_fault
+from flicker_dagster.cli.elsewhere import Elsewhere
 from flicker_dagster.errors import FlickerError
 from flicker_dagster.orchestration.settings import (
     CONFIG_VAR,
@@ -19,8 +19,7 @@ from flicker_dagster.orchestration.settings import (
     WORK_VAR,
     Settings,
 )
-from flicker_dagster.pipeline.rewind import SPAN
-from flicker_dagster.times import start_from_ms
+from flicker_dagster.times import SPAN, start_from_ms
 
 _GIVEN = "flicker.given"
 
@@ -44,6 +43,9 @@ def take_settings(command: click.Command, *, but: tuple[str, ...] = ()) -> None:
     Before and behind a subcommand they mean the same, and the last one given wins. They make up the context's object,
     its `Settings`.
     """
+    if isinstance(command, Elsewhere):
+        command.when_loaded(take_settings)
+        return
     names = [["-c", option] if variable == CONFIG_VAR else [option] for variable, option in VARIABLES.items()]
     options = [
         click.Option(
@@ -103,6 +105,8 @@ class WebAddress(click.ParamType):
     name = "url"
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        from flicker_dagster.config.endpoints import endpoint_fault  # brings the HTTP library along
+
         fault = endpoint_fault(str(value).replace("$", "$$"))
         if fault is not None:
             self.fail(fault, param, ctx)

@@ -2,19 +2,14 @@
 
 from __future__ import annotations
 
-import re
-
 from flicker_dagster.errors import FlickerError
 from flicker_dagster.pipeline.deliver import LiveReport
 from flicker_dagster.pipeline.plan import position_ms
 from flicker_dagster.pipeline.work import SourceWork
 from flicker_dagster.state.position_history import SavedPosition
 from flicker_dagster.state.rewinds import Rewind
-from flicker_dagster.times import rfc3339_ms, start_from_ms
+from flicker_dagster.times import SPAN, rfc3339_ms, start_from_ms
 from flicker_dagster.types import Position
-
-#: What `position rewind` takes.
-SPAN = re.compile(r"\d{1,15}[smhdw]")
 
 
 def order_position(work: SourceWork, position: Position, *, redeliver: bool) -> Rewind:

@@ -17,7 +17,8 @@ from hypothesis import given as tried
 from hypothesis import strategies as st
 
 from flicker_dagster.cli import status as status_module
-from flicker_dagster.cli.main import cli
+from flicker_dagster.cli.elsewhere import Elsewhere
+from flicker_dagster.cli.main import ELSEWHERE, cli
 from flicker_dagster.orchestration.settings import Settings
 from flicker_dagster_tests.config.builders import SOURCE
 
@@ -108,6 +109,7 @@ def test_the_environment_names_what_the_command_line_does_not(asked: list[Settin
 def _leaves(group: click.Group, path: tuple[str, ...] = ()) -> list[tuple[str, ...]]:
     found = [path] if path else []
     for name, below in group.commands.items():
+        below = below.loaded if isinstance(below, Elsewhere) else below
         found += _leaves(below, (*path, name)) if isinstance(below, click.Group) else [(*path, name)]
     return found
 
@@ -124,6 +126,13 @@ def test_every_command_that_has_settings_says_so(command: tuple[str, ...]) -> No
     shown = invoke(*command, "--help").stdout
     for option in ("-c, --config", "--registry-file", "--state-dir", "--work-dir"):
         assert option in shown
+
+
+@pytest.mark.parametrize("command", ELSEWHERE, ids=lambda each: each.name)
+def test_a_command_elsewhere_is_summed_up_as_its_own_help_begins(command: Elsewhere) -> None:
+    whole = 1_000
+    assert command.get_short_help_str(whole) == command.loaded.get_short_help_str(whole)
+    assert command.loaded.name == command.name
 
 
 # -- how it ends

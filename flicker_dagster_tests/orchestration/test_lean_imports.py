@@ -76,9 +76,15 @@ def test_nothing_heavy_is_imported_on_the_way_to_a_run(code: str, tmp_path: Path
     assert imported & HEAVY == set()
 
 
-@pytest.mark.parametrize("arguments", [["--help"], ["-c", str(EXAMPLE), "--validate"]], ids=["help", "validate"])
-def test_help_and_validate_need_neither_dagster_nor_anything_heavy(arguments: list[str], tmp_path: Path) -> None:
-    imported = _imported(COMMAND.format(arguments), tmp_path)
+@pytest.mark.parametrize("argument", ["--help", "--version"])
+def test_help_and_version_load_no_configuration_and_no_command(argument: str, tmp_path: Path) -> None:
+    imported = _imported(COMMAND.format([argument]), tmp_path)
+    assert "click" in imported, "nothing was measured"
+    assert imported & {"pydantic", "yaml", "rich", "requests", "urllib3", "msgspec"} == set()
+
+
+def test_validate_needs_neither_dagster_nor_anything_heavy(tmp_path: Path) -> None:
+    imported = _imported(COMMAND.format(["-c", str(EXAMPLE), "--validate"]), tmp_path)
     assert "flicker_dagster" in imported, "nothing was measured"
     assert imported & (HEAVY | {"dagster"}) == set()
 
