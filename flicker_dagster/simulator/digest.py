@@ -14,7 +14,8 @@ _PARAMETER = re.compile(r'(\w+)=(?:"([^"]*)"|([^\s,]+))')
 
 
 class DigestGuard:
-    """`users` are passwords by name. `algorithms` are asked for in this order; a nonce serves `nonce_s` seconds."""
+    """`users` are passwords by name. `algorithms` are asked for in this order; a nonce serves `nonce_s` seconds, and
+    `tells_stale` is whether a challenge says so of one that is over."""
 
     def __init__(
         self,
@@ -24,11 +25,13 @@ class DigestGuard:
         realm: str = "simulated",
         algorithms: tuple[str, ...] = ("MD5",),
         nonce_s: float = 300.0,
+        tells_stale: bool = True,
     ) -> None:
         self.users = dict(users)
         self.realm = realm
         self.algorithms = algorithms
         self.nonce_s = nonce_s
+        self.tells_stale = tells_stale
         self.challenges = 0
         self._clock = clock
         self._lock = threading.Lock()
@@ -39,7 +42,7 @@ class DigestGuard:
         """None for a request that is signed well, else the headers of a 401."""
         scheme, _, text = request.headers.get("authorization", "").partition(" ")
         if scheme.lower() != "digest":
-            return self._challenge(stale=False)
+            return self.challenge()
         given = {name: quoted or bare for name, quoted, bare in _PARAMETER.findall(text)}
         with self._lock:
             made_s = self._made_s.get(given.get("nonce", ""))
@@ -47,9 +50,9 @@ class DigestGuard:
             repeated = counted in self._counted
             self._counted.add(counted)
         if not self._is_right(request, given):
-            return self._challenge(stale=False)
+            return self.challenge()
         if made_s is None or self._clock() >= made_s + self.nonce_s or repeated:
-            return self._challenge(stale=True)
+            return self.challenge(stale=True)
         return None
 
     def _is_right(self, request: Request, given: Mapping[str, str]) -> bool:
@@ -66,12 +69,13 @@ class DigestGuard:
         middle = ":".join((given.get("nonce", ""), given.get("nc", ""), given.get("cnonce", ""), "auth"))
         return given.get("response") == hashed(f"{secret}:{middle}:{hashed(f'{request.method}:{request.target}')}")
 
-    def _challenge(self, *, stale: bool) -> list[tuple[str, str]]:
+    def challenge(self, *, stale: bool = False) -> list[tuple[str, str]]:
+        """The headers of a 401 that asks for a digest, with a nonce of their own."""
         nonce = secrets.token_hex(12)
         with self._lock:
             self.challenges += 1
             self._made_s[nonce] = self._clock()
-        said = ", stale=true" if stale else ""
+        said = ", stale=true" if stale and self.tells_stale else ""
         return [
             (
                 "WWW-Authenticate",

@@ -6,17 +6,20 @@ from collections.abc import Mapping
 from typing import Any
 from urllib.parse import unquote_plus
 
+from flicker_dagster.simulator.checks import content_type
 from flicker_dagster.simulator.minting import Minting
 from flicker_dagster.simulator.server import Request, Response
 
 FORM = "application/x-www-form-urlencoded"
+#: The grant of a signed assertion (RFC 7523, 2.1).
+JWT_BEARER = "urn:ietf:params:oauth:grant-type:jwt-bearer"
 
 
 def fault_of_request(request: Request, grant: str) -> tuple[str, str] | None:
     """Why a request is none for a token of this grant: RFC 6749's code, and a description."""
     if request.method != "POST":
         return "invalid_request", f"expected POST, not {request.method}"
-    if request.headers.get("content-type", "").partition(";")[0].strip() != FORM:
+    if content_type(request) != FORM:
         return "invalid_request", f"expected {FORM}"
     if request.form.get("grant_type") != grant:
         return "unsupported_grant_type", f"expected {grant}"
@@ -31,9 +34,9 @@ def client_of(request: Request) -> tuple[str, str]:
     return request.form.get("client_id", ""), request.form.get("client_secret", "")
 
 
-def granted(minting: Minting, lifetime_s: float, **more: Any) -> Response:
+def granted(minting: Minting, lifetime_s: float, *, prefix: str = "at-", **more: Any) -> Response:
     """A new token. `more` are further members of the answer, or other spellings of the usual ones."""
-    token = minting.mint(lifetime_s=lifetime_s)
+    token = minting.mint(lifetime_s=lifetime_s, prefix=prefix)
     answer = {"access_token": token, "token_type": "Bearer", "expires_in": int(lifetime_s)}
     return Response.json(answer | more, headers=[("Cache-Control", "no-store")])
 

@@ -21,11 +21,11 @@ from typing import Any
 from urllib.parse import parse_qsl, unquote_plus
 
 from flicker_dagster.simulator.faults import Fault, Faults
+from flicker_dagster.simulator.grants import FORM, JWT_BEARER
 from flicker_dagster.simulator.server import Request, Response
 from flicker_dagster.simulator.token_assertions import Assertions
 from flicker_dagster.times import rfc3339_ms
 
-JWT_BEARER = "urn:ietf:params:oauth:grant-type:jwt-bearer"
 _HEADER = re.compile(r"client_id:\s*(\S+),\s*client_secret:\s*(\S+)")
 
 
@@ -139,7 +139,7 @@ class TokenAuthority:
         if request.method != "POST":
             return _error("invalid_request", "expected POST", 405)
         kind = request.headers.get("content-type", "").partition(";")[0]
-        if request.body and kind not in ("application/x-www-form-urlencoded", "application/json"):
+        if request.body and kind not in (FORM, "application/json"):
             return _error("invalid_request", "expected a form or JSON")
         grant = given.get("grant_type", "")
         refused = self._grant_refused(grant, request, given)

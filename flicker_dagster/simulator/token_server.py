@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from flicker_dagster.simulator.server import Request, Response, Server
-from flicker_dagster.simulator.token_authority import JWT_BEARER, Minted, TokenAuthority
+from flicker_dagster.simulator.token_authority import Minted, TokenAuthority
 
-__all__ = ["JWT_BEARER", "Minted", "TokenServer"]
+__all__ = ["Minted", "TokenServer"]
 
 
 class TokenServer(TokenAuthority):

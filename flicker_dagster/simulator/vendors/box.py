@@ -11,11 +11,10 @@ from typing import Any, ClassVar
 
 from flicker_dagster.simulator.assertions import BadAssertion, claims_of, private_key_pem
 from flicker_dagster.simulator.checks import content_type, rfc3339_of
-from flicker_dagster.simulator.grants import FORM, refused
+from flicker_dagster.simulator.grants import FORM, JWT_BEARER, refused
 from flicker_dagster.simulator.listings import by_arrival, by_event_time
 from flicker_dagster.simulator.pages import compact, document, is_for, raw
 from flicker_dagster.simulator.server import Request, Response
-from flicker_dagster.simulator.token_server import JWT_BEARER
 from flicker_dagster.simulator.vendor import Vendor
 from flicker_dagster.times import format_time, zone_of
 

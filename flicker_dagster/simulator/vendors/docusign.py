@@ -5,13 +5,10 @@ from __future__ import annotations
 import random
 import uuid
 from bisect import bisect_left
-from functools import cache
 from typing import Any
 
-import jwt
-from cryptography.hazmat.primitives import serialization
-from cryptography.hazmat.primitives.asymmetric import rsa
-
+from flicker_dagster.simulator.assertions import BadAssertion, claims_of, private_key_pem
+from flicker_dagster.simulator.grants import JWT_BEARER, fault_of_request, granted, refused
 from flicker_dagster.simulator.listings import cursor_of, place_of
 from flicker_dagster.simulator.pages import compact, document, is_for, raw, time_in
 from flicker_dagster.simulator.server import Request, Response
@@ -20,21 +17,9 @@ from flicker_dagster.times import datetime_of
 
 HOST, TOKEN_HOST = "lens.docusign.net", "account.docusign.com"
 PATH, TOKEN_PATH = "/api/v2.0/datasets/monitor/stream", "/oauth/token"
-GRANT = "urn:ietf:params:oauth:grant-type:jwt-bearer"
 DAY_MS = 86_400_000
-LEEWAY_S = 300
 DATE = r"\d{4}-\d\d-\d\d(?:T\d\d:\d\d:\d\d(?:\.\d+)?Z?)?"
 ACTIONS = (("Account", "Login"), ("Envelope", "Send"), ("User", "Update"), ("Envelope", "Download"))
-
-
-@cache
-def _key() -> rsa.RSAPrivateKey:
-    return rsa.generate_private_key(public_exponent=65_537, key_size=2048)
-
-
-def _pem() -> str:
-    form, kind, lock = serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-    return _key().private_bytes(form, kind, lock).decode()
 
 
 class DocuSign(Vendor):
@@ -46,7 +31,7 @@ class DocuSign(Vendor):
     params = {
         "integration_key": "6d1f0b1e-1111-4000-8000-1234567890ab",
         "user_id": "5b1c0b1e-2222-4000-8000-1234567890ab",
-        "private_key": _pem(),
+        "private_key": private_key_pem(),
     }
     traits = frozenset({"expired", "empty", "copies", "late", "minted"})
     quota_per_minute = 600
@@ -84,33 +69,26 @@ class DocuSign(Vendor):
         return request.path == TOKEN_PATH
 
     def _token(self, request: Request) -> Response:
-        if not is_for(request, TOKEN_HOST) or request.method != "POST":
-            return _refused("invalid_request", f"expected POST https://{TOKEN_HOST}{TOKEN_PATH}")
-        if request.headers.get("content-type", "").partition(";")[0] != "application/x-www-form-urlencoded":
-            return _refused("invalid_request", "expected a form")
-        if request.form.get("grant_type") != GRANT:
-            return _refused("unsupported_grant_type")
+        if not is_for(request, TOKEN_HOST):
+            return refused("invalid_request", f"expected POST https://{TOKEN_HOST}{TOKEN_PATH}")
+        fault = fault_of_request(request, JWT_BEARER)
+        if fault is not None:
+            return refused(*fault)
+        required = ("iss", "sub", "aud", "iat", "exp")
         try:
-            claims = jwt.decode(
-                request.form.get("assertion", ""),
-                _key().public_key(),
-                algorithms=["RS256"],
-                audience=TOKEN_HOST,
-                issuer=self.params["integration_key"],
-                options={"verify_exp": False, "verify_iat": False, "require": ["iss", "sub", "aud", "iat", "exp"]},
+            claims = claims_of(
+                request.form.get("assertion", ""), audiences=(TOKEN_HOST,), clock=self.clock, required=required
             )
-        except jwt.PyJWTError as error:
-            return _refused("invalid_grant", f"no_valid_keys_or_signatures or claims: {type(error).__name__}")
+        except BadAssertion as error:
+            return refused("invalid_grant", f"no_valid_keys_or_signatures or claims: {error}")
+        if claims["iss"] != self.params["integration_key"]:
+            return refused("invalid_grant", "no_valid_keys_or_signatures")
         if claims["sub"] != self.params["user_id"]:
-            return _refused("invalid_grant", "user_not_found")
-        if not claims["iat"] - LEEWAY_S <= self.clock() < claims["exp"] or claims["exp"] - claims["iat"] > 3600:
-            return _refused("invalid_grant", "expired_or_too_long")
+            return refused("invalid_grant", "user_not_found")
         asked = set(str(claims.get("scope", "")).split())
         if "impersonation" not in asked or not asked <= self._granted:
-            return _refused("consent_required")
-        return document(
-            {"access_token": self.minting.mint(prefix="eyJ0eXAi"), "token_type": "Bearer", "expires_in": 3600}
-        )
+            return refused("consent_required", "an administrator has to consent first")
+        return granted(self.minting, 3600, prefix="eyJ0eXAi")
 
     # -- the stream
 
@@ -158,10 +136,6 @@ class DocuSign(Vendor):
         if since_ms is None:
             return None
         return bisect_left(self.emitter.stored(), since_ms, key=lambda event: event.visible_ms)
-
-
-def _refused(code: str, description: str = "") -> Response:
-    return Response.json({"error": code, **({"error_description": description} if description else {})}, 400)
 
 
 def _error(status: int, code: str, message: str, headers: list[tuple[str, str]] | None = None) -> Response:

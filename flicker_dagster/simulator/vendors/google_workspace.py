@@ -8,7 +8,7 @@ import re
 from typing import Any
 
 from flicker_dagster.simulator.assertions import BadAssertion, claims_of, private_key_pem
-from flicker_dagster.simulator.grants import fault_of_request, granted, refused
+from flicker_dagster.simulator.grants import JWT_BEARER, fault_of_request, granted, refused
 from flicker_dagster.simulator.listings import by_event_time, cursor_of, place_of
 from flicker_dagster.simulator.pages import beyond, compact, document, is_for, place
 from flicker_dagster.simulator.server import Request, Response
@@ -21,7 +21,6 @@ TOKEN_HOST = "oauth2.googleapis.com"
 TOKEN_PATH = "/token"
 PATH = re.compile(r"/admin/reports/v1/activity/users/([^/]+)/applications/([^/]+)")
 SCOPE = "https://www.googleapis.com/auth/admin.reports.audit.readonly"
-GRANT = "urn:ietf:params:oauth:grant-type:jwt-bearer"
 ADMIN = "admin@acme.test"
 ACCOUNT = "collector@acme-audit.iam.gserviceaccount.com"
 KEY_ID = "5f0c2d1e9b8a7f6e5d4c3b2a19080706f5e4d3c2"
@@ -84,7 +83,7 @@ class GoogleWorkspace(Vendor):
         return request.path == TOKEN_PATH and is_for(request, TOKEN_HOST)
 
     def _token(self, request: Request) -> Response:
-        fault = fault_of_request(request, GRANT)
+        fault = fault_of_request(request, JWT_BEARER)
         if fault is not None:
             return refused(*fault)
         try:

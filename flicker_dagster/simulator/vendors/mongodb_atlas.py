@@ -5,15 +5,13 @@ Newest first by page number: without `maxDate` rows shift while they are read.
 
 from __future__ import annotations
 
-import hashlib
 import random
 import re
-import secrets
 from typing import Any
 from urllib.parse import urlencode
-from urllib.request import parse_http_list, parse_keqv_list
 
 from flicker_dagster.simulator.checks import rfc3339_of
+from flicker_dagster.simulator.digest import DigestGuard
 from flicker_dagster.simulator.grants import token_for_client
 from flicker_dagster.simulator.pages import compact, document, is_for, raw
 from flicker_dagster.simulator.server import Request, Response
@@ -27,7 +25,6 @@ MEDIA_TYPE = re.compile(r"application/vnd\.atlas\.(20\d\d-\d\d-\d\d)\+json")
 FIRST_VERSION = "2023-01-01"
 KNOWN = ("minDate", "maxDate", "pageNum", "itemsPerPage", "includeCount", "includeRaw", "eventType")
 MOST = 500
-NONCE_LIFE_S = 300
 TYPES = {
     "organization": ("ALERT_CONFIG_DELETED_AUDIT", "API_KEY_CREATED", "JOINED_ORG", "ORG_SETTINGS_UPDATED"),
     "project": ("CLUSTER_CREATED", "NETWORK_PERMISSION_ENTRY_ADDED", "MONGODB_USER_ADDED"),
@@ -48,9 +45,9 @@ class MongoDBAtlas(Vendor):
     quota_per_minute = 100
 
     def __init__(self, **options: Any) -> None:
-        self.challenges = 0  # how often a client had to be told how to authenticate
-        self._nonces: dict[str, tuple[float, set[str]]] = {}  # until when each may be used, and the counts that came
         super().__init__(**options)
+        users = {self.params["public_key"]: self.token or self.params["private_key"]}
+        self.digest = DigestGuard(users, clock=self.clock, realm=REALM, tells_stale=False)
 
     def make(self, stream: str, number: int, published_ms: int, chance: random.Random) -> tuple[str, bytes]:
         event_id = f"{published_ms // 1000:08x}{chance.getrandbits(40):010x}{number % 0xFFFFFF:06x}"
@@ -73,35 +70,14 @@ class MongoDBAtlas(Vendor):
         return request.path == TOKEN_PATH
 
     def authorize(self, request: Request) -> Response | None:
-        scheme, _, value = request.headers.get("authorization", "").partition(" ")
+        scheme, _, token = request.headers.get("authorization", "").partition(" ")
         if scheme == "Bearer":
-            return None if self.minting.accepts(value) else self.unauthorized()
-        if scheme != "Digest":
-            return self.unauthorized()
-        return None if self._is_right(request, _said(value)) else self.unauthorized()
-
-    def _is_right(self, request: Request, said: dict[str, str]) -> bool:
-        """RFC 7616 with MD5 and qop auth; no count of a nonce comes twice."""
-        ends_s, counts = self._nonces.get(said.get("nonce", ""), (0.0, set()))
-        count = said.get("nc", "")
-        private_key = self.token or self.params["private_key"]
-        secret = _md5(f"{self.params['public_key']}:{REALM}:{private_key}")
-        asked = _md5(f"{request.method}:{request.target}")
-        expected = _md5(f"{secret}:{said.get('nonce')}:{count}:{said.get('cnonce')}:auth:{asked}")
-        named = (said.get("username"), said.get("realm"), said.get("uri"), said.get("qop"))
-        right = named == (self.params["public_key"], REALM, request.target, "auth") and said.get("response") == expected
-        with self._lock:
-            fresh = self.clock() < ends_s and count not in counts
-            counts.add(count)
-        return right and fresh
+            return None if self.minting.accepts(token) else self.unauthorized()
+        asks = self.digest.refused(request)
+        return None if asks is None else _denied(asks)
 
     def unauthorized(self) -> Response:
-        nonce = secrets.token_urlsafe(24)
-        with self._lock:
-            self.challenges += 1
-            self._nonces[nonce] = (self.clock() + NONCE_LIFE_S, set())
-        challenge = f'Digest realm="{REALM}", domain="", nonce="{nonce}", algorithm=MD5, qop="auth", stale=false'
-        return _error(401, "USER_UNAUTHORIZED", "You are not authorized.", [("WWW-Authenticate", challenge)])
+        return _denied(self.digest.challenge())
 
     def limited(self, wait_s: float) -> Response:
         """Which headers tell the wait is not documented: none does."""
@@ -172,13 +148,8 @@ class MongoDBAtlas(Vendor):
         return answer
 
 
-def _said(text: str) -> dict[str, str]:
-    """What a digest's header says; what is no pair of name and value is left out."""
-    return parse_keqv_list([pair for pair in parse_http_list(text) if "=" in pair])
-
-
-def _md5(text: str) -> str:
-    return hashlib.md5(text.encode(), usedforsecurity=False).hexdigest()
+def _denied(asks: list[tuple[str, str]]) -> Response:
+    return _error(401, "USER_UNAUTHORIZED", "You are not authorized.", asks)
 
 
 def _error(status: int, code: str, detail: str, headers: list[tuple[str, str]] | None = None) -> Response:

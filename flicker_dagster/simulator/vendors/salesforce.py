@@ -14,10 +14,9 @@ from typing import Any, ClassVar
 from flicker_dagster.simulator.assertions import BadAssertion, claims_of, private_key_pem
 from flicker_dagster.simulator.checks import content_type
 from flicker_dagster.simulator.emitter import Event, rows
-from flicker_dagster.simulator.grants import FORM, client_of, refused
+from flicker_dagster.simulator.grants import FORM, JWT_BEARER, client_of, refused
 from flicker_dagster.simulator.pages import is_for
 from flicker_dagster.simulator.server import Request, Response
-from flicker_dagster.simulator.token_server import JWT_BEARER
 from flicker_dagster.simulator.vendor import ELSEWHERE, Vendor
 from flicker_dagster.simulator.vendors._event_log_files import LogFile, files_of, listed, make_row, values_of
 from flicker_dagster.simulator.vendors._salesforce_objects import (

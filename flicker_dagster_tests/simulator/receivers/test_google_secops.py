@@ -11,8 +11,9 @@ from typing import Any
 
 import pytest
 
+from flicker_dagster.simulator.grants import JWT_BEARER
 from flicker_dagster.simulator.receivers.google_secops import GoogleSecopsReceiver
-from flicker_dagster.simulator.token_server import JWT_BEARER, TokenServer
+from flicker_dagster.simulator.token_server import TokenServer
 from flicker_dagster_tests.deliver.destinations.scenes import account
 from flicker_dagster_tests.simulator.receivers.asking import post
 from flicker_dagster_tests.transport.minting import EMAIL

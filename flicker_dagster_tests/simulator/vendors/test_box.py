@@ -11,7 +11,7 @@ import jwt
 import pytest
 import requests
 
-from flicker_dagster.simulator.token_server import JWT_BEARER
+from flicker_dagster.simulator.grants import JWT_BEARER
 from flicker_dagster.simulator.vendors.box import FIRST_POSITION, Box
 from flicker_dagster.times import rfc3339_ms
 from flicker_dagster_tests.simulator.vendors.by_http import bearer, call

@@ -9,7 +9,8 @@ import jwt
 import pytest
 import requests
 
-from flicker_dagster.simulator.vendors.docusign import GRANT, DocuSign
+from flicker_dagster.simulator.grants import JWT_BEARER
+from flicker_dagster.simulator.vendors.docusign import DocuSign
 from flicker_dagster.times import rfc3339_ms
 from flicker_dagster_tests.simulator.vendors.by_http import call
 from flicker_dagster_tests.simulator.worlds import Clock, ids, serving
@@ -29,7 +30,7 @@ def docusign(clock: Clock) -> Iterator[DocuSign]:
         yield vendor
 
 
-def token(docusign: DocuSign, *, url: str = TOKEN_URL, grant: str = GRANT, **claims: Any) -> requests.Response:
+def token(docusign: DocuSign, *, url: str = TOKEN_URL, grant: str = JWT_BEARER, **claims: Any) -> requests.Response:
     now_s = int(docusign.clock())
     said = {
         "iss": docusign.params["integration_key"],

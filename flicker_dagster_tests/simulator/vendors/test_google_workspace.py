@@ -10,7 +10,8 @@ import jwt
 import pytest
 import requests
 
-from flicker_dagster.simulator.vendors.google_workspace import ADMIN, GRANT, SCOPE, GoogleWorkspace
+from flicker_dagster.simulator.grants import JWT_BEARER
+from flicker_dagster.simulator.vendors.google_workspace import ADMIN, SCOPE, GoogleWorkspace
 from flicker_dagster.times import rfc3339_ms
 from flicker_dagster_tests.simulator.vendors.by_http import call
 from flicker_dagster_tests.simulator.worlds import DAY_S, Clock, ids, serving
@@ -30,7 +31,7 @@ def google(clock: Clock) -> Iterator[GoogleWorkspace]:
         yield vendor
 
 
-def token(google: GoogleWorkspace, *, grant: str = GRANT, **claims: Any) -> requests.Response:
+def token(google: GoogleWorkspace, *, grant: str = JWT_BEARER, **claims: Any) -> requests.Response:
     key, now_s = json.loads(google.params["service_account_key"]), int(google.clock())
     said = {"iss": key["client_email"], "scope": SCOPE, "aud": key["token_uri"], "iat": now_s, "exp": now_s + 3600}
     said |= {"sub": ADMIN} | claims

@@ -92,10 +92,10 @@ def test_a_dated_media_type_is_required(atlas: MongoDBAtlas, accept: str) -> Non
 def test_a_digest_is_asked_for_once_and_its_nonce_ends(atlas: MongoDBAtlas, clock: Clock) -> None:
     keys = HTTPDigestAuth(*KEYS)
     assert [ask(atlas, auth=keys).status_code for _ in range(3)] == [200, 200, 200]
-    assert atlas.challenges == 1
+    assert atlas.digest.challenges == 1
     clock.move(301)
     assert ask(atlas, auth=keys).status_code == 200
-    assert atlas.challenges == 2
+    assert atlas.digest.challenges == 2
 
 
 def test_a_digest_is_for_one_request_with_the_right_key(atlas: MongoDBAtlas) -> None:

@@ -11,7 +11,7 @@ import jwt
 import pytest
 import requests
 
-from flicker_dagster.simulator.token_server import JWT_BEARER
+from flicker_dagster.simulator.grants import JWT_BEARER
 from flicker_dagster.simulator.vendor import content_of
 from flicker_dagster.simulator.vendors.salesforce import Salesforce
 from flicker_dagster_tests.simulator.vendors.by_http import bearer, call
