@@ -49,6 +49,20 @@ def _basic(user: str, word: str) -> str:
     return f"Basic {base64.b64encode(f'{user}:{word}'.encode()).decode()}"
 
 
+def _by_cursor(following: str) -> dict[str, Any]:
+    """Pages by a cursor that the answer gives at this place."""
+    return {"limit": {"at": "limit"}, "cursor": {"at": "cursor"}, "following": {"at": following}}
+
+
+def _since(name: str, fmt: str) -> dict[str, Any]:
+    """The start of what is asked for: a parameter of this name, spelled so."""
+    return {"request": {"start": {"at": name}}, "time_filter_format": fmt}
+
+
+def _bearer(name: str) -> Callable[[dict[str, str]], dict[str, str]]:
+    return lambda params: {"Authorization": f"Bearer {params[name]}"}
+
+
 LINK = {"of": "link", "at": "next", "gives": "url"}
 
 DIALECTS = (
@@ -57,7 +71,7 @@ DIALECTS = (
         "/api/v1/logs?limit=5&sortOrder=ASCENDING&since={iso}",
         lambda _: {"Authorization": "SSWS any-token-will-do"},
         _true("", "uuid", "published", "iso8601", "ascending", limit={"at": "limit"}, following=LINK)
-        | {"request": {"start": {"at": "since"}}, "time_filter_format": "rfc3339"},
+        | _since("since", "rfc3339"),
     ),
     Dialect(
         "github",
@@ -69,10 +83,9 @@ DIALECTS = (
     Dialect(
         "slack",
         "/audit/v1/logs?limit=5&oldest={unix}",
-        lambda params: {"Authorization": f"Bearer {params['token']}"},
-        _true("entries", "id", "date_create", "unix", "descending", limit={"at": "limit"}, cursor={"at": "cursor"},
-              following={"at": "response_metadata.next_cursor"})
-        | {"request": {"start": {"at": "oldest"}}, "time_filter_format": "unix"},
+        _bearer("token"),
+        _true("entries", "id", "date_create", "unix", "descending", **_by_cursor("response_metadata.next_cursor"))
+        | _since("oldest", "unix"),
     ),
     Dialect(
         "pagerduty",
@@ -81,25 +94,23 @@ DIALECTS = (
             "Authorization": f"Token token={params['api_key']}",
             "Accept": "application/vnd.pagerduty+json;version=2",
         },
-        _true("records", "id", "execution_time", "iso8601", "descending", limit={"at": "limit"}, cursor={"at": "cursor"},
-              following={"at": "next_cursor"})
-        | {"request": {"start": {"at": "since"}}, "time_filter_format": "rfc3339"},
+        _true("records", "id", "execution_time", "iso8601", "descending", **_by_cursor("next_cursor"))
+        | _since("since", "rfc3339"),
     ),
     Dialect(
         "stripe",
         "/v1/events?limit=5&created[gte]={unix}",
-        lambda params: {"Authorization": f"Bearer {params['api_key']}"},
+        _bearer("api_key"),
         _true("data", "id", "created", "unix", "descending", limit={"at": "limit"}, cursor={"at": "starting_after"},
               following={"of": "row", "at": "id"}, more={"at": "has_more"})
-        | {"request": {"start": {"at": "created[gte]"}}, "time_filter_format": "unix"},
+        | _since("created[gte]", "unix"),
     ),
     Dialect(
         "sentinelone",
         "/web/api/v2.1/activities?limit=5&createdAt__gte={iso}",
         lambda params: {"Authorization": f"ApiToken {params['token']}"},
-        _true("data", "id", "createdAt", "iso8601", "descending", limit={"at": "limit"}, cursor={"at": "cursor"},
-              following={"at": "pagination.nextCursor"})
-        | {"request": {"start": {"at": "createdAt__gte"}}, "time_filter_format": "rfc3339"},
+        _true("data", "id", "createdAt", "iso8601", "descending", **_by_cursor("pagination.nextCursor"))
+        | _since("createdAt__gte", "rfc3339"),
     ),
     Dialect(
         "datadog",
@@ -107,7 +118,7 @@ DIALECTS = (
         lambda params: {"DD-API-KEY": params["api_key"], "DD-APPLICATION-KEY": params["application_key"]},
         _true("data", "id", "attributes.timestamp", "iso8601", "descending", limit={"at": "page[limit]"},
               following={"at": "links.next", "gives": "url"})
-        | {"request": {"start": {"at": "filter[from]"}}, "time_filter_format": "rfc3339"},
+        | _since("filter[from]", "rfc3339"),
     ),
     Dialect(
         "zendesk",

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import http.client
-from collections.abc import Iterator
 from itertools import chain
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
@@ -13,20 +12,11 @@ import requests
 
 from flicker_dagster.simulator.vendors.github import GitHub
 from flicker_dagster.times import datetime_of
-from flicker_dagster_tests.simulator.worlds import DAY_S, Clock, ids, serving
+from flicker_dagster_tests.simulator.worlds import DAY_S, Clock, ids, served, serving
 
 PATH = "/orgs/acme/audit-log"
 
-
-@pytest.fixture
-def clock() -> Clock:
-    return Clock()
-
-
-@pytest.fixture
-def github(clock: Clock) -> Iterator[GitHub]:
-    with serving(GitHub(token="good", clock=clock)) as vendor:
-        yield vendor
+github = served(GitHub, token="good")
 
 
 def ask(github: GitHub, *, token: str = "good", url: str | None = None, **query: Any) -> requests.Response:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -11,18 +10,9 @@ import urllib3
 
 from flicker_dagster.simulator.vendors.okta import Okta
 from flicker_dagster.times import rfc3339_ms
-from flicker_dagster_tests.simulator.worlds import DAY_S, Clock, ids, serving
+from flicker_dagster_tests.simulator.worlds import DAY_S, Clock, ids, served, serving
 
-
-@pytest.fixture
-def clock() -> Clock:
-    return Clock()
-
-
-@pytest.fixture
-def okta(clock: Clock) -> Iterator[Okta]:
-    with serving(Okta(token="good", clock=clock)) as vendor:
-        yield vendor
+okta = served(Okta, token="good")
 
 
 def ask(okta: Okta, *, token: str = "good", url: str | None = None, **query: Any) -> requests.Response:

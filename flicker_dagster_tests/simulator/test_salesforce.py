@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from itertools import chain
 from typing import Any
 
@@ -12,21 +11,12 @@ import requests
 
 from flicker_dagster.simulator.vendors.salesforce import Salesforce
 from flicker_dagster.times import rfc3339_ms
-from flicker_dagster_tests.simulator.worlds import DAY_S, Clock, ids, serving
+from flicker_dagster_tests.simulator.worlds import DAY_S, Clock, ids, served, serving
 
 QUERY = "/services/data/v58.0/query"
 FIELDS = "Id, Action, Section, CreatedDate, CreatedBy.Username, DelegateUser, Display"
 
-
-@pytest.fixture
-def clock() -> Clock:
-    return Clock()
-
-
-@pytest.fixture
-def salesforce(clock: Clock) -> Iterator[Salesforce]:
-    with serving(Salesforce(token="good", clock=clock)) as vendor:
-        yield vendor
+salesforce = served(Salesforce, token="good")
 
 
 def ask(

@@ -16,11 +16,6 @@ from flicker_dagster_tests.simulator.worlds import Clock
 
 
 @pytest.fixture
-def clock() -> Clock:
-    return Clock()
-
-
-@pytest.fixture
 def world(clock: Clock) -> Iterator[World]:
     with World(clock=clock) as world:
         yield world

@@ -6,6 +6,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, TypeVar
 
+import pytest
+
 from flicker_dagster.simulator.vendor import Vendor
 from flicker_dagster.times import parse_time_ms
 
@@ -41,6 +43,17 @@ def serving(vendor: AnyVendor) -> Iterator[AnyVendor]:
         yield vendor
     finally:
         vendor.close()
+
+
+def served(kind: type[AnyVendor], **options: Any) -> Any:
+    """A fixture of a vendor that lives by the test's clock; it is called as what it is assigned to."""
+
+    @pytest.fixture
+    def vendor(clock: Clock) -> Iterator[AnyVendor]:
+        with serving(kind(clock=clock, **options)) as simulated:
+            yield simulated
+
+    return vendor
 
 
 def ids(events: list[Any]) -> list[str]:

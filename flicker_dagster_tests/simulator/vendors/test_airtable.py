@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -10,26 +9,17 @@ import requests
 
 from flicker_dagster.simulator.vendors.airtable import Airtable
 from flicker_dagster.times import rfc3339_ms
-from flicker_dagster_tests.simulator.vendors.by_http import call
-from flicker_dagster_tests.simulator.worlds import DAY_S, Clock, ids, serving
+from flicker_dagster_tests.simulator.vendors.by_http import bearer, call
+from flicker_dagster_tests.simulator.worlds import DAY_S, Clock, ids, served
 
 URL = "https://api.airtable.com/v0/meta/enterpriseAccounts/entUBq2RGdihxl3vU/auditLogEvents"
 TOKEN = Airtable.params["token"]
 
-
-@pytest.fixture
-def clock() -> Clock:
-    return Clock()
-
-
-@pytest.fixture
-def airtable(clock: Clock) -> Iterator[Airtable]:
-    with serving(Airtable(clock=clock)) as vendor:
-        yield vendor
+airtable = served(Airtable)
 
 
 def ask(airtable: Airtable, *, url: str = URL, token: str = TOKEN, **params: Any) -> requests.Response:
-    return call(airtable, url, params, headers={"Authorization": f"Bearer {token}"})
+    return call(airtable, url, params, headers=bearer(token))
 
 
 def found(answer: requests.Response) -> list[str]:

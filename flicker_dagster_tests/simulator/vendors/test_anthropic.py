@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -10,21 +9,12 @@ import requests
 
 from flicker_dagster.simulator.vendors.anthropic import Anthropic
 from flicker_dagster.times import rfc3339_ms
-from flicker_dagster_tests.simulator.vendors.by_http import call
-from flicker_dagster_tests.simulator.worlds import DAY_S, Clock, ids, serving
+from flicker_dagster_tests.simulator.vendors.by_http import bearer, call
+from flicker_dagster_tests.simulator.worlds import DAY_S, Clock, ids, served, serving
 
 URL = "https://api.anthropic.com/v1/compliance/activities"
 
-
-@pytest.fixture
-def clock() -> Clock:
-    return Clock()
-
-
-@pytest.fixture
-def anthropic(clock: Clock) -> Iterator[Anthropic]:
-    with serving(Anthropic(clock=clock)) as vendor:
-        yield vendor
+anthropic = served(Anthropic)
 
 
 def ask(anthropic: Anthropic, headers: dict[str, str] | None = None, **query: Any) -> requests.Response:
@@ -98,7 +88,7 @@ def test_a_wrong_question_is_refused(anthropic: Anthropic, wrong: dict[str, Any]
 
 def test_the_key_and_the_version_are_headers(anthropic: Anthropic) -> None:
     assert ask(anthropic, {"x-api-key": "bad", "anthropic-version": "2023-06-01"}).status_code == 401
-    assert ask(anthropic, {"Authorization": f"Bearer {anthropic.params['api_key']}"}).status_code == 401
+    assert ask(anthropic, bearer(anthropic.params["api_key"])).status_code == 401
     assert ask(anthropic, {"x-api-key": anthropic.params["api_key"]}).status_code == 400
 
 

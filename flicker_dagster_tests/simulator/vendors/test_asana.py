@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -11,21 +10,12 @@ import requests
 from flicker_dagster.simulator.vendors.asana import Asana
 from flicker_dagster.times import rfc3339_ms
 from flicker_dagster_tests.simulator.vendors.by_http import bearer, call
-from flicker_dagster_tests.simulator.worlds import DAY_S, Clock, ids, serving
+from flicker_dagster_tests.simulator.worlds import DAY_S, Clock, ids, served, serving
 
 URL = f"https://app.asana.com/api/1.0/workspaces/{Asana.params['workspace']}/audit_log_events"
 TOKEN = Asana.params["token"]
 
-
-@pytest.fixture
-def clock() -> Clock:
-    return Clock()
-
-
-@pytest.fixture
-def asana(clock: Clock) -> Iterator[Asana]:
-    with serving(Asana(clock=clock)) as vendor:
-        yield vendor
+asana = served(Asana)
 
 
 def ask(asana: Asana, url: str = URL, token: str = TOKEN, **query: Any) -> requests.Response:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from itertools import chain
 from typing import Any
 
@@ -11,21 +10,12 @@ import requests
 
 from flicker_dagster.simulator.vendors.atlassian import Atlassian
 from flicker_dagster_tests.simulator.vendors.by_http import bearer, call, walked
-from flicker_dagster_tests.simulator.worlds import Clock, ids, serving
+from flicker_dagster_tests.simulator.worlds import Clock, ids, served, serving
 
 URL = f"https://api.atlassian.com/admin/v1/orgs/{Atlassian.params['org_id']}/events-stream"
 KEY = Atlassian.params["api_key"]
 
-
-@pytest.fixture
-def clock() -> Clock:
-    return Clock()
-
-
-@pytest.fixture
-def atlassian(clock: Clock) -> Iterator[Atlassian]:
-    with serving(Atlassian(clock=clock)) as vendor:
-        yield vendor
+atlassian = served(Atlassian)
 
 
 def ask(atlassian: Atlassian, url: str = URL, key: str = KEY, **query: Any) -> requests.Response:

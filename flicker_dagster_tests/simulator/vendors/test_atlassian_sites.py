@@ -24,11 +24,6 @@ URLS = {
 FIELDS = {Jira: "records", Confluence: "results", Bitbucket: "entities"}
 
 
-@pytest.fixture
-def clock() -> Clock:
-    return Clock()
-
-
 @pytest.fixture(params=list(URLS))
 def vendor(request: pytest.FixtureRequest, clock: Clock) -> Iterator[Vendor]:
     with serving(request.param(clock=clock)) as served:

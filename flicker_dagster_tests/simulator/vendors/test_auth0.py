@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -11,20 +10,11 @@ import requests
 from flicker_dagster.simulator.vendors.auth0 import Auth0
 from flicker_dagster.times import datetime_of
 from flicker_dagster_tests.simulator.vendors.by_http import call
-from flicker_dagster_tests.simulator.worlds import DAY_S, Clock, ids, serving
+from flicker_dagster_tests.simulator.worlds import DAY_S, Clock, ids, served, serving
 
 URL = "https://acme.eu.auth0.com"
 
-
-@pytest.fixture
-def clock() -> Clock:
-    return Clock()
-
-
-@pytest.fixture
-def auth0(clock: Clock) -> Iterator[Auth0]:
-    with serving(Auth0(clock=clock)) as vendor:
-        yield vendor
+auth0 = served(Auth0)
 
 
 def token(auth0: Auth0, **said: str) -> requests.Response:

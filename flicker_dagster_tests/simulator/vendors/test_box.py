@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterator
 from itertools import chain
 from typing import Any
 
@@ -15,23 +14,14 @@ from flicker_dagster.simulator.grants import JWT_BEARER
 from flicker_dagster.simulator.vendors.box import FIRST_POSITION, Box
 from flicker_dagster.times import rfc3339_ms
 from flicker_dagster_tests.simulator.vendors.by_http import bearer, call
-from flicker_dagster_tests.simulator.worlds import DAY_S, Clock, ids, serving
+from flicker_dagster_tests.simulator.worlds import DAY_S, Clock, ids, served, serving
 
 URL, TOKEN_URL = "https://api.box.com/2.0/events", "https://api.box.com/oauth2/token"
 CLIENT = {"client_id": Box.params["client_id"], "client_secret": Box.params["client_secret"]}
 ENTERPRISE = {"box_subject_type": "enterprise", "box_subject_id": Box.params["enterprise_id"]}
 GRANT = {"grant_type": "client_credentials", **CLIENT, **ENTERPRISE}
 
-
-@pytest.fixture
-def clock() -> Clock:
-    return Clock()
-
-
-@pytest.fixture
-def box(clock: Clock) -> Iterator[Box]:
-    with serving(Box(clock=clock)) as vendor:
-        yield vendor
+box = served(Box)
 
 
 def ask(box: Box, position: Any = 0, *, kind: str = "admin_logs_streaming", **query: Any) -> requests.Response:

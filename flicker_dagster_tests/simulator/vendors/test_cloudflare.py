@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from itertools import chain
 from typing import Any
 
@@ -11,29 +10,20 @@ import requests
 
 from flicker_dagster.simulator.vendors.cloudflare import Cloudflare
 from flicker_dagster.times import rfc3339_ms
-from flicker_dagster_tests.simulator.vendors.by_http import call
-from flicker_dagster_tests.simulator.worlds import Clock, ids, serving
+from flicker_dagster_tests.simulator.vendors.by_http import bearer, call
+from flicker_dagster_tests.simulator.worlds import Clock, ids, served, serving
 
 ACCOUNT = f"https://api.cloudflare.com/client/v4/accounts/{Cloudflare.params['account_id']}"
 V2, V1 = f"{ACCOUNT}/logs/audit", f"{ACCOUNT}/audit_logs"
 SPAN = {"since": "2026-03-01", "before": "2026-03-03T00:00:00Z"}
 
-
-@pytest.fixture
-def clock() -> Clock:
-    return Clock()
-
-
-@pytest.fixture
-def cloudflare(clock: Clock) -> Iterator[Cloudflare]:
-    with serving(Cloudflare(clock=clock)) as vendor:
-        yield vendor
+cloudflare = served(Cloudflare)
 
 
 def ask(
     cloudflare: Cloudflare, url: str = V2, token: str = Cloudflare.params["token"], **query: Any
 ) -> requests.Response:
-    return call(cloudflare, url, query, headers={"Authorization": f"Bearer {token}"})
+    return call(cloudflare, url, query, headers=bearer(token))
 
 
 def found(answer: requests.Response) -> list[str]:

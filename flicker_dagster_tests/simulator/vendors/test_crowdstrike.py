@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -10,22 +9,13 @@ import requests
 
 from flicker_dagster.simulator.vendors.crowdstrike import CrowdStrike
 from flicker_dagster_tests.simulator.vendors.by_http import call
-from flicker_dagster_tests.simulator.worlds import Clock, ids, serving
+from flicker_dagster_tests.simulator.worlds import Clock, ids, served, serving
 
 API = "https://api.us-2.crowdstrike.com"
 CLIENT = {name: CrowdStrike.params[name] for name in ("client_id", "client_secret")}
 SINCE = "updated_timestamp:>='2026-03-01T00:00:00Z'"
 
-
-@pytest.fixture
-def clock() -> Clock:
-    return Clock()
-
-
-@pytest.fixture
-def crowdstrike(clock: Clock) -> Iterator[CrowdStrike]:
-    with serving(CrowdStrike(clock=clock)) as vendor:
-        yield vendor
+crowdstrike = served(CrowdStrike)
 
 
 def token(crowdstrike: CrowdStrike, **form: str) -> requests.Response:

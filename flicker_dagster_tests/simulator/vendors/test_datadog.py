@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -10,23 +9,14 @@ import requests
 
 from flicker_dagster.simulator.vendors.datadog import Datadog
 from flicker_dagster_tests.simulator.vendors.by_http import call
-from flicker_dagster_tests.simulator.worlds import DAY_S, Clock, ids, serving
+from flicker_dagster_tests.simulator.worlds import DAY_S, Clock, ids, served, serving
 
 SEARCH = "https://api.datadoghq.com/api/v2/audit/events/search"
 LIST = "https://api.datadoghq.com/api/v2/audit/events"
 KEYS = {"DD-API-KEY": Datadog.params["api_key"], "DD-APPLICATION-KEY": Datadog.params["application_key"]}
 SPAN = {"from": "2026-03-02T00:00:00Z", "to": "2026-03-02T23:00:00Z"}
 
-
-@pytest.fixture
-def clock() -> Clock:
-    return Clock()
-
-
-@pytest.fixture
-def datadog(clock: Clock) -> Iterator[Datadog]:
-    with serving(Datadog(clock=clock)) as vendor:
-        yield vendor
+datadog = served(Datadog)
 
 
 def ask(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -12,20 +11,11 @@ import requests
 from flicker_dagster.simulator.vendors.docker_hub import DockerHub
 from flicker_dagster.times import rfc3339_ms
 from flicker_dagster_tests.simulator.vendors.by_http import call
-from flicker_dagster_tests.simulator.worlds import Clock, ids, serving
+from flicker_dagster_tests.simulator.worlds import Clock, ids, served, serving
 
 URL = "https://hub.docker.com/v2/auditlogs/acme"
 
-
-@pytest.fixture
-def clock() -> Clock:
-    return Clock()
-
-
-@pytest.fixture
-def hub(clock: Clock) -> Iterator[DockerHub]:
-    with serving(DockerHub(clock=clock)) as vendor:
-        yield vendor
+hub = served(DockerHub)
 
 
 def token(hub: DockerHub, **said: str) -> requests.Response:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 import jwt
@@ -13,21 +12,12 @@ from flicker_dagster.simulator.grants import JWT_BEARER
 from flicker_dagster.simulator.vendors.docusign import DocuSign
 from flicker_dagster.times import rfc3339_ms
 from flicker_dagster_tests.simulator.vendors.by_http import call
-from flicker_dagster_tests.simulator.worlds import Clock, ids, serving
+from flicker_dagster_tests.simulator.worlds import Clock, ids, served
 
 URL = "https://lens.docusign.net/api/v2.0/datasets/monitor/stream"
 TOKEN_URL = "https://account.docusign.com/oauth/token"
 
-
-@pytest.fixture
-def clock() -> Clock:
-    return Clock()
-
-
-@pytest.fixture
-def docusign(clock: Clock) -> Iterator[DocuSign]:
-    with serving(DocuSign(clock=clock)) as vendor:
-        yield vendor
+docusign = served(DocuSign)
 
 
 def token(docusign: DocuSign, *, url: str = TOKEN_URL, grant: str = JWT_BEARER, **claims: Any) -> requests.Response:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -12,23 +11,14 @@ import requests
 from flicker_dagster.simulator.vendor import content_of
 from flicker_dagster.simulator.vendors.dropbox import Dropbox
 from flicker_dagster_tests.simulator.vendors.by_http import bearer, call, walked
-from flicker_dagster_tests.simulator.worlds import Clock, ids, serving
+from flicker_dagster_tests.simulator.worlds import Clock, ids, served, serving
 
 URL = "https://api.dropboxapi.com/2/team_log/get_events"
 TOKEN_URL = "https://api.dropbox.com/oauth2/token"
 GRANT = {"grant_type": "refresh_token", "refresh_token": Dropbox.params["refresh_token"]}
 CLIENT = (Dropbox.params["app_key"], Dropbox.params["app_secret"])
 
-
-@pytest.fixture
-def clock() -> Clock:
-    return Clock()
-
-
-@pytest.fixture
-def dropbox(clock: Clock) -> Iterator[Dropbox]:
-    with serving(Dropbox(clock=clock)) as vendor:
-        yield vendor
+dropbox = served(Dropbox)
 
 
 def ask(dropbox: Dropbox, **question: Any) -> requests.Response:

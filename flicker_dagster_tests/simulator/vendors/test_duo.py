@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import hashlib
 import hmac
-from collections.abc import Iterator
 from email.utils import formatdate
 from typing import Any
 from urllib.parse import quote, urlencode
@@ -15,20 +14,11 @@ import requests
 
 from flicker_dagster.simulator.vendors.duo import HOST, Duo
 from flicker_dagster_tests.simulator.vendors.by_http import call
-from flicker_dagster_tests.simulator.worlds import DAY_S, Clock, ids, serving
+from flicker_dagster_tests.simulator.worlds import DAY_S, Clock, ids, served, serving
 
 EMPTY = hashlib.sha512(b"").hexdigest()
 
-
-@pytest.fixture
-def clock() -> Clock:
-    return Clock()
-
-
-@pytest.fixture
-def duo(clock: Clock) -> Iterator[Duo]:
-    with serving(Duo(clock=clock)) as vendor:
-        yield vendor
+duo = served(Duo)
 
 
 def ask(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -11,22 +10,13 @@ import requests
 from flicker_dagster.simulator.vendors.entra import Entra
 from flicker_dagster.times import rfc3339_ms
 from flicker_dagster_tests.simulator.vendors.by_http import call
-from flicker_dagster_tests.simulator.worlds import DAY_S, Clock, ids, serving
+from flicker_dagster_tests.simulator.worlds import DAY_S, Clock, ids, served, serving
 
 AUDITS = "https://graph.microsoft.com/v1.0/auditLogs/directoryAudits"
 SIGN_INS = "https://graph.microsoft.com/v1.0/auditLogs/signIns"
 TOKEN = f"https://login.microsoftonline.com/{Entra.params['tenant_id']}/oauth2/v2.0/token"
 
-
-@pytest.fixture
-def clock() -> Clock:
-    return Clock()
-
-
-@pytest.fixture
-def entra(clock: Clock) -> Iterator[Entra]:
-    with serving(Entra(clock=clock, requests_per_10_s=1_000)) as vendor:
-        yield vendor
+entra = served(Entra, requests_per_10_s=1_000)
 
 
 def token(entra: Entra, resource: str = "https://graph.microsoft.com") -> requests.Response:

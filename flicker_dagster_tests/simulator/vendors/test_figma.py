@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -10,22 +9,13 @@ import requests
 
 from flicker_dagster.simulator.vendors.figma import Figma
 from flicker_dagster_tests.simulator.vendors.by_http import bearer, call, walked
-from flicker_dagster_tests.simulator.worlds import DAY_S, Clock, ids, serving
+from flicker_dagster_tests.simulator.worlds import DAY_S, Clock, ids, served, serving
 
 URL, TOKEN_URL = "https://api.figma.com/v1/activity_logs", "https://api.figma.com/v1/oauth/refresh"
 GRANT = {"refresh_token": Figma.params["refresh_token"]}
 CLIENT = (Figma.params["client_id"], Figma.params["client_secret"])
 
-
-@pytest.fixture
-def clock() -> Clock:
-    return Clock()
-
-
-@pytest.fixture
-def figma(clock: Clock) -> Iterator[Figma]:
-    with serving(Figma(clock=clock)) as vendor:
-        yield vendor
+figma = served(Figma)
 
 
 def ask(figma: Figma, **query: Any) -> requests.Response:

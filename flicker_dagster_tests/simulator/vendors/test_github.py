@@ -2,30 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 import jwt
-import pytest
 import requests
 
 from flicker_dagster.simulator.vendors.github import GitHub
 from flicker_dagster.times import parse_time_ms
 from flicker_dagster_tests.simulator.vendors.by_http import bearer, call
-from flicker_dagster_tests.simulator.worlds import Clock, serving
+from flicker_dagster_tests.simulator.worlds import Clock, served, serving
 
 LOG = "https://api.github.com/orgs/acme/audit-log"
 
-
-@pytest.fixture
-def clock() -> Clock:
-    return Clock()
-
-
-@pytest.fixture
-def github(clock: Clock) -> Iterator[GitHub]:
-    with serving(GitHub(app=True, clock=clock)) as vendor:
-        yield vendor
+github = served(GitHub, app=True)
 
 
 def token(github: GitHub, installation_id: str = "", *, method: str = "POST", **claims: Any) -> requests.Response:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from itertools import chain
 from typing import Any
 
@@ -11,23 +10,14 @@ import requests
 
 from flicker_dagster.simulator.vendors.gitlab import GitLab
 from flicker_dagster.times import parse_http_date_ms
-from flicker_dagster_tests.simulator.vendors.by_http import call, walked
-from flicker_dagster_tests.simulator.worlds import Clock, ids, serving
+from flicker_dagster_tests.simulator.vendors.by_http import bearer, call, walked
+from flicker_dagster_tests.simulator.worlds import Clock, ids, served, serving
 
 BASE = "https://gitlab.acme.test/api/v4"
 TOKEN = {"PRIVATE-TOKEN": GitLab.params["token"]}
 KEYSET: dict[str, Any] = {"pagination": "keyset", "order_by": "id", "sort": "desc"}
 
-
-@pytest.fixture
-def clock() -> Clock:
-    return Clock()
-
-
-@pytest.fixture
-def gitlab(clock: Clock) -> Iterator[GitLab]:
-    with serving(GitLab(clock=clock)) as vendor:
-        yield vendor
+gitlab = served(GitLab)
 
 
 def ask(
@@ -100,7 +90,7 @@ def test_more_than_30_days_may_be_asked_of_a_group(gitlab: GitLab) -> None:
 
 
 def test_a_token_is_given_in_one_of_two_headers(gitlab: GitLab) -> None:
-    assert ask(gitlab, headers={"Authorization": f"Bearer {GitLab.params['token']}"}).status_code == 200
+    assert ask(gitlab, headers=bearer(GitLab.params["token"])).status_code == 200
     for wrong in ({}, {"PRIVATE-TOKEN": "wrong"}, {"Authorization": f"Basic {GitLab.params['token']}"}):
         assert ask(gitlab, headers=wrong).json() == {"message": "401 Unauthorized"}
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from typing import Any
 
 import jwt
@@ -14,21 +13,12 @@ from flicker_dagster.simulator.grants import JWT_BEARER
 from flicker_dagster.simulator.vendors.google_workspace import ADMIN, SCOPE, GoogleWorkspace
 from flicker_dagster.times import rfc3339_ms
 from flicker_dagster_tests.simulator.vendors.by_http import call
-from flicker_dagster_tests.simulator.worlds import DAY_S, Clock, ids, serving
+from flicker_dagster_tests.simulator.worlds import DAY_S, Clock, ids, served, serving
 
 URL = "https://admin.googleapis.com/admin/reports/v1/activity/users/all/applications/"
 TOKEN_URL = "https://oauth2.googleapis.com/token"
 
-
-@pytest.fixture
-def clock() -> Clock:
-    return Clock()
-
-
-@pytest.fixture
-def google(clock: Clock) -> Iterator[GoogleWorkspace]:
-    with serving(GoogleWorkspace(clock=clock)) as vendor:
-        yield vendor
+google = served(GoogleWorkspace)
 
 
 def token(google: GoogleWorkspace, *, grant: str = JWT_BEARER, **claims: Any) -> requests.Response:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -10,27 +9,18 @@ import requests
 
 from flicker_dagster.simulator.vendors.hubspot import HubSpot
 from flicker_dagster.times import rfc3339_ms
-from flicker_dagster_tests.simulator.vendors.by_http import call
-from flicker_dagster_tests.simulator.worlds import DAY_S, Clock, ids, serving
+from flicker_dagster_tests.simulator.vendors.by_http import bearer, call
+from flicker_dagster_tests.simulator.worlds import DAY_S, Clock, ids, served
 
 URL = "https://api.hubapi.com/account-info/v3/activity/"
 FEEDS = [("audit-logs", "audit_logs"), ("login", "logins"), ("security", "security")]
 
-
-@pytest.fixture
-def clock() -> Clock:
-    return Clock()
-
-
-@pytest.fixture
-def hubspot(clock: Clock) -> Iterator[HubSpot]:
-    with serving(HubSpot(clock=clock)) as vendor:
-        yield vendor
+hubspot = served(HubSpot)
 
 
 def ask(hubspot: HubSpot, feed: str, *, token: str = "pat-na1-5f0c2d1e", **params: Any) -> requests.Response:
     url = feed if feed.startswith("https") else URL + feed
-    return call(hubspot, url, params, headers={"Authorization": f"Bearer {token}"})
+    return call(hubspot, url, params, headers=bearer(token))
 
 
 def found(answer: requests.Response) -> list[str]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -12,20 +11,11 @@ import requests
 from flicker_dagster.simulator.vendors.jumpcloud import JumpCloud
 from flicker_dagster.times import rfc3339_ms
 from flicker_dagster_tests.simulator.vendors.by_http import call
-from flicker_dagster_tests.simulator.worlds import DAY_S, Clock, ids, serving
+from flicker_dagster_tests.simulator.worlds import DAY_S, Clock, ids, served, serving
 
 URL = "https://api.jumpcloud.com/insights/directory/v1/events"
 
-
-@pytest.fixture
-def clock() -> Clock:
-    return Clock()
-
-
-@pytest.fixture
-def jumpcloud(clock: Clock) -> Iterator[JumpCloud]:
-    with serving(JumpCloud(clock=clock)) as vendor:
-        yield vendor
+jumpcloud = served(JumpCloud)
 
 
 def ask(jumpcloud: JumpCloud, headers: dict[str, str] | None = None, **body: Any) -> requests.Response:

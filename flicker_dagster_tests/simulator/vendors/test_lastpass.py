@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -12,21 +11,12 @@ import requests
 from flicker_dagster.simulator.vendors.lastpass import LastPass
 from flicker_dagster.times import parse_time_ms
 from flicker_dagster_tests.simulator.vendors.by_http import call
-from flicker_dagster_tests.simulator.worlds import Clock, ids, serving
+from flicker_dagster_tests.simulator.worlds import Clock, ids, served, serving
 
 URL = "https://lastpass.com/enterpriseapi.php"
 DAY = {"from": "2026-03-02 00:00:00", "to": "2026-03-02 23:59:59", "user": "allusers"}
 
-
-@pytest.fixture
-def clock() -> Clock:
-    return Clock()
-
-
-@pytest.fixture
-def lastpass(clock: Clock) -> Iterator[LastPass]:
-    with serving(LastPass(clock=clock, rows_per_page=10)) as vendor:
-        yield vendor
+lastpass = served(LastPass, rows_per_page=10)
 
 
 def ask(lastpass: LastPass, data: dict[str, Any], **more: Any) -> requests.Response:

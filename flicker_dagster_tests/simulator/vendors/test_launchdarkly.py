@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -10,21 +9,12 @@ import requests
 
 from flicker_dagster.simulator.vendors.launchdarkly import LaunchDarkly
 from flicker_dagster_tests.simulator.vendors.by_http import call
-from flicker_dagster_tests.simulator.worlds import Clock, ids, serving
+from flicker_dagster_tests.simulator.worlds import Clock, ids, served
 
 HOST = "https://app.launchdarkly.com"
 TOKEN = LaunchDarkly.params["access_token"]
 
-
-@pytest.fixture
-def clock() -> Clock:
-    return Clock()
-
-
-@pytest.fixture
-def launchdarkly(clock: Clock) -> Iterator[LaunchDarkly]:
-    with serving(LaunchDarkly(clock=clock)) as vendor:
-        yield vendor
+launchdarkly = served(LaunchDarkly)
 
 
 def ask(

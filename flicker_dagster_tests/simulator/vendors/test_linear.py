@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -11,23 +10,14 @@ import requests
 from flicker_dagster.simulator.vendors.linear import Linear
 from flicker_dagster.times import rfc3339_ms
 from flicker_dagster_tests.simulator.vendors.by_http import call
-from flicker_dagster_tests.simulator.worlds import Clock, ids, serving
+from flicker_dagster_tests.simulator.worlds import Clock, ids, served
 
 URL = "https://api.linear.app/graphql"
 QUERY = """query($first: Int, $last: Int, $after: String, $before: String, $filter: AuditEntryFilter) {
   auditEntries(first: $first, last: $last, after: $after, before: $before, filter: $filter) {
     nodes { id createdAt type actorId ip metadata } pageInfo { hasNextPage endCursor hasPreviousPage startCursor } } }"""
 
-
-@pytest.fixture
-def clock() -> Clock:
-    return Clock()
-
-
-@pytest.fixture
-def linear(clock: Clock) -> Iterator[Linear]:
-    with serving(Linear(clock=clock)) as vendor:
-        yield vendor
+linear = served(Linear)
 
 
 def ask(

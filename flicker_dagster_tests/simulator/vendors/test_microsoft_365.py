@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -12,23 +11,14 @@ from flicker_dagster.simulator.emitter import Habits
 from flicker_dagster.simulator.vendors.microsoft_365 import Microsoft365
 from flicker_dagster.times import datetime_of
 from flicker_dagster_tests.simulator.vendors.by_http import call
-from flicker_dagster_tests.simulator.worlds import DAY_S, Clock, ids, serving
+from flicker_dagster_tests.simulator.worlds import DAY_S, Clock, ids, served, serving
 
 TENANT = Microsoft365.params["tenant_id"]
 FEED = f"https://manage.office.com/api/v1.0/{TENANT}/activity/feed"
 LOGIN = "https://login.microsoftonline.com"
 KIND = "Audit.AzureActiveDirectory"
 
-
-@pytest.fixture
-def clock() -> Clock:
-    return Clock()
-
-
-@pytest.fixture
-def office(clock: Clock) -> Iterator[Microsoft365]:
-    with serving(Microsoft365(clock=clock, blobs_per_page=2)) as vendor:
-        yield vendor
+office = served(Microsoft365, blobs_per_page=2)
 
 
 def token(office: Microsoft365, path: str = f"/{TENANT}/oauth2/v2.0/token", **form: str) -> requests.Response:

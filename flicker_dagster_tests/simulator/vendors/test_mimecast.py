@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import hmac
 import uuid
-from collections.abc import Iterator
 from email.utils import formatdate
 from typing import Any
 
@@ -13,23 +12,14 @@ import pytest
 import requests
 
 from flicker_dagster.simulator.vendors.mimecast import Mimecast
-from flicker_dagster_tests.simulator.vendors.by_http import call
-from flicker_dagster_tests.simulator.worlds import Clock, ids, serving
+from flicker_dagster_tests.simulator.vendors.by_http import bearer, call
+from flicker_dagster_tests.simulator.worlds import Clock, ids, served, serving
 
 API, API_1 = "https://api.services.mimecast.com", "https://eu-api.mimecast.com"
 PATH = "/api/audit/get-audit-events"
 SPAN = {"startDateTime": "2026-03-01T00:00:00+0000", "endDateTime": "2026-03-03T00:00:00+0000"}
 
-
-@pytest.fixture
-def clock() -> Clock:
-    return Clock()
-
-
-@pytest.fixture
-def mimecast(clock: Clock) -> Iterator[Mimecast]:
-    with serving(Mimecast(clock=clock)) as vendor:
-        yield vendor
+mimecast = served(Mimecast)
 
 
 def token(mimecast: Mimecast, **form: str) -> requests.Response:
@@ -55,7 +45,7 @@ def ask(
 ) -> requests.Response:
     api = API if mimecast.version == "2.0" else API_1
     if headers is None and api == API:
-        headers = {"Authorization": f"Bearer {token(mimecast).json()['access_token']}"}
+        headers = bearer(token(mimecast).json()["access_token"])
     pagination = {"pageSize": size} | ({} if page is None else {"pageToken": page})
     body = {"meta": {"pagination": pagination}} | ({} if data is None else {"data": [data]})
     return call(mimecast, api + PATH, method="POST", json=body, headers=headers or signed(mimecast))
@@ -119,7 +109,7 @@ def test_a_token_may_be_over_and_belongs_to_its_question(mimecast: Mimecast) -> 
     mimecast.emitter.emit(3)
     page = following(ask(mimecast))
     assert ask(mimecast, page, data=SPAN | {"endDateTime": "2026-03-02T23:00:00+0000"}).json()["fail"]
-    headers = {"Authorization": f"Bearer {token(mimecast).json()['access_token']}"}
+    headers = bearer(token(mimecast).json()["access_token"])
     mimecast.faults.plan("expired")
     assert ask(mimecast, page, headers=headers).json()["fail"]
     assert len(found(ask(mimecast, page, headers=headers))) == 1
@@ -129,7 +119,7 @@ def test_tokens_are_made_and_end(mimecast: Mimecast, clock: Clock) -> None:
     minted = token(mimecast).json()
     assert token(mimecast, client_secret="bad").status_code == 401
     clock.move(minted["expires_in"])
-    assert ask(mimecast, headers={"Authorization": f"Bearer {minted['access_token']}"}).status_code == 401
+    assert ask(mimecast, headers=bearer(minted["access_token"])).status_code == 401
 
 
 @pytest.mark.parametrize("other", [{"app_key": "x"}, {"secret_key": "eA=="}, {"app_id": "x"}])

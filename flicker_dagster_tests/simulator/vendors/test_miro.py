@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -10,21 +9,12 @@ import requests
 
 from flicker_dagster.simulator.vendors.miro import Miro
 from flicker_dagster.times import rfc3339_ms
-from flicker_dagster_tests.simulator.vendors.by_http import call
-from flicker_dagster_tests.simulator.worlds import DAY_S, Clock, ids, serving
+from flicker_dagster_tests.simulator.vendors.by_http import bearer, call
+from flicker_dagster_tests.simulator.worlds import DAY_S, Clock, ids, served, serving
 
 URL = "https://api.miro.com/v2/audit/logs"
 
-
-@pytest.fixture
-def clock() -> Clock:
-    return Clock()
-
-
-@pytest.fixture
-def miro(clock: Clock) -> Iterator[Miro]:
-    with serving(Miro(clock=clock)) as vendor:
-        yield vendor
+miro = served(Miro)
 
 
 def ask(
@@ -35,7 +25,7 @@ def ask(
         "createdAfter": rfc3339_ms(now_ms - int(ago_s * 1000)),
         "createdBefore": rfc3339_ms(now_ms - int(until_s * 1000)),
     }
-    return call(miro, URL, span | params, headers={"Authorization": f"Bearer {token}"})
+    return call(miro, URL, span | params, headers=bearer(token))
 
 
 def found(answer: requests.Response) -> list[str]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -12,25 +11,16 @@ import requests
 from flicker_dagster.simulator.vendor import content_of
 from flicker_dagster.simulator.vendors.monday import Monday
 from flicker_dagster.times import datetime_of
-from flicker_dagster_tests.simulator.vendors.by_http import call
-from flicker_dagster_tests.simulator.worlds import Clock, ids, serving
+from flicker_dagster_tests.simulator.vendors.by_http import bearer, call
+from flicker_dagster_tests.simulator.worlds import Clock, ids, served
 
 URL = "https://acme.monday.com/audit-api/get-logs"
 
-
-@pytest.fixture
-def clock() -> Clock:
-    return Clock()
-
-
-@pytest.fixture
-def monday(clock: Clock) -> Iterator[Monday]:
-    with serving(Monday(clock=clock)) as vendor:
-        yield vendor
+monday = served(Monday)
 
 
 def ask(monday: Monday, *, url: str = URL, token: str = "audit-9c1d0e7f", **params: Any) -> requests.Response:
-    return call(monday, url, params, headers={"Authorization": f"Bearer {token}"})
+    return call(monday, url, params, headers=bearer(token))
 
 
 def found(answer: requests.Response) -> list[str]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -12,7 +11,7 @@ from requests.auth import HTTPDigestAuth
 from flicker_dagster.simulator.vendors.mongodb_atlas import MongoDBAtlas
 from flicker_dagster.times import rfc3339_ms
 from flicker_dagster_tests.simulator.vendors.by_http import call
-from flicker_dagster_tests.simulator.worlds import Clock, ids, serving
+from flicker_dagster_tests.simulator.worlds import Clock, ids, served, serving
 
 API = "https://cloud.mongodb.com"
 ORG = f"/api/atlas/v2/orgs/{MongoDBAtlas.params['org_id']}/events"
@@ -20,16 +19,7 @@ PROJECT = f"/api/atlas/v2/groups/{MongoDBAtlas.params['project_id']}/events"
 ACCEPT = "application/vnd.atlas.2023-02-01+json"
 KEYS = (MongoDBAtlas.params["public_key"], MongoDBAtlas.params["private_key"])
 
-
-@pytest.fixture
-def clock() -> Clock:
-    return Clock()
-
-
-@pytest.fixture
-def atlas(clock: Clock) -> Iterator[MongoDBAtlas]:
-    with serving(MongoDBAtlas(clock=clock)) as vendor:
-        yield vendor
+atlas = served(MongoDBAtlas)
 
 
 def ask(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -10,21 +9,12 @@ import requests
 
 from flicker_dagster.simulator.vendors.netskope import Netskope
 from flicker_dagster_tests.simulator.vendors.by_http import call
-from flicker_dagster_tests.simulator.worlds import Clock, ids, serving
+from flicker_dagster_tests.simulator.worlds import Clock, ids, served, serving
 
 DATA = "https://acme.goskope.com/api/v2/events/data/"
 EXPORT = "https://acme.goskope.com/api/v2/events/dataexport/events/audit"
 
-
-@pytest.fixture
-def clock() -> Clock:
-    return Clock()
-
-
-@pytest.fixture
-def netskope(clock: Clock) -> Iterator[Netskope]:
-    with serving(Netskope(clock=clock)) as vendor:
-        yield vendor
+netskope = served(Netskope)
 
 
 def ask(netskope: Netskope, url: str = f"{DATA}audit", token: str = "", **query: Any) -> requests.Response:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 import jwt
@@ -11,20 +10,11 @@ import requests
 
 from flicker_dagster.simulator.vendors.okta import ASSERTION_TYPE, SCOPE, Okta
 from flicker_dagster_tests.simulator.vendors.by_http import call
-from flicker_dagster_tests.simulator.worlds import Clock, ids, serving
+from flicker_dagster_tests.simulator.worlds import Clock, ids, served, serving
 
 URL = "https://acme.okta.com"
 
-
-@pytest.fixture
-def clock() -> Clock:
-    return Clock()
-
-
-@pytest.fixture
-def okta(clock: Clock) -> Iterator[Okta]:
-    with serving(Okta(token="static", oauth=True, clock=clock)) as vendor:
-        yield vendor
+okta = served(Okta, token="static", oauth=True)
 
 
 def token(okta: Okta, form: dict[str, str] | None = None, **claims: Any) -> requests.Response:

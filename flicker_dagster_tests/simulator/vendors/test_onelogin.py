@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -11,20 +10,11 @@ import requests
 from flicker_dagster.simulator.vendors.onelogin import OneLogin
 from flicker_dagster.times import rfc3339_ms
 from flicker_dagster_tests.simulator.vendors.by_http import call
-from flicker_dagster_tests.simulator.worlds import Clock, ids, serving
+from flicker_dagster_tests.simulator.worlds import Clock, ids, served, serving
 
 URL = "https://acme.onelogin.com"
 
-
-@pytest.fixture
-def clock() -> Clock:
-    return Clock()
-
-
-@pytest.fixture
-def onelogin(clock: Clock) -> Iterator[OneLogin]:
-    with serving(OneLogin(clock=clock)) as vendor:
-        yield vendor
+onelogin = served(OneLogin)
 
 
 def token(onelogin: OneLogin, secret: str = "", grant: str = "client_credentials") -> requests.Response:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -10,21 +9,12 @@ import requests
 
 from flicker_dagster.simulator.vendors.onepassword import OnePassword
 from flicker_dagster.times import parse_time_ms, rfc3339_ms
-from flicker_dagster_tests.simulator.vendors.by_http import call
-from flicker_dagster_tests.simulator.worlds import DAY_S, Clock, ids, serving
+from flicker_dagster_tests.simulator.vendors.by_http import bearer, call
+from flicker_dagster_tests.simulator.worlds import DAY_S, Clock, ids, served, serving
 
 URL = "https://events.1password.com/api/v2/"
 
-
-@pytest.fixture
-def clock() -> Clock:
-    return Clock()
-
-
-@pytest.fixture
-def onepassword(clock: Clock) -> Iterator[OnePassword]:
-    with serving(OnePassword(clock=clock)) as vendor:
-        yield vendor
+onepassword = served(OnePassword)
 
 
 def ask(
@@ -119,5 +109,5 @@ def test_the_method_is_post_and_the_quota_has_no_headers(clock: Clock) -> None:
         assert refused.status_code == 429
         assert not [name for name in refused.headers if "limit" in name.lower() or name.lower() == "retry-after"]
         clock.move(60)
-        headers = {"Authorization": f"Bearer {vendor.params['token']}"}
+        headers = bearer(vendor.params["token"])
         assert call(vendor, URL + "auditevents", headers=headers).status_code == 405

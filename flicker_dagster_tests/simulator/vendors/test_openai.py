@@ -2,32 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
 import requests
 
 from flicker_dagster.simulator.vendors.openai import OpenAI
-from flicker_dagster_tests.simulator.vendors.by_http import call
-from flicker_dagster_tests.simulator.worlds import Clock, ids, serving
+from flicker_dagster_tests.simulator.vendors.by_http import bearer, call
+from flicker_dagster_tests.simulator.worlds import Clock, ids, served, serving
 
 URL = "https://api.openai.com/v1/organization/audit_logs"
 
-
-@pytest.fixture
-def clock() -> Clock:
-    return Clock()
-
-
-@pytest.fixture
-def openai(clock: Clock) -> Iterator[OpenAI]:
-    with serving(OpenAI(clock=clock)) as vendor:
-        yield vendor
+openai = served(OpenAI)
 
 
 def ask(openai: OpenAI, key: str = "", **query: Any) -> requests.Response:
-    return call(openai, URL, query, headers={"Authorization": f"Bearer {key or openai.params['admin_key']}"})
+    return call(openai, URL, query, headers=bearer(key or openai.params["admin_key"]))
 
 
 def found(answer: requests.Response) -> list[str]:
@@ -89,7 +79,7 @@ def test_a_wrong_question_is_refused(openai: OpenAI, wrong: dict[str, Any]) -> N
 
 def test_another_key_or_path_is_refused(openai: OpenAI) -> None:
     assert ask(openai, "sk-proj-1").json()["error"]["code"] == "invalid_api_key"
-    right = {"Authorization": f"Bearer {openai.params['admin_key']}"}
+    right = bearer(openai.params["admin_key"])
     assert call(openai, f"{URL}x", headers=right).status_code == 404
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -11,21 +10,12 @@ import requests
 from flicker_dagster.simulator.vendors.pagerduty import ACCEPT, PagerDuty
 from flicker_dagster.times import rfc3339_ms
 from flicker_dagster_tests.simulator.vendors.by_http import call
-from flicker_dagster_tests.simulator.worlds import DAY_S, Clock, ids, serving
+from flicker_dagster_tests.simulator.worlds import DAY_S, Clock, ids, served
 
 URL = "https://api.pagerduty.com/audit/records"
 TOKEN = f"Token token={PagerDuty.params['api_key']}"
 
-
-@pytest.fixture
-def clock() -> Clock:
-    return Clock()
-
-
-@pytest.fixture
-def pagerduty(clock: Clock) -> Iterator[PagerDuty]:
-    with serving(PagerDuty(clock=clock)) as vendor:
-        yield vendor
+pagerduty = served(PagerDuty)
 
 
 def ask(pagerduty: PagerDuty, *, token: str = TOKEN, accept: str = ACCEPT, **params: Any) -> requests.Response:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -11,20 +10,11 @@ import requests
 from flicker_dagster.simulator.vendors.pingone import PATH, TOKEN_PATH, PingOne
 from flicker_dagster.times import parse_time_ms, rfc3339_ms
 from flicker_dagster_tests.simulator.vendors.by_http import call
-from flicker_dagster_tests.simulator.worlds import DAY_S, Clock, ids, serving
+from flicker_dagster_tests.simulator.worlds import DAY_S, Clock, ids, served, serving
 
 URL = f"https://api.pingone.com{PATH}"
 
-
-@pytest.fixture
-def clock() -> Clock:
-    return Clock()
-
-
-@pytest.fixture
-def pingone(clock: Clock) -> Iterator[PingOne]:
-    with serving(PingOne(clock=clock)) as vendor:
-        yield vendor
+pingone = served(PingOne)
 
 
 def token(pingone: PingOne, **form: str) -> requests.Response:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -11,20 +10,11 @@ import requests
 from flicker_dagster.simulator.vendors.proofpoint import ARRAYS, PATHS, Proofpoint
 from flicker_dagster.times import rfc3339_ms
 from flicker_dagster_tests.simulator.vendors.by_http import call
-from flicker_dagster_tests.simulator.worlds import DAY_S, Clock, ids, serving
+from flicker_dagster_tests.simulator.worlds import DAY_S, Clock, ids, served, serving
 
 URL = "https://tap-api-v2.proofpoint.com/v2/siem/"
 
-
-@pytest.fixture
-def clock() -> Clock:
-    return Clock()
-
-
-@pytest.fixture
-def proofpoint(clock: Clock) -> Iterator[Proofpoint]:
-    with serving(Proofpoint(clock=clock)) as vendor:
-        yield vendor
+proofpoint = served(Proofpoint)
 
 
 def ask(

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Iterator
 from typing import Any
 
 import jwt
@@ -15,7 +14,7 @@ from flicker_dagster.simulator.grants import JWT_BEARER
 from flicker_dagster.simulator.vendor import content_of
 from flicker_dagster.simulator.vendors.salesforce import Salesforce
 from flicker_dagster_tests.simulator.vendors.by_http import bearer, call
-from flicker_dagster_tests.simulator.worlds import DAY_S, Clock, ids, serving
+from flicker_dagster_tests.simulator.worlds import DAY_S, Clock, ids, served
 
 INSTANCE = "https://acme.my.salesforce.com"
 QUERY, TOKEN_URL = f"{INSTANCE}/services/data/v62.0/query", f"{INSTANCE}/services/oauth2/token"
@@ -24,16 +23,7 @@ GRANT = {"grant_type": "client_credentials", **CLIENT}
 FIELDS = "Id, EventType, Interval, Sequence, CreatedDate, LogDate, LogFile"
 HOUR_S = 3_600
 
-
-@pytest.fixture
-def clock() -> Clock:
-    return Clock()
-
-
-@pytest.fixture
-def salesforce(clock: Clock) -> Iterator[Salesforce]:
-    with serving(Salesforce(clock=clock)) as vendor:
-        yield vendor
+salesforce = served(Salesforce)
 
 
 def get(salesforce: Salesforce, url: str, **query: str) -> requests.Response:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from itertools import chain
 from typing import Any
 
@@ -12,20 +11,11 @@ import requests
 from flicker_dagster.simulator.vendors.sentinelone import SentinelOne
 from flicker_dagster.times import rfc3339_ms
 from flicker_dagster_tests.simulator.vendors.by_http import call
-from flicker_dagster_tests.simulator.worlds import Clock, ids, serving
+from flicker_dagster_tests.simulator.worlds import Clock, ids, served, serving
 
 URL = "https://acme.sentinelone.net/web/api/v2.1/activities"
 
-
-@pytest.fixture
-def clock() -> Clock:
-    return Clock()
-
-
-@pytest.fixture
-def sentinelone(clock: Clock) -> Iterator[SentinelOne]:
-    with serving(SentinelOne(clock=clock)) as vendor:
-        yield vendor
+sentinelone = served(SentinelOne)
 
 
 def ask(sentinelone: SentinelOne, auth: str | None = None, **query: Any) -> requests.Response:

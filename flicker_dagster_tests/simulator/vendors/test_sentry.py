@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -10,25 +9,16 @@ import requests
 from requests.utils import parse_header_links
 
 from flicker_dagster.simulator.vendors.sentry import Sentry
-from flicker_dagster_tests.simulator.vendors.by_http import call
-from flicker_dagster_tests.simulator.worlds import Clock, ids, serving
+from flicker_dagster_tests.simulator.vendors.by_http import bearer, call
+from flicker_dagster_tests.simulator.worlds import Clock, ids, served
 
 URL = "https://us.sentry.io/api/0/organizations/acme/audit-logs/"
 
-
-@pytest.fixture
-def clock() -> Clock:
-    return Clock()
-
-
-@pytest.fixture
-def sentry(clock: Clock) -> Iterator[Sentry]:
-    with serving(Sentry(clock=clock)) as vendor:
-        yield vendor
+sentry = served(Sentry)
 
 
 def ask(sentry: Sentry, url: str = URL, *, token: str = Sentry.params["token"], **params: Any) -> requests.Response:
-    return call(sentry, url, params, headers={"Authorization": f"Bearer {token}"})
+    return call(sentry, url, params, headers=bearer(token))
 
 
 def found(answer: requests.Response) -> list[str]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -12,22 +11,13 @@ from requests.utils import parse_header_links
 from flicker_dagster.simulator.vendors.servicenow import ServiceNow
 from flicker_dagster.times import datetime_of
 from flicker_dagster_tests.simulator.vendors.by_http import call
-from flicker_dagster_tests.simulator.worlds import Clock, ids, serving
+from flicker_dagster_tests.simulator.worlds import Clock, ids, served, serving
 
 URL = "https://acme.service-now.com/api/now/table/sys_audit"
 USER = (ServiceNow.params["username"], ServiceNow.params["password"])
 ASCENDING = "ORDERBYsys_created_on"
 
-
-@pytest.fixture
-def clock() -> Clock:
-    return Clock()
-
-
-@pytest.fixture
-def servicenow(clock: Clock) -> Iterator[ServiceNow]:
-    with serving(ServiceNow(clock=clock)) as vendor:
-        yield vendor
+servicenow = served(ServiceNow)
 
 
 def ask(servicenow: ServiceNow, *, url: str = URL, user: tuple[str, str] = USER, **params: Any) -> requests.Response:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from itertools import chain
 from typing import Any
 
@@ -11,20 +10,11 @@ import requests
 
 from flicker_dagster.simulator.vendors.slack import Slack
 from flicker_dagster_tests.simulator.vendors.by_http import bearer, call, walked
-from flicker_dagster_tests.simulator.worlds import Clock, ids, serving
+from flicker_dagster_tests.simulator.worlds import Clock, ids, served, serving
 
 URL = "https://api.slack.com/audit/v1/logs"
 
-
-@pytest.fixture
-def clock() -> Clock:
-    return Clock()
-
-
-@pytest.fixture
-def slack(clock: Clock) -> Iterator[Slack]:
-    with serving(Slack(clock=clock)) as vendor:
-        yield vendor
+slack = served(Slack)
 
 
 def logs(slack: Slack, *, token: str = Slack.params["token"], **query: Any) -> requests.Response:

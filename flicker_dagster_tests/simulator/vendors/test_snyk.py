@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from itertools import chain
 from typing import Any
 
@@ -12,22 +11,13 @@ import requests
 from flicker_dagster.simulator.vendors.snyk import MEDIA_TYPE, Snyk
 from flicker_dagster.times import rfc3339_ms
 from flicker_dagster_tests.simulator.vendors.by_http import call
-from flicker_dagster_tests.simulator.worlds import DAY_S, Clock, ids, serving
+from flicker_dagster_tests.simulator.worlds import DAY_S, Clock, ids, served, serving
 
 API = "https://api.snyk.io"
 VERSION = "2024-04-29"
 GROUP = f"/rest/groups/{Snyk.params['group_id']}/audit_logs/search"
 
-
-@pytest.fixture
-def clock() -> Clock:
-    return Clock()
-
-
-@pytest.fixture
-def snyk(clock: Clock) -> Iterator[Snyk]:
-    with serving(Snyk(clock=clock)) as vendor:
-        yield vendor
+snyk = served(Snyk)
 
 
 def ask(snyk: Snyk, path: str = GROUP, auth: str = "", accept: str = MEDIA_TYPE, **query: Any) -> requests.Response:

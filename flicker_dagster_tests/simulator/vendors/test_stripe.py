@@ -2,33 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
 import requests
 
 from flicker_dagster.simulator.vendors.stripe import Stripe
-from flicker_dagster_tests.simulator.vendors.by_http import call
-from flicker_dagster_tests.simulator.worlds import DAY_S, Clock, ids, serving
+from flicker_dagster_tests.simulator.vendors.by_http import bearer, call
+from flicker_dagster_tests.simulator.worlds import DAY_S, Clock, ids, served
 
 URL = "https://api.stripe.com/v1/events"
 KEY = Stripe.params["api_key"]
 
-
-@pytest.fixture
-def clock() -> Clock:
-    return Clock()
-
-
-@pytest.fixture
-def stripe(clock: Clock) -> Iterator[Stripe]:
-    with serving(Stripe(clock=clock)) as vendor:
-        yield vendor
+stripe = served(Stripe)
 
 
 def ask(stripe: Stripe, *, url: str = URL, key: str = KEY, **params: Any) -> requests.Response:
-    return call(stripe, url, params, headers={"Authorization": f"Bearer {key}"})
+    return call(stripe, url, params, headers=bearer(key))
 
 
 def found(answer: requests.Response) -> list[str]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -10,23 +9,14 @@ import requests
 
 from flicker_dagster.simulator.vendors.tailscale import API_TOKEN, Tailscale
 from flicker_dagster_tests.simulator.vendors.by_http import call
-from flicker_dagster_tests.simulator.worlds import Clock, ids, serving
+from flicker_dagster_tests.simulator.worlds import Clock, ids, served, serving
 
 URL = "https://api.tailscale.com/api/v2/tailnet/-/logging/configuration"
 TOKEN_URL = "https://api.tailscale.com/api/v2/oauth/token"
 CLIENT = {name: Tailscale.params[name] for name in ("client_id", "client_secret")}
 SPAN = {"start": "2026-03-01T00:00:00Z", "end": "2026-03-03T00:00:00Z"}
 
-
-@pytest.fixture
-def clock() -> Clock:
-    return Clock()
-
-
-@pytest.fixture
-def tailscale(clock: Clock) -> Iterator[Tailscale]:
-    with serving(Tailscale(clock=clock)) as vendor:
-        yield vendor
+tailscale = served(Tailscale)
 
 
 def token(tailscale: Tailscale, **form: str) -> requests.Response:

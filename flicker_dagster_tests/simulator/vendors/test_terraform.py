@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -11,20 +10,11 @@ import requests
 from flicker_dagster.simulator.vendors.terraform import Terraform
 from flicker_dagster.times import rfc3339_ms
 from flicker_dagster_tests.simulator.vendors.by_http import call
-from flicker_dagster_tests.simulator.worlds import DAY_S, Clock, ids, serving
+from flicker_dagster_tests.simulator.worlds import DAY_S, Clock, ids, served, serving
 
 URL = "https://app.terraform.io/api/v2/organization/audit-trail"
 
-
-@pytest.fixture
-def clock() -> Clock:
-    return Clock()
-
-
-@pytest.fixture
-def terraform(clock: Clock) -> Iterator[Terraform]:
-    with serving(Terraform(clock=clock)) as vendor:
-        yield vendor
+terraform = served(Terraform)
 
 
 def ask(terraform: Terraform, number: object = 1, size: object = 2, token: str = "", **query: Any) -> requests.Response:

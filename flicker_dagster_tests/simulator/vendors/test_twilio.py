@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -11,21 +10,12 @@ import requests
 from flicker_dagster.simulator.vendors.twilio import Twilio
 from flicker_dagster.times import datetime_of
 from flicker_dagster_tests.simulator.vendors.by_http import call
-from flicker_dagster_tests.simulator.worlds import Clock, ids, serving
+from flicker_dagster_tests.simulator.worlds import Clock, ids, served
 
 URL = "https://monitor.twilio.com/v1/Events"
 USER = (Twilio.params["account_sid"], Twilio.params["auth_token"])
 
-
-@pytest.fixture
-def clock() -> Clock:
-    return Clock()
-
-
-@pytest.fixture
-def twilio(clock: Clock) -> Iterator[Twilio]:
-    with serving(Twilio(clock=clock)) as vendor:
-        yield vendor
+twilio = served(Twilio)
 
 
 def ask(twilio: Twilio, *, url: str = URL, user: tuple[str, str] = USER, **params: Any) -> requests.Response:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -11,21 +10,12 @@ import requests
 from flicker_dagster.simulator.vendors.webex import ORG_ID, Webex
 from flicker_dagster.times import rfc3339_ms
 from flicker_dagster_tests.simulator.vendors.by_http import call
-from flicker_dagster_tests.simulator.worlds import DAY_S, Clock, ids, serving
+from flicker_dagster_tests.simulator.worlds import DAY_S, Clock, ids, served, serving
 
 ADMIN = "https://webexapis.com/v1/adminAudit/events"
 SECURITY = "https://webexapis.com/v1/admin/securityAudit/events"
 
-
-@pytest.fixture
-def clock() -> Clock:
-    return Clock()
-
-
-@pytest.fixture
-def webex(clock: Clock) -> Iterator[Webex]:
-    with serving(Webex(clock=clock)) as vendor:
-        yield vendor
+webex = served(Webex)
 
 
 def token(webex: Webex, refresh_token: str = "", **form: str) -> requests.Response:

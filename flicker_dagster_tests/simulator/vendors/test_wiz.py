@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -11,7 +10,7 @@ import requests
 from flicker_dagster.simulator.vendors.wiz import Wiz
 from flicker_dagster.times import rfc3339_ms
 from flicker_dagster_tests.simulator.vendors.by_http import call
-from flicker_dagster_tests.simulator.worlds import Clock, ids, serving
+from flicker_dagster_tests.simulator.worlds import Clock, ids, served, serving
 
 API, TOKEN_URL = "https://api.us17.app.wiz.io/graphql", "https://auth.app.wiz.io/oauth/token"
 QUERY = """
@@ -23,16 +22,7 @@ query Entries($first: Int, $after: String, $filterBy: AuditLogEntryFilters) {
 }
 """
 
-
-@pytest.fixture
-def clock() -> Clock:
-    return Clock()
-
-
-@pytest.fixture
-def wiz(clock: Clock) -> Iterator[Wiz]:
-    with serving(Wiz(clock=clock)) as vendor:
-        yield vendor
+wiz = served(Wiz)
 
 
 def token(wiz: Wiz, **form: str) -> requests.Response:

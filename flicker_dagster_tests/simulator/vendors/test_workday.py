@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -12,21 +11,12 @@ from flicker_dagster.simulator.vendor import content_of
 from flicker_dagster.simulator.vendors.workday import Workday
 from flicker_dagster.times import rfc3339_ms
 from flicker_dagster_tests.simulator.vendors.by_http import call
-from flicker_dagster_tests.simulator.worlds import Clock, ids, serving
+from flicker_dagster_tests.simulator.worlds import Clock, ids, served, serving
 
 HOST = "https://wd5-services1.myworkday.com"
 URL, TOKEN_URL = f"{HOST}/ccx/api/privacy/v1/acme/activityLogging", f"{HOST}/ccx/oauth2/acme/token"
 
-
-@pytest.fixture
-def clock() -> Clock:
-    return Clock()
-
-
-@pytest.fixture
-def workday(clock: Clock) -> Iterator[Workday]:
-    with serving(Workday(clock=clock, instances=4)) as vendor:
-        yield vendor
+workday = served(Workday, instances=4)
 
 
 def token(workday: Workday, *, url: str = TOKEN_URL, **form: str) -> requests.Response:

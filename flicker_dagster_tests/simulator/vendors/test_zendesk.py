@@ -2,30 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import pytest
 import requests
 
 from flicker_dagster.simulator.vendors.zendesk import Zendesk
 from flicker_dagster.times import datetime_of
 from flicker_dagster_tests.simulator.vendors.by_http import call
-from flicker_dagster_tests.simulator.worlds import Clock, ids, serving
+from flicker_dagster_tests.simulator.worlds import Clock, ids, served, serving
 
 URL = "https://acme.zendesk.com/api/v2/audit_logs"
 CREATED = "filter[created_at][]"
 USER = ("ana@acme.test/token", "zd-6f1b0c3e8d")
 
-
-@pytest.fixture
-def clock() -> Clock:
-    return Clock()
-
-
-@pytest.fixture
-def zendesk(clock: Clock) -> Iterator[Zendesk]:
-    with serving(Zendesk(clock=clock)) as vendor:
-        yield vendor
+zendesk = served(Zendesk)
 
 
 def ask(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -13,7 +12,7 @@ from flicker_dagster.simulator.vendor import content_of
 from flicker_dagster.simulator.vendors.zoom import Zoom
 from flicker_dagster.times import parse_time_ms
 from flicker_dagster_tests.simulator.vendors.by_http import bearer, call, walked
-from flicker_dagster_tests.simulator.worlds import DAY_S, Clock, ids, serving
+from flicker_dagster_tests.simulator.worlds import DAY_S, Clock, ids, served, serving
 
 PARAMS = Zoom.params
 TOKEN_URL = "https://zoom.us/oauth/token"
@@ -21,16 +20,7 @@ BASIC = (PARAMS["client_id"], PARAMS["client_secret"])
 GRANT = {"grant_type": "account_credentials", "account_id": PARAMS["account_id"]}
 TODAY = {"from": "2026-03-02", "to": "2026-03-02"}
 
-
-@pytest.fixture
-def clock() -> Clock:
-    return Clock()
-
-
-@pytest.fixture
-def zoom(clock: Clock) -> Iterator[Zoom]:
-    with serving(Zoom(clock=clock)) as vendor:
-        yield vendor
+zoom = served(Zoom)
 
 
 def token(zoom: Zoom) -> str:
