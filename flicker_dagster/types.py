@@ -7,6 +7,19 @@ from collections.abc import Callable
 import msgspec
 
 
+class StreamName(msgspec.Struct, frozen=True):
+    """What a stream is called: by its source, by itself where the source has several, and within which namespace."""
+
+    source: str
+    stream: str = ""
+    namespace: str = ""
+
+    @property
+    def name(self) -> str:
+        """Its name in the registry and the logs: `google/login`."""
+        return f"{self.source}/{self.stream}" if self.stream else self.source
+
+
 class Position(msgspec.Struct, frozen=True, omit_defaults=False):
     """Where live collection of a source stands; the registry's shape.
 

@@ -16,6 +16,7 @@ from flicker_dagster.pipeline.grid import grid_begin_ms
 from flicker_dagster.pipeline.windows import closed_windows, window_of_key
 from flicker_dagster.state.layout import StateLayout
 from flicker_dagster.times import rfc3339_ms
+from flicker_dagster.types import StreamName
 
 TIMEOUT_S = 30
 
@@ -56,13 +57,13 @@ def forecast_words(settings: Settings, source: SourceConfig, keys: list[str]) ->
         return f"nobody can tell how many requests that takes, {error}"
 
 
-def launch_backfill(url: str, source: SourceConfig, keys: list[str], *, redeliver: bool) -> str:
+def launch_backfill(url: str, stream: StreamName, keys: list[str], *, redeliver: bool) -> str:
     """The id of the launched backfill. Raises FlickerError where the web UI cannot be reached or refuses."""
-    tags = {**names.source_tags(source), names.MODE_TAG: names.BACKFILL}
+    tags = {**names.source_tags(stream), names.MODE_TAG: names.BACKFILL}
     if redeliver:
         tags[names.REDELIVER_TAG] = "true"
     params = {
-        "assetSelection": [{"path": names.asset_path(source)}],
+        "assetSelection": [{"path": names.asset_path(stream)}],
         "partitionNames": keys,
         "tags": [{"key": key, "value": value} for key, value in tags.items()],
     }
@@ -70,7 +71,7 @@ def launch_backfill(url: str, source: SourceConfig, keys: list[str], *, redelive
     launched = (answer.get("data") or {}).get("launchPartitionBackfill") or {}
     if "backfillId" not in launched:
         why = launched.get("message") or launched.get("__typename") or answer.get("errors")
-        raise FlickerError(f"{source.name}: Dagster did not launch the backfill: {why}")
+        raise FlickerError(f"{stream.name}: Dagster did not launch the backfill: {why}")
     return launched["backfillId"]
 
 

@@ -210,7 +210,7 @@ def _status(source: SourceConfig, settings: Settings, instance: dg.DagsterInstan
 
 
 def _last_run(work: SourceWork, instance: dg.DagsterInstance) -> LastRun | None:
-    tags = {**names.source_tags(work.source), names.STATE_TAG: work.state_id}
+    tags = {**names.source_tags(work.source.full_name), names.STATE_TAG: work.state_id}
     found = instance.get_run_records(filters=dg.RunsFilter(tags=tags), limit=1)
     if not found:
         return None

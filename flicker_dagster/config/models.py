@@ -39,6 +39,7 @@ from flicker_dagster.config.records import (
 )
 from flicker_dagster.config.vocabulary import AnswerRule, Each, Over, Paging, RequestKeys, RowKeys
 from flicker_dagster.times import zone_of
+from flicker_dagster.types import StreamName
 
 if TYPE_CHECKING:
     Destinations = DestinationRecord | list[DestinationRecord]
@@ -235,9 +236,9 @@ class SourceConfig(Record):
         return None if self.time_zone is None else zone_of(self.time_zone)
 
     @property
-    def asset_name(self) -> str:
-        """The source's name as Dagster spells it: `okta-audit-logs` → `okta_audit_logs`."""
-        return asset_name(self.name)
+    def full_name(self) -> StreamName:
+        """By this Dagster knows it."""
+        return StreamName(self.source_name, self.stream, self.namespace)
 
     @property
     def namespace(self) -> str:

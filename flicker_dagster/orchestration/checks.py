@@ -8,12 +8,10 @@ from typing import Any
 
 import dagster as dg
 
-from flicker_dagster.config.models import SourceConfig
 from flicker_dagster.deliver.report import LaneReport
 from flicker_dagster.orchestration import internals, names
 from flicker_dagster.orchestration.verified import Look
 from flicker_dagster.pipeline.deliver import LiveReport
-from flicker_dagster.pipeline.doubts import doubt_of
 from flicker_dagster.pipeline.tally import Tally
 from flicker_dagster.pipeline.work import SourceWork
 from flicker_dagster.types import Window
@@ -22,8 +20,7 @@ from flicker_dagster.types import Window
 SHOWN_WINDOWS = 5
 
 
-def check_specs(source: SourceConfig) -> list[dg.AssetCheckSpec]:
-    asset = dg.AssetKey(names.asset_path(source))
+def check_specs(asset: dg.AssetKey) -> list[dg.AssetCheckSpec]:
     return [
         dg.AssetCheckSpec(
             names.CHECK_COMPLETE,
@@ -37,28 +34,34 @@ def check_specs(source: SourceConfig) -> list[dg.AssetCheckSpec]:
 
 
 def complete_check(
-    source: SourceConfig, looks: list[Look], *, gaps: list[Window], doubts: Sequence[str] = ()
+    asset: dg.AssetKey,
+    looks: list[Look],
+    *,
+    live: bool,
+    lookback_ms: int,
+    gaps: list[Window],
+    doubts: Sequence[str] = (),
 ) -> dg.AssetCheckResult:
     """What sweeps found in these looks at windows: of this run and, so that a late finding stays in sight while clean
-    windows are swept, of the last day."""
+    windows are swept, of the last day. `lookback_ms` is that of live collection, where there is any."""
     swept = {look.key: look for look in sorted(looks, key=lambda look: look.at_ms)}
     seen = sum(look.seen for look in swept.values())
-    late = sum(look.late for look in looks) if source.live else 0  # without a tail, sweeps are how events come
+    late = sum(look.late for look in looks) if live else 0  # without a tail, sweeps are how events come
     words = f"{_windows(list(swept))} swept in a day: {seen} events at the vendor, "
     if late == 0:
-        words += "all delivered before the sweep" if source.live else "all delivered"
+        words += "all delivered before the sweep" if live else "all delivered"
     else:
         found = [look for look in looks if look.late]
         enough_ms = math.ceil(max(look.lateness_max_s for look in found)) * 1000
         words += (
-            f"{late} were missing and have now been delivered; lookback_ms: {enough_ms} (now {source.lookback_ms}) would "
+            f"{late} were missing and have now been delivered; lookback_ms: {enough_ms} (now {lookback_ms}) would "
             f"have caught them live. They were in {_some(sorted({look.key for look in found}, reverse=True))}"
         )
     if gaps:
         words += f". Gap: {_some([window.key for window in gaps])} were never verified and are no longer kept"
     words = ". ".join([*doubts, words])
     return _complete_result(
-        source,
+        asset,
         passed=late == 0 and not gaps and not doubts,
         severity=dg.AssetCheckSeverity.ERROR if gaps else dg.AssetCheckSeverity.WARN,
         description=words,
@@ -66,13 +69,8 @@ def complete_check(
     )
 
 
-def _complete_key(source: SourceConfig) -> dg.AssetCheckKey:
-    return dg.AssetCheckKey(dg.AssetKey(names.asset_path(source)), names.CHECK_COMPLETE)
-
-
-def _complete_result(source: SourceConfig, **found: Any) -> dg.AssetCheckResult:
-    key = _complete_key(source)
-    return dg.AssetCheckResult(asset_key=key.asset_key, check_name=key.name, **found)
+def _complete_result(asset: dg.AssetKey, **found: Any) -> dg.AssetCheckResult:
+    return dg.AssetCheckResult(asset_key=asset, check_name=names.CHECK_COMPLETE, **found)
 
 
 def _windows(keys: list[str]) -> str:
@@ -83,12 +81,12 @@ def _some(keys: list[str]) -> str:
     return ", ".join(keys[:SHOWN_WINDOWS]) + (" …" if len(keys) > SHOWN_WINDOWS else "")
 
 
-def gap_check(source: SourceConfig, report: LiveReport) -> dg.AssetCheckResult | None:
+def gap_check(asset: dg.AssetKey, report: LiveReport) -> dg.AssetCheckResult | None:
     """A live run that began further back than the vendor keeps events has lost what lies between: say so."""
     if not report.tally.gap_ms:
         return None
     return _complete_result(
-        source,
+        asset,
         passed=False,
         severity=dg.AssetCheckSeverity.ERROR,
         description=(
@@ -99,10 +97,9 @@ def gap_check(source: SourceConfig, report: LiveReport) -> dg.AssetCheckResult |
     )
 
 
-def doubt_check(source: SourceConfig, tally: Tally) -> dg.AssetCheckResult | None:
+def doubt_check(asset: dg.AssetKey, doubt: str | None) -> dg.AssetCheckResult | None:
     """A live run that may not have read all there is, or could not date it: say so."""
-    doubt = doubt_of(source, tally)
-    return None if doubt is None else _not_known(source, doubt)
+    return None if doubt is None else _not_known(asset, doubt)
 
 
 def last_finding(
@@ -111,18 +108,19 @@ def last_finding(
     """What the last sweep found, once more. Dagster shows a check beside the latest materialisation only: a live run
     that left it out would hide the finding behind "skipped" or "not evaluated". Where nothing was swept yet, nothing is
     known; a backfill speaks for its windows alone."""
-    source = work.source
+    asset = names.asset_key(work.source.full_name)
     if doubts:
-        return _not_known(source, ". ".join(doubts))
-    found = internals.last_evaluation(instance, _complete_key(source), state_id=work.state_id, knows=_speaks_of_sweeps)
+        return _not_known(asset, ". ".join(doubts))
+    key = dg.AssetCheckKey(asset, names.CHECK_COMPLETE)
+    found = internals.last_evaluation(instance, key, state_id=work.state_id, knows=_speaks_of_sweeps)
     if found is not None:
         return _complete_result(
-            source, passed=found.passed, severity=found.severity, description=found.description, metadata=found.metadata
+            asset, passed=found.passed, severity=found.severity, description=found.description, metadata=found.metadata
         )
     if backfilled:
         words = f"{_windows([w.key for w in backfilled])} backfilled: all delivered. No window since then was swept yet"
-        return _complete_result(source, passed=True, description=words, metadata={names.WINDOWS_KEY: 0})
-    return _not_known(source, "not known yet: no window has been swept yet")
+        return _complete_result(asset, passed=True, description=words, metadata={names.WINDOWS_KEY: 0})
+    return _not_known(asset, "not known yet: no window has been swept yet")
 
 
 def _speaks_of_sweeps(found: dg.AssetCheckEvaluation) -> bool:
@@ -130,9 +128,9 @@ def _speaks_of_sweeps(found: dg.AssetCheckEvaluation) -> bool:
     return "gap s" in found.metadata or (swept is not None and bool(swept.value))
 
 
-def _not_known(source: SourceConfig, words: str) -> dg.AssetCheckResult:
+def _not_known(asset: dg.AssetKey, words: str) -> dg.AssetCheckResult:
     """Dagster's checks pass or fail, and know no third; what is not known is not green."""
-    return _complete_result(source, passed=False, severity=dg.AssetCheckSeverity.WARN, description=words)
+    return _complete_result(asset, passed=False, severity=dg.AssetCheckSeverity.WARN, description=words)
 
 
 def marked(result: dg.AssetCheckResult, state_id: str) -> dg.AssetCheckResult:
@@ -145,7 +143,7 @@ def delivered_check(
 ) -> dg.AssetCheckResult:
     """What keeps events from their destinations: dead letters, and lanes that have not settled everything. Where no event
     has come by yet, nothing is known of them."""
-    key = dg.AssetCheckKey(dg.AssetKey(names.asset_path(work.source)), names.CHECK_DELIVERED)
+    key = dg.AssetCheckKey(names.asset_key(work.source.full_name), names.CHECK_DELIVERED)
     letters = {lane.name: lane.dead_letters.count() for lane in work.lanes}
     total = sum(letters.values())
     unsettled = [report for report in reports if not report.done]

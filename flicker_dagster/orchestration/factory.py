@@ -63,13 +63,13 @@ def build_source(source: SourceConfig, settings: Settings) -> SourceDefinitions:
     grid_ms = grid_begin_ms(source, settings.layout(), now_ms=int(time.time() * 1000))
     asset = build_asset(source, settings, grid_ms)
     job = dg.define_asset_job(
-        names.job_name(source),
-        selection=dg.AssetSelection.assets(dg.AssetKey(names.asset_path(source))),
+        names.job_name(source.full_name),
+        selection=dg.AssetSelection.assets(names.asset_key(source.full_name)),
         executor_def=dg.in_process_executor,
-        tags=names.source_tags(source),
+        tags=names.source_tags(source.full_name),
         description=f"Collects {source.name}: a live poll without a partition, a window with one.",
     )
-    sensor = build_live_sensor(source, settings, names.job_name(source)) if source.live else None
+    sensor = build_live_sensor(source, settings, names.job_name(source.full_name)) if source.live else None
     return SourceDefinitions(asset, job, sensor, build_sweep_schedule(source, settings, job, grid_ms=grid_ms))
 
 
@@ -79,24 +79,24 @@ def build_asset(source: SourceConfig, settings: Settings, grid_ms: int) -> dg.As
     preset = preset_of(source)
 
     @dg.graph_asset(
-        name=names.asset_path(source)[-1],
-        key_prefix=names.asset_path(source)[:-1] or None,
+        name=names.asset_path(source.full_name)[-1],
+        key_prefix=names.asset_path(source.full_name)[:-1] or None,
         description=_description(source),
-        group_name=names.group_name(source),
+        group_name=names.group_name(source.full_name),
         partitions_def=partitions_of(source, grid_ms),
         backfill_policy=dg.BackfillPolicy.multi_run(max_partitions_per_run=WINDOWS_PER_RUN),
         kinds={"api", *(record.type for record in source.lanes.values()), *(preset.kinds if preset else [])},
         owners=source.owners or None,
         tags={"flicker/vendor": source.vendor or "generic"},
         metadata=_metadata(source, docs=preset.docs if preset else None),
-        check_specs=check_specs(source),
+        check_specs=check_specs(names.asset_key(source.full_name)),
     )
     def audit_logs() -> dict[str, object]:
         result, complete, delivered = deliver.alias("deliver")(fetched=fetch.alias("fetch")())
         return {
             "result": result,
-            f"{names.graph_name(source)}_{names.CHECK_COMPLETE}": complete,
-            f"{names.graph_name(source)}_{names.CHECK_DELIVERED}": delivered,
+            f"{names.graph_name(source.full_name)}_{names.CHECK_COMPLETE}": complete,
+            f"{names.graph_name(source.full_name)}_{names.CHECK_DELIVERED}": delivered,
         }
 
     return audit_logs.map_asset_specs(lambda spec: dg.apply_freshness_policy(spec, _freshness(source)))

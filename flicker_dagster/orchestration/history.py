@@ -10,11 +10,10 @@ from typing import Any
 import dagster as dg
 import msgspec
 
-from flicker_dagster.config.models import SourceConfig
 from flicker_dagster.orchestration import names
 from flicker_dagster.orchestration.cursor import Outcome
 from flicker_dagster.pipeline.work import SourceWork
-from flicker_dagster.types import Position
+from flicker_dagster.types import Position, StreamName
 
 #: Enough to count the failures in a row that matter for waiting.
 RECENT_RUNS = 12
@@ -44,7 +43,7 @@ class LiveOutcome(msgspec.Struct, frozen=True):
 
 def recent_runs(instance: dg.DagsterInstance, work: SourceWork, mode: str) -> list[RunSeen]:
     """The newest runs of a source in one mode, newest first; not those of another location's source of that name."""
-    filters = dg.RunsFilter(tags=names.run_tags(work.source, work.state_id, mode))
+    filters = dg.RunsFilter(tags=names.run_tags(work.source.full_name, work.state_id, mode))
     return [_seen(record) for record in instance.get_run_records(filters=filters, limit=RECENT_RUNS)]
 
 
@@ -53,9 +52,9 @@ _told: OrderedDict[str, LiveOutcome] = OrderedDict()
 MOST_TOLD = 1_000
 
 
-def live_outcome(instance: dg.DagsterInstance, source: SourceConfig, run: RunSeen) -> LiveOutcome | None:
+def live_outcome(instance: dg.DagsterInstance, stream: StreamName, run: RunSeen) -> LiveOutcome | None:
     """What the materialisation of a finished live run says, or None if it recorded none."""
-    found = _told.get(run.run_id) or _live_outcome(instance, source, run)
+    found = _told.get(run.run_id) or _live_outcome(instance, stream, run)
     if found is not None:
         _told[run.run_id] = found
         if len(_told) > MOST_TOLD:
@@ -63,10 +62,10 @@ def live_outcome(instance: dg.DagsterInstance, source: SourceConfig, run: RunSee
     return found
 
 
-def _live_outcome(instance: dg.DagsterInstance, source: SourceConfig, run: RunSeen) -> LiveOutcome | None:
+def _live_outcome(instance: dg.DagsterInstance, stream: StreamName, run: RunSeen) -> LiveOutcome | None:
     records = instance.fetch_materializations(
         dg.AssetRecordsFilter(
-            asset_key=dg.AssetKey(names.asset_path(source)),
+            asset_key=names.asset_key(stream),
             after_timestamp=(run.started_s or 0) - 1,
             before_timestamp=(run.ended_s or 0) + timedelta(seconds=1).total_seconds(),
         ),

@@ -9,7 +9,9 @@ from pathlib import PurePath
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:  # the supervisor reads names, and stays small
-    from flicker_dagster.config.models import SourceConfig
+    import dagster as dg
+
+    from flicker_dagster.types import StreamName
 
 LOCATION = "flicker"
 GROUP = "audit_logs"
@@ -52,42 +54,48 @@ WINDOWS_KEY = "windows"
 CHECK_COMPLETE, CHECK_DELIVERED = "complete", "delivered"
 
 
-def asset_path(source: SourceConfig) -> list[str]:
+def asset_path(stream: StreamName) -> list[str]:
     """The parts of the asset's key: namespace, source, stream; of these what there is."""
-    from flicker_dagster.config.models import asset_name  # whoever has a source has it already
+    from flicker_dagster.config.models import asset_name  # whoever has a stream has loaded it already
 
-    own = [asset_name(source.source_name), asset_name(source.stream)] if source.stream else [source.asset_name]
-    return [source.namespace, *own] if source.namespace else own
+    own = [asset_name(part) for part in (stream.source, stream.stream) if part]
+    return [stream.namespace, *own] if stream.namespace else own
 
 
-def graph_name(source: SourceConfig) -> str:
-    """The source in names that take letters, digits and underscores only. Dagster names the asset's graph like this."""
-    return "__".join(asset_path(source))
+def asset_key(stream: StreamName) -> dg.AssetKey:
+    import dagster as dg
+
+    return dg.AssetKey(asset_path(stream))
+
+
+def graph_name(stream: StreamName) -> str:
+    """The stream in names that take letters, digits and underscores only. Dagster names the asset's graph like this."""
+    return "__".join(asset_path(stream))
 
 
 def prefixed(namespace: str, name: str) -> str:
     return f"{namespace}__{name}" if namespace else name
 
 
-def job_name(source: SourceConfig) -> str:
-    return f"{graph_name(source)}_job"
+def job_name(stream: StreamName) -> str:
+    return f"{graph_name(stream)}_job"
 
 
-def sensor_name(source: SourceConfig) -> str:
-    return f"{graph_name(source)}_live"
+def sensor_name(stream: StreamName) -> str:
+    return f"{graph_name(stream)}_live"
 
 
-def schedule_name(source: SourceConfig) -> str:
-    return f"{graph_name(source)}_sweep"
+def schedule_name(stream: StreamName) -> str:
+    return f"{graph_name(stream)}_sweep"
 
 
-def group_name(source: SourceConfig) -> str:
-    return prefixed(source.namespace, GROUP)
+def group_name(stream: StreamName) -> str:
+    return prefixed(stream.namespace, GROUP)
 
 
-def pool_name(source: SourceConfig, place: str) -> str:
+def pool_name(stream: StreamName, place: str) -> str:
     """A run holds its source's pool. `place` tells sources of one name apart that keep their state elsewhere."""
-    return f"flicker_{graph_name(source)}_{place}"
+    return f"flicker_{graph_name(stream)}_{place}"
 
 
 def source_tag(namespace: str, name: str) -> str:
@@ -95,14 +103,14 @@ def source_tag(namespace: str, name: str) -> str:
     return f"{namespace}/{name}" if namespace else name
 
 
-def source_tags(source: SourceConfig) -> dict[str, str]:
-    return {SOURCE_TAG: source_tag(source.namespace, source.name)}
+def source_tags(stream: StreamName) -> dict[str, str]:
+    return {SOURCE_TAG: source_tag(stream.namespace, stream.name)}
 
 
-def run_tags(source: SourceConfig, state_id: str, mode: str) -> dict[str, str]:
+def run_tags(stream: StreamName, state_id: str, mode: str) -> dict[str, str]:
     """The tags by which a run of a source is found again. Another location may have a source of the same name on the
     same instance; its state is another one."""
-    return {**source_tags(source), STATE_TAG: state_id, MODE_TAG: mode}
+    return {**source_tags(stream), STATE_TAG: state_id, MODE_TAG: mode}
 
 
 def data_version(state_id: str, run_id: str, *, settled: bool = True) -> str:

@@ -57,12 +57,12 @@ class FetchConfig(dg.Config):
 
 def build_fetch(source: SourceConfig, settings: Settings) -> dg.OpDefinition:
     @dg.op(
-        name=f"{names.graph_name(source)}__fetch",
+        name=f"{names.graph_name(source.full_name)}__fetch",
         description=f"Walk {source.name}'s pages into the spool; ids already delivered are recognised.",
         out=dg.Out(dg.Nothing),
         retry_policy=retry_policy(source.retry),
-        pool=names.pool_name(source, settings.place()),
-        tags=names.source_tags(source),
+        pool=names.pool_name(source.full_name, settings.place()),
+        tags=names.source_tags(source.full_name),
     )
     def fetch(context: dg.OpExecutionContext, config: FetchConfig) -> None:
         with (
@@ -91,8 +91,10 @@ def build_fetch(source: SourceConfig, settings: Settings) -> dg.OpDefinition:
 
 
 def build_deliver(source: SourceConfig, settings: Settings) -> dg.OpDefinition:
+    asset = names.asset_key(source.full_name)
+
     @dg.op(
-        name=f"{names.graph_name(source)}__deliver",
+        name=f"{names.graph_name(source.full_name)}__deliver",
         description=f"Send what waits in the spool to {_destinations(source)}; commit when all is acknowledged.",
         ins={"fetched": dg.In(dg.Nothing)},
         out={
@@ -101,8 +103,8 @@ def build_deliver(source: SourceConfig, settings: Settings) -> dg.OpDefinition:
             names.CHECK_DELIVERED: dg.Out(),
         },
         retry_policy=retry_policy(source.retry),
-        pool=names.pool_name(source, settings.place()),
-        tags=names.source_tags(source),
+        pool=names.pool_name(source.full_name, settings.place()),
+        tags=names.source_tags(source.full_name),
     )
     def deliver(context: dg.AssetExecutionContext) -> Iterator[dg.Output | dg.AssetCheckResult]:
         op_context = context.op_execution_context
@@ -119,13 +121,13 @@ def build_deliver(source: SourceConfig, settings: Settings) -> dg.OpDefinition:
             else:
                 live = deliver_live(work)
                 context.add_asset_metadata(live_metadata(live, now_ms=work.now_ms()))
-                complete = gap_check(source, live) or doubt_check(source, live.tally)
+                complete = gap_check(asset, live) or doubt_check(asset, doubt_of(source, live.tally))
                 complete = complete or last_finding(context.instance, work)
                 settled, tallies, lanes = True, [live.tally], live.lanes
             delivered = delivered_check(context.instance, work, tallies, lanes)
             state_id = work.state_id
         version = dg.DataVersion(names.data_version(state_id, op_context.run_id, settled=settled))
-        op_context.set_data_version(dg.AssetKey(names.asset_path(source)), version)
+        op_context.set_data_version(asset, version)
         yield dg.Output(None, "result")
         yield marked(complete, state_id)
         yield marked(delivered, state_id)
@@ -162,7 +164,14 @@ def _complete(instance: dg.DagsterInstance, work: SourceWork, reports: list[Wind
     if not own:
         return last_finding(instance, work, backfilled=[report.window for report in reports], doubts=doubts)
     recorded = recent_looks(instance, work.source, work)
-    return complete_check(work.source, own + recorded, gaps=gaps(instance, work.source, work), doubts=doubts)
+    return complete_check(
+        names.asset_key(work.source.full_name),
+        own + recorded,
+        live=work.source.live,
+        lookback_ms=work.source.lookback_ms,
+        gaps=gaps(instance, work.source, work),
+        doubts=doubts,
+    )
 
 
 def _fetch(context: dg.OpExecutionContext, work: SourceWork, config: FetchConfig) -> list[FetchReport]:

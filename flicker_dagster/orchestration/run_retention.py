@@ -56,8 +56,8 @@ class Ours(msgspec.Struct, frozen=True):
 
     @classmethod
     def of(cls, config: FlickerConfig, layout: StateLayout, *jobs: str, location: str | None = None) -> Ours:
-        assets = frozenset(dg.AssetKey(names.asset_path(source)) for source in config.sources)
-        own_jobs = frozenset({*jobs, *(names.job_name(source) for source in config.sources)})
+        assets = frozenset(names.asset_key(source.full_name) for source in config.sources)
+        own_jobs = frozenset({*jobs, *(names.job_name(source.full_name) for source in config.sources)})
         return cls(layout.state_id(), layout.work_dir, own_jobs, assets, config.namespace, location)
 
     def but(self, foreign: Iterable[tuple[str, str]]) -> Ours:

@@ -16,7 +16,7 @@ from flicker_dagster.orchestration.verified import due_windows, gaps
 from flicker_dagster.pipeline.begin import begin_without_a_tail
 from flicker_dagster.pipeline.carry_over import carry_over
 from flicker_dagster.pipeline.work import SourceWork
-from flicker_dagster.types import Window
+from flicker_dagster.types import StreamName, Window
 
 #: Minutes between looks for windows to sweep, and the base of the wait after a failed sweep.
 TICK_MINUTES = 5
@@ -32,9 +32,9 @@ def build_sweep_schedule(
         return tick(instance, source, work, grid_ms=grid_ms)
 
     @dg.schedule(
-        name=names.schedule_name(source),
+        name=names.schedule_name(source.full_name),
         job=job,
-        cron_schedule=source.sweep.cron or _cron(source),
+        cron_schedule=source.sweep.cron or _cron(source.name),
         default_status=dg.DefaultScheduleStatus.RUNNING,
         execution_timezone="UTC",
         description=f"Reads every closed {source.window.size} of {source.name} again and delivers what live polls missed.",
@@ -44,7 +44,7 @@ def build_sweep_schedule(
         with as_tick(source):
             try:
                 work = settings.work(source)
-                return bounded.ticks.call(names.schedule_name(source), lambda: look(context.instance, work))
+                return bounded.ticks.call(names.schedule_name(source.full_name), lambda: look(context.instance, work))
             except bounded.NotDone as why_not:
                 return dg.SkipReason(str(why_not))
 
@@ -81,22 +81,22 @@ def tick(
         lost = gaps(instance, source, work)
         words = f"; {len(lost)} window(s) were never verified and are no longer kept by the vendor" if lost else ""
         return dg.SkipReason(f"every settled window is verified{words}")
-    return [_request(source, window, work.state_id) for window in due[: source.sweep.max_windows_per_tick]]
+    return [_request(source.full_name, window, work.state_id) for window in due[: source.sweep.max_windows_per_tick]]
 
 
-def _request(source: SourceConfig, window: Window, state_id: str) -> dg.RunRequest:
+def _request(stream: StreamName, window: Window, state_id: str) -> dg.RunRequest:
     """The run key counts within one tick only: a later tick may ask for the same window again."""
     return dg.RunRequest(
         run_key=window.key,
         partition_key=window.key,
         tags={
-            **names.run_tags(source, state_id, names.SWEEP),
+            **names.run_tags(stream, state_id, names.SWEEP),
             names.PRIORITY_TAG: str(names.PRIORITIES[names.SWEEP]),
         },
     )
 
 
-def _cron(source: SourceConfig) -> str:
+def _cron(source: str) -> str:
     """Every few minutes, each source at its own offset, so that thirty sources do not wake in the same minute."""
-    offset = zlib.crc32(source.name.encode()) % TICK_MINUTES
+    offset = zlib.crc32(source.encode()) % TICK_MINUTES
     return f"{offset}-59/{TICK_MINUTES} * * * *"

@@ -33,6 +33,7 @@ from flicker_dagster.orchestration.settings import Settings
 from flicker_dagster.pipeline.begin import starting_position
 from flicker_dagster.pipeline.carry_over import carry_over
 from flicker_dagster.pipeline.work import SourceWork
+from flicker_dagster.types import StreamName
 
 log = logging.getLogger("flicker.sensor")
 
@@ -50,7 +51,7 @@ def build_live_sensor(
     open_work = _kept_work(source, settings)
 
     @dg.sensor(
-        name=names.sensor_name(source),
+        name=names.sensor_name(source.full_name),
         job_name=job if isinstance(job, str) else job.name,
         minimum_interval_seconds=interval_s(source),
         default_status=dg.DefaultSensorStatus.RUNNING,
@@ -91,7 +92,7 @@ def tick(context: dg.SensorEvaluationContext, source: SourceConfig, work: Source
     cursor = saved or LiveCursor(starting_position(work))
     cursor = heed_rewind(work.rewinds, cursor, saved=saved is not None)
     runs = recent_runs(context.instance, work, names.LIVE)
-    outcome = _last_outcome(context.instance, source, runs)
+    outcome = _last_outcome(context.instance, source.full_name, runs)
     if outcome is not None:
         cursor = fold(cursor, outcome.outcome)
     reason = _reason_to_wait(source, runs, now_s=work.clock()) or _quiet(work, cursor, runs, outcome)
@@ -99,10 +100,10 @@ def tick(context: dg.SensorEvaluationContext, source: SourceConfig, work: Source
         text = cursor.to_text()
         return dg.SensorResult(skip_reason=reason, cursor=text if text != before else None)
     cursor = cursor.asking(uuid.uuid4().hex[:12])
-    return dg.SensorResult(run_requests=[_request(source, cursor, work.state_id)], cursor=cursor.to_text())
+    return dg.SensorResult(run_requests=[_request(source.full_name, cursor, work.state_id)], cursor=cursor.to_text())
 
 
-def _request(source: SourceConfig, cursor: LiveCursor, state_id: str) -> dg.RunRequest:
+def _request(stream: StreamName, cursor: LiveCursor, state_id: str) -> dg.RunRequest:
     """A live run from the cursor. It has no run key: a key once used would block every retry from the same position."""
     config = {
         "last_timestamp": cursor.position.last_timestamp,
@@ -111,18 +112,18 @@ def _request(source: SourceConfig, cursor: LiveCursor, state_id: str) -> dg.RunR
     }
     assert cursor.awaiting is not None
     return dg.RunRequest(
-        run_config={"ops": {names.graph_name(source): {"ops": {"fetch": {"config": config}}}}},
+        run_config={"ops": {names.graph_name(stream): {"ops": {"fetch": {"config": config}}}}},
         tags={
-            **names.run_tags(source, state_id, names.LIVE),
+            **names.run_tags(stream, state_id, names.LIVE),
             names.REQUEST_TAG: cursor.awaiting,
             names.PRIORITY_TAG: str(names.PRIORITIES[names.LIVE]),
         },
     )
 
 
-def _last_outcome(instance: dg.DagsterInstance, source: SourceConfig, runs: list[RunSeen]) -> LiveOutcome | None:
+def _last_outcome(instance: dg.DagsterInstance, stream: StreamName, runs: list[RunSeen]) -> LiveOutcome | None:
     last = next((run for run in runs if run.succeeded), None)
-    return None if last is None else live_outcome(instance, source, last)
+    return None if last is None else live_outcome(instance, stream, last)
 
 
 def _reason_to_wait(source: SourceConfig, runs: list[RunSeen], *, now_s: float) -> str | None:

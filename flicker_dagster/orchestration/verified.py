@@ -62,7 +62,7 @@ def is_settled(sweep: SweepConfig, window: Window, read_ms: int) -> bool:
 def verified_keys(instance: dg.DagsterInstance, source: SourceConfig, state_id: str) -> set[str]:
     """The windows that runs of this state have verified. Another location on the instance may have an asset of the same
     key, and anybody may report a materialisation by hand: what they say is nothing to go by."""
-    asset_key = dg.AssetKey(names.asset_path(source))
+    asset_key = names.asset_key(source.full_name)
     there = instance.get_materialized_partitions(asset_key)  # not those that were wiped
     return there & Recorded(instance, state_id).partitions(asset_key)
 
@@ -123,7 +123,7 @@ def _looks(instance: dg.DagsterInstance, source: SourceConfig, work: SourceWork,
         return []
     keys = [window.key for window in windows]
     records = instance.fetch_materializations(
-        dg.AssetRecordsFilter(asset_key=dg.AssetKey(names.asset_path(source)), asset_partitions=keys),
+        dg.AssetRecordsFilter(asset_key=names.asset_key(source.full_name), asset_partitions=keys),
         limit=LOOKS_PER_WINDOW * len(keys),
     ).records
     found = [(record.asset_materialization, record.timestamp) for record in records]

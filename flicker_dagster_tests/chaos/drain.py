@@ -41,7 +41,7 @@ class WindowRuns:
         """Launch what is not launched, and see whether it has ended. The stack may still be coming up: then look again."""
         try:
             if self._id is None:
-                self._id = launch_backfill(self.stack.url, self.source, self.keys, redeliver=False)
+                self._id = launch_backfill(self.stack.url, self.source.full_name, self.keys, redeliver=False)
                 self.launches += 1
             status = self.stack.graphql(STATUS, id=self._id)["partitionBackfillOrError"].get("status")
         except (FlickerError, OSError, AssertionError):

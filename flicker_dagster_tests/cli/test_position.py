@@ -35,7 +35,7 @@ class Tail:
         self.scene, self.instance = scene, instance
         self.source: SourceConfig = load_config(str(scene.config_path)).sources[0]
         definitions = definitions_of(self.source, settings)
-        self.job = definitions.resolve_job_def(names.job_name(self.source))
+        self.job = definitions.resolve_job_def(names.job_name(self.source.full_name))
         self.cursor: str | None = None
         self.requests: list[dg.RunRequest] = []
 

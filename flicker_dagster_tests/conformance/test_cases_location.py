@@ -98,18 +98,18 @@ api_sources:
         starting_position(self.work)
 
     def run(self, instance: dg.DagsterInstance, **how: object) -> dg.ExecuteInProcessResult:
-        job = self.definitions.resolve_job_def(names.job_name(self.source))
+        job = self.definitions.resolve_job_def(names.job_name(self.source.full_name))
         return job.execute_in_process(instance=instance, raise_on_error=False, **how)  # type: ignore[arg-type]
 
     def deliver_again(self, instance: dg.DagsterInstance, run_id: str) -> JobExecutionResult:
         """What a retry from the failure does: the step `deliver` alone, in a run whose parent has fetched."""
-        job = self.definitions.resolve_job_def(names.job_name(self.source))
-        deliver = job.get_subset(op_selection=[f"{names.graph_name(self.source)}.deliver"])
+        job = self.definitions.resolve_job_def(names.job_name(self.source.full_name))
+        deliver = job.get_subset(op_selection=[f"{names.graph_name(self.source.full_name)}.deliver"])
         run = instance.create_run_for_job(deliver, parent_run_id=run_id, root_run_id=run_id)
         return execute_run(InMemoryJob(deliver), run, instance)
 
     def sweep(self, instance: dg.DagsterInstance, key: str) -> dg.ExecuteInProcessResult:
-        tags = names.run_tags(self.source, self.work.state_id, names.SWEEP)
+        tags = names.run_tags(self.source.full_name, self.work.state_id, names.SWEEP)
         return self.run(instance, partition_key=key, tags=tags)
 
     def due(self, instance: dg.DagsterInstance) -> list[str]:
@@ -145,12 +145,12 @@ def test_runs_of_another_location_are_no_news_here(
     tmp_path: Path, instance: dg.DagsterInstance, vendor: Plain, siem: Receiver
 ) -> None:
     prod, staging = (Location(tmp_path, title, vendor, siem) for title in ("prod", "staging"))
-    tags = names.run_tags(staging.source, staging.work.state_id, names.LIVE)
+    tags = names.run_tags(staging.source.full_name, staging.work.state_id, names.LIVE)
     for status in (dg.DagsterRunStatus.FAILURE, dg.DagsterRunStatus.STARTED):
         instance.add_run(dg.DagsterRun(job_name="audit_job", status=status, tags=tags))
     assert recent_runs(instance, prod.work, names.LIVE) == []
     assert len(recent_runs(instance, staging.work, names.LIVE)) == 2
-    pools = {names.pool_name(location.source, location.settings.place()) for location in (prod, staging)}
+    pools = {names.pool_name(location.source.full_name, location.settings.place()) for location in (prod, staging)}
     assert len(pools) == 2
 
 
@@ -216,7 +216,7 @@ def test_two_configurations_merge_with_a_teams_own_definitions(
     own = merged.get_repository_def().get_implicit_global_asset_job_def().executor_def.name
     assert own == ("multiprocess" if executor else "multi_or_in_process_executor")
     for location in (a, b):
-        job = merged.resolve_job_def(names.job_name(location.source))
+        job = merged.resolve_job_def(names.job_name(location.source.full_name))
         assert job.executor_def.name == "in_process"
         assert job.execute_in_process(instance=instance).success
         name = names.maintenance_name(
@@ -236,7 +236,7 @@ def test_a_namespace_is_in_every_name(tmp_path: Path, vendor: Plain, siem: Recei
     }  # fmt: skip
     [spec] = location.definitions.resolve_all_asset_specs()
     assert (spec.key, spec.group_name) == (dg.AssetKey(["prod", "audit"]), "prod__audit_logs")
-    assert names.source_tags(location.source) == {"flicker/source": "prod/audit"}
+    assert names.source_tags(location.source.full_name) == {"flicker/source": "prod/audit"}
 
 
 def test_definitions_need_no_settings(

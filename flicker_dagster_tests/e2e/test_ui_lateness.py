@@ -41,7 +41,7 @@ def test_the_asset_page_shows_how_late_events_were_found_and_which_lookback_woul
     stack.wait(lambda: _delivered_since(stack, newer), "live collection has looked again")
     assert not set(late) & set(stack.world.siem.ids("/github"))  # live collection has passed that hour
 
-    launch_backfill(stack.url, GITHUB, [window.key], redeliver=False)
+    launch_backfill(stack.url, GITHUB.full_name, [window.key], redeliver=False)
     stack.wait(lambda: set(late) <= set(stack.world.siem.ids("/github")), "the window's run delivers them")
     stack.wait(lambda: _checked(stack), "the check was evaluated")
     newer = emitter.now_ms()

@@ -33,4 +33,4 @@ def job_of(scene: Scene) -> dg.JobDefinition:
     if window.start is None:
         window = window.model_copy(update={"start": rfc3339_ms(scene.clock.now_ms - 60 * DAY_MS)})
     source = scene.source.model_copy(update={"window": window})
-    return definitions_of(source, settings_of(scene)).resolve_job_def(names.job_name(source))
+    return definitions_of(source, settings_of(scene)).resolve_job_def(names.job_name(source.full_name))

@@ -81,7 +81,7 @@ class Month:
             ledger_retention_ms=8 * DAY_MS,
             failed_run_retention_ms=9 * DAY_MS,
         )
-        self.asset = dg.AssetKey(self.source.asset_name)
+        self.asset = names.asset_key(self.source.full_name)
         self.now_s = datetime.now(tz=timezone.utc).replace(hour=0, minute=0).timestamp() - (DAYS + 1) * 86_400
         (home / "dagster").mkdir()
         self.instance = dg.DagsterInstance.local_temp(str(home / "dagster"))
@@ -159,8 +159,8 @@ class Month:
     @contextmanager
     def _run(self, mode: str, *, ends: Kind = Kind.RUN_SUCCESS) -> Iterator[Any]:
         """A run of the source's job as storage sees it; gives the function that records an event of it."""
-        tags = names.run_tags(self.source, self.ours.state_id, mode)
-        run = dg.DagsterRun(job_name=names.job_name(self.source), run_id=str(uuid.uuid4()), tags=tags)
+        tags = names.run_tags(self.source.full_name, self.ours.state_id, mode)
+        run = dg.DagsterRun(job_name=names.job_name(self.source.full_name), run_id=str(uuid.uuid4()), tags=tags)
         self.instance.add_run(run)
 
         def report(kind: Kind, data: Any = None) -> None:

@@ -55,7 +55,7 @@ class Tail:
     def recorded(self, status: dg.DagsterRunStatus, **tags: str) -> dg.DagsterRun:
         """A run that Dagster remembers, without executing anything. Tags are written `flicker__error` and so on."""
         extra = {name.replace("__", "/"): value for name, value in tags.items()}
-        ours = names.run_tags(self.scene.source, self.scene.work().state_id, names.LIVE)
+        ours = names.run_tags(self.scene.source.full_name, self.scene.work().state_id, names.LIVE)
         return self.instance.create_run_for_job(job_def=self.job, status=status, tags=ours | extra)
 
     def ended_s(self) -> float:

@@ -11,6 +11,7 @@ import pytest
 
 from flicker_dagster.config.groups import SweepConfig, WindowConfig
 from flicker_dagster.config.load import load_config
+from flicker_dagster.config.models import asset_name
 from flicker_dagster.orchestration.factory import SourceDefinitions, build_definitions, build_source
 from flicker_dagster.orchestration.settings import Settings
 from flicker_dagster_tests.builders import a_source
@@ -127,7 +128,7 @@ def test_the_documented_configuration_gives_one_asset_sensor_and_schedule_each(
     config = load_config(str(DOCUMENTED))
     settings = Settings(config_path=str(DOCUMENTED), state_dir=str(tmp_path), work_dir=str(tmp_path))
     definitions = build_definitions(config, settings)
-    assets = [source.asset_name for source in config.sources]
+    assets = [asset_name(source.name) for source in config.sources]
     repository = definitions.get_repository_def()
     assert sorted(key.to_user_string() for key in definitions.resolve_asset_graph().get_all_asset_keys()) == sorted(
         assets

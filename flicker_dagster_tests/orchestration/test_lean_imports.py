@@ -27,6 +27,7 @@ import tempfile
 from pathlib import Path
 import dagster as dg
 from flicker_dagster.config.whole_file import FlickerConfig
+from flicker_dagster.orchestration import names
 from flicker_dagster.orchestration.factory import build_definitions
 from flicker_dagster.orchestration.settings import Settings
 from flicker_dagster_tests.conformance.harness import plain_scene
@@ -34,7 +35,8 @@ with tempfile.TemporaryDirectory() as folder, plain_scene(Path(folder)) as scene
     settings = Settings(state_dir=folder + "/state", work_dir=folder + "/work")
     definitions = build_definitions(FlickerConfig(path="config.yaml", sources=[scene.source]), settings)
     with dg.DagsterInstance.local_temp(folder) as instance:
-        assert definitions.resolve_job_def(scene.source.asset_name + "_job").execute_in_process(instance=instance).success
+        job = definitions.resolve_job_def(names.job_name(scene.source.full_name))
+        assert job.execute_in_process(instance=instance).success
 """
 
 COMMAND = "import sys; sys.argv[1:] = {!r}; from flicker_dagster.cli.main import main; main()"

@@ -50,7 +50,7 @@ def skipped(sweeper: Sweeper, source: SourceConfig | None = None) -> str:
 
 
 def sweeps(scene: Scene) -> dict[str, str]:
-    return names.run_tags(scene.source, scene.work().state_id, names.SWEEP)
+    return names.run_tags(scene.source.full_name, scene.work().state_id, names.SWEEP)
 
 
 def keys_ago(scene: Scene, first: int, last: int) -> list[str]:

@@ -20,7 +20,7 @@ pytestmark = pytest.mark.timeout(120)
 def _tick(scene: Scene, instance: dg.DagsterInstance) -> list[dg.RunRequest]:
     repository = definitions_of(scene.source, settings_of(scene)).get_repository_def()
     context = dg.build_schedule_context(instance=instance, repository_def=repository)
-    schedule = repository.get_schedule_def(names.schedule_name(scene.source))
+    schedule = repository.get_schedule_def(names.schedule_name(scene.source.full_name))
     return list(schedule.evaluate_tick(context).run_requests or [])
 
 
