@@ -1,16 +1,43 @@
-"""A server that answers what a test tells it, one for a whole module."""
+"""What destinations of several files are tried against, closed with the test or, where it costs, with the module."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
+from flicker_dagster.deliver.destination import Destination, open_destination
+from flicker_dagster.simulator.receivers.s3 import S3Receiver
 from flicker_dagster_tests.deliver.destinations.scenes import Answering
+from flicker_dagster_tests.deliver.destinations.stores import ENV, KEYS, Opens, context, record
 
 
 @pytest.fixture(scope="module")
 def answering() -> Iterator[Answering]:
+    """Answers what a test tells it."""
     server = Answering()
     yield server
     server.server.close()
+
+
+@pytest.fixture
+def store() -> Iterator[S3Receiver]:
+    receiver = S3Receiver(keys=KEYS)
+    yield receiver
+    receiver.close()
+
+
+@pytest.fixture
+def opened_s3() -> Iterator[Opens]:
+    """Opens destinations of `type: s3` that are closed with the test."""
+    found: list[Destination] = []
+
+    def open_one(store: S3Receiver, *, message_field: str | None = None, env: Any = ENV, **keys: Any) -> Destination:
+        destination = open_destination(record(store.url, **keys), context(message_field=message_field, env=env))
+        found.append(destination)
+        return destination
+
+    yield open_one
+    for each in found:
+        each.close()

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from flicker_dagster.config.destinations import destination_adapter
 from flicker_dagster.config.destinations.s3 import S3Destination
-from flicker_dagster.deliver.destination import LaneContext
+from flicker_dagster.deliver.destination import Destination, LaneContext
 from flicker_dagster.lots import Lot
 from flicker_dagster.simulator.receivers.s3 import REGION
 from flicker_dagster_tests.deliver.contract import event_of, lot_of
+
+Opens = Callable[..., Destination]
 
 KEYS = {"AKIAEXAMPLE": "wJalrXUtnFEMI-K7MDENG-bPxRfiCYEXAMPLEKEY"}
 ENV = {"AWS_KEY": "AKIAEXAMPLE", "AWS_SECRET": KEYS["AKIAEXAMPLE"]}

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import datetime
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +14,7 @@ from flicker_dagster.deliver.outcomes import Delivered, Duplicate
 from flicker_dagster.errors import DestinationBlocked
 from flicker_dagster.simulator.receivers.s3 import S3Receiver
 from flicker_dagster_tests.deliver.contract import MemoryQueue, drain, event_of, lot_of, lots_of
-from flicker_dagster_tests.deliver.destinations.stores import KEYS, MONDAY_MS, context, record, two_days
+from flicker_dagster_tests.deliver.destinations.stores import MONDAY_MS, context, record, two_days
 from flicker_dagster_tests.deliver.parquets import Parquets
 
 COLUMNS = {
@@ -26,13 +25,6 @@ COLUMNS = {
     "message": "VARCHAR",
     "raw": "VARCHAR",
 }
-
-
-@pytest.fixture
-def store() -> Iterator[S3Receiver]:
-    receiver = S3Receiver(keys=KEYS)
-    yield receiver
-    receiver.close()
 
 
 def opened(store: S3Receiver, *, message_field: str | None = None, **keys: Any) -> Destination:

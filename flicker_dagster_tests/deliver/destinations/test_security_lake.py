@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -20,18 +19,11 @@ from flicker_dagster.deliver.shaping import Shaper
 from flicker_dagster.lots import Lot
 from flicker_dagster.simulator.receivers.s3 import REGION, S3Receiver
 from flicker_dagster_tests.deliver.contract import NOW_MS, MemoryQueue, drain, lot_of
-from flicker_dagster_tests.deliver.destinations.stores import DAY_MS, ENV, KEYS, MONDAY_MS, context
+from flicker_dagster_tests.deliver.destinations.stores import DAY_MS, ENV, MONDAY_MS, context
 from flicker_dagster_tests.deliver.normalise.events import event_of, types_of
 from flicker_dagster_tests.deliver.parquets import Parquets
 
 SOURCES = {"authentication": {"name": "okta-auth"}, "api_activity": {"name": "okta-api"}}
-
-
-@pytest.fixture
-def store() -> Iterator[S3Receiver]:
-    receiver = S3Receiver(keys=KEYS)
-    yield receiver
-    receiver.close()
 
 
 def record(url: str, **keys: Any) -> SecurityLakeDestination:
