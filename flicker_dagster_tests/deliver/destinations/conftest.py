@@ -9,6 +9,7 @@ import pytest
 
 from flicker_dagster.deliver.destination import Destination, open_destination
 from flicker_dagster.simulator.receivers.s3 import S3Receiver
+from flicker_dagster.simulator.receivers.syslog import SyslogReceiver
 from flicker_dagster_tests.deliver.destinations.scenes import Answering
 from flicker_dagster_tests.deliver.destinations.stores import ENV, KEYS, Opens, context, record
 
@@ -41,3 +42,18 @@ def opened_s3() -> Iterator[Opens]:
     yield open_one
     for each in found:
         each.close()
+
+
+@pytest.fixture
+def siem(answering: Answering) -> Answering:
+    """Takes whatever it is sent, until a test tells it otherwise."""
+    answering.says(200, b'{"ok": true}')
+    answering.requests.clear()
+    return answering
+
+
+@pytest.fixture
+def syslog() -> Iterator[SyslogReceiver]:
+    server = SyslogReceiver()
+    yield server
+    server.close()
