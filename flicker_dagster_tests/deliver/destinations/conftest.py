@@ -8,8 +8,12 @@ from typing import Any
 import pytest
 
 from flicker_dagster.deliver.destination import Destination, open_destination
+from flicker_dagster.simulator.receivers.otlp import OtlpReceiver
 from flicker_dagster.simulator.receivers.s3 import S3Receiver
+from flicker_dagster.simulator.receivers.splunk_hec import HecToken, SplunkHecReceiver
 from flicker_dagster.simulator.receivers.syslog import SyslogReceiver
+from flicker_dagster_tests.deliver.contract import FakeClock
+from flicker_dagster_tests.deliver.destinations.hec import TOKEN, Collector
 from flicker_dagster_tests.deliver.destinations.scenes import Answering
 from flicker_dagster_tests.deliver.destinations.stores import ENV, KEYS, Opens, context, record
 
@@ -57,3 +61,35 @@ def syslog() -> Iterator[SyslogReceiver]:
     server = SyslogReceiver()
     yield server
     server.close()
+
+
+@pytest.fixture
+def clock() -> FakeClock:
+    return FakeClock()
+
+
+@pytest.fixture
+def collector(clock: FakeClock) -> Iterator[Collector]:
+    """Opens collectors that are closed with the test."""
+    opened_ones: list[SplunkHecReceiver] = []
+
+    def open_one(**keys: Any) -> SplunkHecReceiver:
+        opened_ones.append(SplunkHecReceiver(**{"clock": clock} | keys))
+        return opened_ones[-1]
+
+    yield open_one
+    for siem in opened_ones:
+        siem.close()
+
+
+@pytest.fixture
+def acknowledging(collector: Collector) -> Collector:
+    """Opens collectors whose token has acknowledgement."""
+    return lambda **keys: collector(**{"tokens": {TOKEN: HecToken(ack=True)}} | keys)
+
+
+@pytest.fixture
+def otlp() -> Iterator[OtlpReceiver]:
+    receiver = OtlpReceiver(token="t0ken-value")
+    yield receiver
+    receiver.close()

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from flicker_dagster.deliver.outcomes import Blocked, Rejected, Retry, Split
+from flicker_dagster.deliver.outcomes import Blocked, Outcome, PerItem, Rejected, Retry, Split
 from flicker_dagster_tests.deliver.contract import event_of, lot_of
 from flicker_dagster_tests.deliver.destinations.scenes import Answering, Scene, now_s
 
@@ -92,3 +92,11 @@ def check(scene: Scene, siem: Answering, row: Row, *, events: int = 3, **keys: A
     if isinstance(outcome, Retry):
         assert outcome.after_s == row.after_s
     return outcome
+
+
+def words_of(outcome: Outcome) -> str:
+    """What an outcome says of itself; of a whole request, what all its events share."""
+    if isinstance(outcome, PerItem):
+        assert len(set(outcome.items)) == 1
+        return words_of(outcome.items[0])
+    return getattr(outcome, "why", "") or outcome.status  # type: ignore[union-attr]

@@ -6,15 +6,11 @@ from typing import Any
 
 import pytest
 
-from flicker_dagster.deliver.outcomes import Ambiguous, Blocked, Delivered, Outcome, Retry, Split
+from flicker_dagster.deliver.outcomes import Ambiguous, Blocked, Delivered, Retry, Split
 from flicker_dagster.simulator.receivers.s3 import REGION, S3Receiver
 from flicker_dagster_tests.deliver.contract import event_of, lot_of
+from flicker_dagster_tests.deliver.destinations.outcome_rows import words_of
 from flicker_dagster_tests.deliver.destinations.stores import ENV, KEYS, Opens
-
-
-def _words(outcome: Outcome) -> str:
-    return getattr(outcome, "why", None) or getattr(outcome, "status", "")
-
 
 ROWS: list[tuple[dict[str, Any], type, str]] = [
     ({"kind": "503"}, Retry, "HTTP 503 Service Unavailable, SlowDown: Please reduce your request rate."),
@@ -70,8 +66,8 @@ def test_an_answer_stands_for_its_outcome(
     store.faults.plan(fault["kind"], says=fault.get("says", ""))
     outcome = destination.send(lot_of([event_of(0)]))
     assert isinstance(outcome, kind)
-    assert words in _words(outcome)
-    assert "EXAMPLE" not in _words(outcome)
+    assert words in words_of(outcome)
+    assert "EXAMPLE" not in words_of(outcome)
 
 
 def test_a_wait_that_is_asked_for_is_heeded_up_to_a_quarter_of_an_hour(store: S3Receiver, opened_s3: Opens) -> None:
