@@ -48,6 +48,8 @@ _decode = msgspec.json.Decoder(Entry).decode
 ROOM_BYTES = 32 * 1024
 GROWTH_BYTES = 128 * 1024
 
+_ZEROS = bytes(4096)
+
 
 class Journal:
     """Lines of CRC-32, space and JSON. An unfinished last line is what a crash left, and does not count; zeros at the
@@ -60,7 +62,7 @@ class Journal:
 
     def load(self) -> list[Entry]:
         """All entries, in the order they came. Raises StateError if a line before the last is damaged."""
-        data = self.file.read(0, self.file.size()).rstrip(b"\0")
+        data = _without_room(self.file.read(0, self.file.size()))
         entries: list[Entry] = []
         at = 0
         while at < len(data):
@@ -94,6 +96,14 @@ class Journal:
         self.end += len(lines)
         if durable:
             self.file.sync(at=self.end)
+
+
+def _without_room(data: bytes) -> bytes:
+    """Without the zeros at the end: in blocks, since a strip looks at one byte at a time."""
+    end = len(data)
+    while data[end - len(_ZEROS) : end] == _ZEROS:
+        end -= len(_ZEROS)
+    return data[:end].rstrip(b"\0")
 
 
 def _line(entry: Entry) -> bytes:
