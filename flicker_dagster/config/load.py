@@ -10,6 +10,7 @@ from typing import Any
 from pydantic import TypeAdapter, ValidationError
 
 from flicker_dagster.config import soql
+from flicker_dagster.config.accounts import alike_notes, check_accounts
 from flicker_dagster.config.check import check_destination, check_lanes, check_renamed, check_source, check_together
 from flicker_dagster.config.destinations import destination_adapter
 from flicker_dagster.config.destinations.base import DestinationRecord
@@ -95,6 +96,7 @@ class _Load:
             [(path, earlier) for path, earlier in renamed if isinstance(earlier, str)],
             self._line,
         )
+        self.problems += check_accounts(sources, self._line)
         retentions = {key: data.get(key, FlickerConfig.model_fields[key].default) for key in RETENTIONS}
         for key, retention in retentions.items():
             if not isinstance(retention, int) or isinstance(retention, bool) or not 0 <= retention <= CENTURY_MS:
@@ -109,7 +111,7 @@ class _Load:
             namespace=namespace,
             **retentions,
             overruled=self.overruled,
-            notes=self.notes,
+            notes=self.notes + alike_notes(sources),
             lines=self.document.lines,
         )
 

@@ -73,6 +73,11 @@ class SourceConfig(Record):
         default=None,
         description="the name this source had before: its position, ledger, dead letters and waiting events go on here",
     )
+    account: Annotated[str, Field(min_length=1, max_length=100)] | None = Field(
+        default=None,
+        description="the account at the vendor, by a name of your own: sources that give the same one mint its tokens once "
+        "and have its quota together. Default: the source's name, which another source of that account may give here",
+    )
     endpoint: Template = Field(
         description="the API's address; a template", examples=["https://company.okta.com/api/v1/logs"]
     )
@@ -258,7 +263,13 @@ class SourceConfig(Record):
     @property
     def vendor_key(self) -> str:
         """The account at the vendor: what its tokens and its quota belong to."""
-        return self.source_name
+        return self.account or self.source_name
+
+    @property
+    def earlier_vendor_keys(self) -> tuple[str, ...]:
+        """What the account may have been called before: the source's own name, and the name that this had earlier."""
+        names = (self.source_name, self.renamed_from)
+        return tuple(name for name in names if name and name != self.vendor_key)
 
     def as_stream(self, stream: str) -> SourceConfig:
         """The same as a stream of the source of its name: it is called `source/stream` from now on."""

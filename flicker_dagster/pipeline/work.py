@@ -89,7 +89,7 @@ class SourceWork:
             env=self.env,
             clock=self.clock,
             sleep=self.sleep,
-            tokens=self.layout.tokens(),
+            tokens=self.layout.account_tokens(self.source.earlier_vendor_keys),
             quota_book=self._unfenced.quota_book(self.source.vendor_key),
         )
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from flicker_dagster.errors import StateError, WriteConflict
+from flicker_dagster.state.account_tokens import AccountTokens
 from flicker_dagster.state.dead_letters import DeadLetters
 from flicker_dagster.state.fencing import Fence, FencedStore
 from flicker_dagster.state.lane_book import LaneBook, book_key
@@ -129,6 +130,10 @@ class StateLayout:
     def tokens(self) -> TokenStore:
         """Tokens that outlive a run. Nothing is read, and no key looked for, before one is asked for."""
         return TokenStore(self.store, self.work_dir)
+
+    def account_tokens(self, earlier: Sequence[str]) -> TokenStore | AccountTokens:
+        """The same for an account that may have had these names before."""
+        return AccountTokens(self.tokens(), earlier=earlier) if earlier else self.tokens()
 
     def refused_edits(self) -> RefusedEdits:
         return RefusedEdits(self.work_dir)

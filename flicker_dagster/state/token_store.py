@@ -74,6 +74,10 @@ class TokenStore:
                 self._store.write(_object(key), self._sealed(key, token), expected=found.version)
         return token
 
+    def has(self, key: str) -> bool:
+        """Whether one is kept, which need not be readable here. Raises StateError."""
+        return self._store.read(_object(key)) is not None
+
     def put(self, key: str, token: Token, *, replacing: Token | None) -> Token:
         """Keep a token in place of the one that was read (None for nothing); gives the one that stands, which may be
         another's newer one. What nobody can read is replaced only by who read nothing, and who therefore could do without

@@ -60,11 +60,20 @@ class Clock:
 class CatalogueScene:
     """`emit` at the vendor, `poll` and `sweep` as the sensor and the schedule would, and look what arrived."""
 
-    def __init__(self, vendor: Vendor, siem: Receiver, source: SourceConfig, directory: Path, clock: Clock) -> None:
+    def __init__(
+        self,
+        vendor: Vendor,
+        siem: Receiver,
+        source: SourceConfig,
+        directory: Path,
+        clock: Clock,
+        *,
+        path: str | None = None,
+    ) -> None:
         self.vendor, self.siem, self.source, self.directory, self.clock = vendor, siem, source, directory, clock
         self.stream = source.stream if source.stream in vendor.streams else vendor.streams[0]
         self.emitter = vendor.emitters[self.stream]
-        self.path = f"/{vendor.name}/{self.stream}"
+        self.path = path or f"/{vendor.name}/{self.stream}"
         self.work_dir = directory / "work"  # the machine's own
         self.cursor: Position | None = None
         self.failures: list[str] = []
@@ -76,6 +85,13 @@ class CatalogueScene:
         stream = streams[(streams.index(self.source.stream) + 1) % len(streams)]
         source = source_of(self.vendor, self.siem, stream)
         return CatalogueScene(self.vendor, self.siem, source, self.directory, self.clock)
+
+    def another(self, name: str, **keys: Any) -> CatalogueScene:
+        """Another source that collects the same, with a place of its own at the SIEM."""
+        path = f"/{name}"
+        destination = {"type": "http", "endpoint": f"{self.siem.url}{path}"}
+        source = source_of(self.vendor, self.siem, self.source.stream, name=name, destination=destination, **keys)
+        return CatalogueScene(self.vendor, self.siem, source, self.directory, self.clock, path=path)
 
     def work(self) -> SourceWork:
         """A new process's view: nothing is remembered but what lies on the disk."""
