@@ -69,6 +69,10 @@ class VendorRefused(CollectError):
     retryable = False
 
 
+class CredentialsRefused(VendorRefused):
+    """401, or no token for them: whatever else is asked with the same credentials is refused as well."""
+
+
 class CursorRejected(CollectError):
     """The vendor no longer knows the cursor; the walk starts again from the position's time."""
 

@@ -12,6 +12,7 @@ import click
 
 from flicker_dagster.cli.command import defect_told
 from flicker_dagster.cli.guide_text import console, prose, show_labelled
+from flicker_dagster.cli.refused_credentials import RefusedCredentials
 from flicker_dagster.cli.selection import SHOWN_NAMES, show_json, span
 from flicker_dagster.collect.quota_headers import Told as Quota
 from flicker_dagster.config.explain import one_of, suggestion
@@ -43,6 +44,8 @@ class Tried:
     said: str
     now_ms: int
     took_ms: int
+    #: The stream whose refusal is the reason why this one was not asked.
+    not_asked_after: str | None = None
 
     @property
     def preset(self) -> Preset | None:
@@ -60,12 +63,14 @@ class Tried:
 def try_sources(settings: Settings, name: str, *, as_json: bool) -> int:
     """Look at every stream that the name stands for; 0 where all of them answered and nothing is in doubt, else 1. Raises
     ConfigError, UsageError."""
-    tried = [_tried(settings, source) for source in streams_named(load_config(settings.config_path), name)]
+    tried = _each_tried(settings, streams_named(load_config(settings.config_path), name))
     if as_json:
         show_json({"streams": [_document(each) for each in tried]})
     else:
         for each in tried:
-            _show(each)
+            if each.not_asked_after is None:
+                _show(each)
+        _show_not_asked([each for each in tried if each.not_asked_after is not None])
     return 0 if all(not each.said for each in tried) else 1
 
 
@@ -77,6 +82,21 @@ def streams_named(config: FlickerConfig, name: str) -> list[SourceConfig]:
         meant = suggestion(name, names) or f"; expected {one_of(names[:SHOWN_NAMES])}"
         raise click.UsageError(f"no source {name[:100]!r} in {config.path}{meant}")
     return found
+
+
+def _each_tried(settings: Settings, sources: list[SourceConfig]) -> list[Tried]:
+    """One after the other; with credentials that were refused no further stream is asked."""
+    tried: list[Tried] = []
+    refused = RefusedCredentials()
+    for source in sources:
+        first = refused.first_refused(source)
+        if first is None:
+            tried.append(_tried(settings, source))
+            refused.note(source, tried[-1].look.error)
+        else:
+            said = f"not asked: the same credentials were refused for {first}"
+            tried.append(Tried(source, Look(), said, int(time.time() * 1000), 0, not_asked_after=first))
+    return tried
 
 
 def _tried(settings: Settings, source: SourceConfig) -> Tried:
@@ -111,6 +131,12 @@ def _show(tried: Tried) -> None:
     show_labelled(f"{source.name} {state}", [(label, visible(words)) for label, words in rows], good=not tried.said)
     if tried.said and tried.fix is None:
         prose(console(), "FLICKER_LOG=debug shows more.", first="", indent="")
+
+
+def _show_not_asked(tried: list[Tried]) -> None:
+    for first in dict.fromkeys(each.not_asked_after for each in tried):
+        names = ", ".join(each.source.name for each in tried if each.not_asked_after == first)
+        prose(console(), f"Not asked: {visible(names)}. The credentials are those of {first}.", first="", indent="")
 
 
 def _who(tried: Tried) -> list[str]:

@@ -11,6 +11,7 @@ from flicker_dagster.config.vocabulary import AnswerRule
 from flicker_dagster.config.written import vendor_credentials
 from flicker_dagster.errors import (
     CollectError,
+    CredentialsRefused,
     CursorRejected,
     NotSetUp,
     RateLimited,
@@ -74,7 +75,7 @@ class Refusals:
         advice = ADVICE.get(status, "check the configuration of this source against the vendor's documentation")
         if status in (401, 403):
             advice += f": {vendor_credentials(self._source)}"
-        return VendorRefused(say(request, f"HTTP {status}: {said}. {advice}"))
+        return _refused(status)(say(request, f"HTTP {status}: {said}. {advice}"))
 
     def by_rule(
         self,
@@ -102,7 +103,7 @@ class Refusals:
             return VendorUnavailable(say(request, said))
         if status in (401, 403) and not rule.advice:
             said += f". {ADVICE[status]}: {vendor_credentials(self._source)}"
-        return VendorRefused(say(request, said))
+        return _refused(status)(say(request, said))
 
     def _said(self, body: bytes) -> str:
         told = said_in(body, event_fields=names_of_events(self._source))
@@ -113,3 +114,7 @@ class Refusals:
         words = f"API returned {status} {what}, asks to wait {wait_s:.0f} s"
         advice = "Increase polling_frequency_ms (poll less frequently)"
         return RateLimited(self._client.say(request, f"{words}. {advice}"), retry_after_s=wait_s)
+
+
+def _refused(status: int) -> type[VendorRefused]:
+    return CredentialsRefused if status == 401 else VendorRefused

@@ -9,7 +9,7 @@ import urllib3
 
 from flicker_dagster.collect.refusals import SHOWN_REASON_CHARS
 from flicker_dagster.config.written import vendor_credentials
-from flicker_dagster.errors import CollectError, RateLimited, VendorRefused, VendorUnavailable
+from flicker_dagster.errors import CollectError, CredentialsRefused, RateLimited, VendorRefused, VendorUnavailable
 from flicker_dagster.times import parse_http_date_ms
 from flicker_dagster.transport.addresses import is_absolute
 from flicker_dagster.transport.authenticators import AuthFailed, authenticator_of
@@ -109,7 +109,7 @@ class Signing:
     def _not_signed(self, request: Request, error: AuthFailed) -> CollectError:
         words = self._client.say(request, f"the request cannot be signed: {error}")
         if not error.retryable:
-            return VendorRefused(f"{words}. The credentials: {vendor_credentials(self._source)}")
+            return CredentialsRefused(f"{words}. The credentials: {vendor_credentials(self._source)}")
         return VendorUnavailable(words) if error.after_s is None else RateLimited(words, retry_after_s=error.after_s)
 
 

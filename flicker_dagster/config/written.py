@@ -18,6 +18,15 @@ def vendor_credentials(source: SourceConfig) -> str:
     return _credentials(source, _TO_VENDOR) or "none are configured: add auth, headers, api_key or basic"
 
 
+def credentials_sent(source: SourceConfig) -> tuple[tuple[str, str], ...]:
+    """What a source signs its requests with, as it is written: two that have the same are refused together."""
+    return tuple(
+        (path, text)
+        for path, text in ((path.removeprefix("."), text) for path, text in texts_of(source, ""))
+        if _TO_VENDOR.match(path) and (path.startswith("auth") or is_secret_key(path) or references(text))
+    )
+
+
 def siem_credentials(source: SourceConfig, lane: str = "") -> str:
     """The same for what is sent to the destination of a lane."""
     at = f"destination[{list(source.lanes).index(lane)}]" if lane else "destination"

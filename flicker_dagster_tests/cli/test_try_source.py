@@ -163,6 +163,76 @@ def test_all_streams_of_a_source_are_asked_or_the_one_that_is_named(scene: Scene
     github.close()
 
 
+def of_streams(server: Server, **keys: Any) -> dict[str, Any]:
+    streams = {name: {"endpoint": f"{server.url}/{name}"} for name in "abc"}
+    return {"vendor": "generic", "endpoint": f"{server.url}/", "timestamp_field": "at", "streams": streams, **keys}
+
+
+class Counting:
+    """A vendor of three listings, whose answer to each a test says, and what it was asked."""
+
+    def __init__(self, answer: Callable[[Request], Response]) -> None:
+        self.asked: list[str] = []
+        self._answer = answer
+        self.server = Server(self._counted)
+
+    def _counted(self, request: Request) -> Response:
+        self.asked.append(request.path)
+        return self._answer(request)
+
+
+def refusing(status: int) -> Callable[[Request], Response]:
+    return lambda _: Response.json({"message": "no such token"}, status)
+
+
+def test_refused_credentials_are_told_once_and_not_sent_again(scene: Scene) -> None:
+    vendor = Counting(refusing(401))
+    done = scene.run("one", **of_streams(vendor.server))
+    told = json.loads(scene.run("one", "--json", **of_streams(vendor.server)).stdout)["streams"]
+    vendor.server.close()
+    assert done.exit_code == 1
+    assert vendor.asked == ["/a"] * 2
+    assert done.output.count("HTTP 401") == 1
+    assert "one/b, one/c" in done.output
+    assert [each["good"] for each in told] == [False] * 3
+    assert [each["requests"] for each in told] == [1, 0, 0]
+    assert "refused for one/a" in told[1]["said"]
+
+
+def test_a_missing_right_of_one_stream_leaves_the_others_asked(scene: Scene) -> None:
+    vendor = Counting(refusing(403))
+    scene.run("one", **of_streams(vendor.server))
+    vendor.server.close()
+    assert vendor.asked == ["/a", "/b", "/c"]
+
+
+def test_a_stream_with_credentials_of_its_own_is_asked(scene: Scene) -> None:
+    vendor = Counting(refusing(401))
+    keys = of_streams(vendor.server)
+    keys["streams"]["b"]["headers"] = {"Authorization": "SSWS another"}
+    scene.run("one", **keys)
+    vendor.server.close()
+    assert vendor.asked == ["/a", "/b"]
+
+
+def test_credentials_that_another_stream_was_answered_with_are_not_given_up(scene: Scene) -> None:
+    vendor = Counting(
+        lambda request: Response.json([]) if request.path == "/a" else Response.json({"message": "not this"}, 401)
+    )
+    scene.run("one", **of_streams(vendor.server))
+    vendor.server.close()
+    assert list(dict.fromkeys(vendor.asked)) == ["/a", "/b", "/c"]
+
+
+def test_a_variable_that_is_not_set_is_told_once(scene: Scene) -> None:
+    vendor = Counting(refusing(401))
+    done = scene.run("one", **of_streams(vendor.server, headers={"Authorization": "SSWS ${NOT_SET_AT_ALL}"}))
+    vendor.server.close()
+    assert vendor.asked == []
+    assert done.output.count("${NOT_SET_AT_ALL}") <= 2, done.output
+    assert "one/b, one/c" in done.output
+
+
 def test_an_unknown_source_is_one_line(scene: Scene, okta: Okta) -> None:
     done = scene.run("onne", **endpoint(okta))
     assert done.exit_code == 2
