@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
 from typing import Any
 
 import click
 import dagster as dg
-import msgspec
 
 from flicker_dagster.cli.health import dagster_home
 from flicker_dagster.cli.lane_status import COLUMNS as LANE_COLUMNS
-from flicker_dagster.cli.lane_status import LaneStatus, statuses_of
+from flicker_dagster.cli.lane_status import statuses_of
 from flicker_dagster.cli.leftovers import leftover_lines
 from flicker_dagster.cli.quota_status import COLUMNS as QUOTA_COLUMNS
 from flicker_dagster.cli.quota_status import quotas_of
-from flicker_dagster.cli.selection import lag, lag_ms, show_json, show_table, span
+from flicker_dagster.cli.selection import show_json, show_table
+from flicker_dagster.cli.source_status import LastRun, SourceStatus
+from flicker_dagster.cli.status_table import show_statuses
 from flicker_dagster.config.load import load_config
 from flicker_dagster.config.masking import shown_destinations, shown_endpoint
 from flicker_dagster.config.models import SourceConfig
@@ -31,83 +30,6 @@ from flicker_dagster.orchestration.verified import verified_keys
 from flicker_dagster.pipeline.deliver import waiting_events
 from flicker_dagster.pipeline.work import SourceWork
 from flicker_dagster.printable import visible
-from flicker_dagster.times import rfc3339_ms
-from flicker_dagster.types import Position
-
-
-@dataclass(frozen=True)
-class LastRun:
-    """What Dagster knows of a source's newest run."""
-
-    run_id: str
-    mode: str
-    status: str
-    updated_ms: int
-    error: str | None
-
-    def words(self, now_ms: int) -> str:
-        why = f": {self.error}" if self.error else ""
-        return f"{self.mode} {self.status} {span(now_ms - self.updated_ms)} ago{why}"
-
-
-@dataclass(frozen=True)
-class SourceStatus:
-    """Where a source stands. None: nothing collected yet, or nothing that Dagster could tell of."""
-
-    source: str
-    position: Position | None = None
-    now_ms: int = 0
-    last_run: LastRun | None = None
-    waiting_events: int | None = None
-    lanes: Sequence[LaneStatus] = ()
-    verified: list[str] | None = None
-    error: str | None = None
-
-    @property
-    def dead_letters(self) -> int | None:
-        return sum(lane.dead_letters for lane in self.lanes) if self.lanes else None
-
-    def lanes_to_tell(self) -> list[LaneStatus]:
-        """Several destinations, and a single one that was sent something."""
-        return [lane for lane in self.lanes if len(self.lanes) > 1 or lane.was_used]
-
-    def row(self, *, dagster_ran: bool) -> tuple[object, ...]:
-        if self.error is not None:
-            return (self.source, f"cannot be read: {self.error}")
-        stands = None if self.position is None else self.position.last_timestamp
-        keys, run = self.verified, self.last_run
-        return (
-            self.source,
-            stands or "nothing collected yet",
-            lag(stands, self.now_ms),
-            "" if not dagster_ran else "none yet" if run is None else run.words(self.now_ms),
-            self.waiting_events,
-            self.dead_letters,
-            "" if not dagster_ran else f"{len(keys)}, newest {max(keys)}" if keys else "none yet",
-        )
-
-    def as_json(self) -> dict[str, Any]:
-        run, keys = self.last_run, self.verified
-        return {
-            "source": self.source,
-            "position": None if self.position is None else msgspec.to_builtins(self.position),
-            "lag_ms": None if self.position is None else lag_ms(self.position.last_timestamp, self.now_ms),
-            "last_run": None
-            if run is None
-            else {
-                "run_id": run.run_id,
-                "mode": run.mode,
-                "status": run.status,
-                "updated_at": rfc3339_ms(run.updated_ms),
-                "error": run.error,
-            },
-            "waiting_events": self.waiting_events,
-            "dead_letters": self.dead_letters,
-            "lanes": [lane.as_json() for lane in self.lanes],
-            "verified_windows": None if keys is None else len(keys),
-            "newest_verified_window": max(keys) if keys else None,
-            "error": self.error,
-        }
 
 
 def show_status(settings: Settings, *, as_json: bool = False) -> int:
@@ -133,9 +55,7 @@ def show_status(settings: Settings, *, as_json: bool = False) -> int:
             }
         )
     else:
-        columns = ("source", "position", "lag", "last run", "waiting", "dead letters", "verified windows")
-        rows = [status.row(dagster_ran=dagster_ran) for status in found]
-        show_table("Status", columns, rows, empty="no sources")
+        show_statuses(found, dagster_ran=dagster_ran)
         lanes = [lane for status in found for lane in status.lanes_to_tell()]
         if lanes:
             show_table("Destinations", LANE_COLUMNS, [lane.row() for lane in lanes], empty="")
@@ -198,6 +118,8 @@ def _status(source: SourceConfig, settings: Settings, instance: dg.DagsterInstan
         work = settings.work(source)
         return SourceStatus(
             source.name,
+            source.source_name,
+            source.stream,
             work.registry.position(source.name),
             work.now_ms(),
             None if instance is None else _last_run(work, instance),
@@ -206,7 +128,7 @@ def _status(source: SourceConfig, settings: Settings, instance: dg.DagsterInstan
             None if instance is None else sorted(verified_keys(instance, source, work.state_id)),
         )
     except FlickerError as error:
-        return SourceStatus(source.name, error=str(error))
+        return SourceStatus(source.name, source.source_name, source.stream, error=str(error))
 
 
 def _last_run(work: SourceWork, instance: dg.DagsterInstance) -> LastRun | None:
