@@ -1,77 +1,19 @@
-"""A lane: every event settled once whatever the destination answers, in parts that are named alike whenever they are sent."""
+"""A lane: every event settled once whatever the destination answers."""
 
 from __future__ import annotations
 
-import json
-from collections import Counter
 from collections.abc import Callable
 
 import pytest
-from hypothesis import assume, given, settings
-from hypothesis import strategies as st
 
-from flicker_dagster.deliver.destination import DestinationBase, LotLimits
+from flicker_dagster.deliver.destination import LotLimits
 from flicker_dagster.deliver.lane import deliver_lane
-from flicker_dagster.deliver.learned import LearnedLimits
-from flicker_dagster.deliver.outcomes import (
-    Ambiguous,
-    Blocked,
-    Delivered,
-    Duplicate,
-    Outcome,
-    PerItem,
-    Receipt,
-    Rejected,
-    Retry,
-    Split,
-)
+from flicker_dagster.deliver.outcomes import Ambiguous, Blocked, Duplicate, Outcome, PerItem, Rejected, Retry, Split
 from flicker_dagster.errors import StateError
 from flicker_dagster.lots import Lot
 from flicker_dagster.types import DeadLetter
-from flicker_dagster_tests.deliver.contract import FakeClock, Letters, MemoryQueue, drain, event_of, lot_of, lots_of
-
-OK = Delivered("HTTP 200 OK")
-
-Answer = Callable[[Lot], Outcome | Receipt]
-
-
-class ASiem(DestinationBase):
-    """Answers by a rule and remembers what it took: each event with the key it came under."""
-
-    def __init__(self, answer: Answer, *, limits: LotLimits | None = None) -> None:
-        self.answer = answer
-        self.limits = limits or LotLimits(in_flight=1)
-        self.taken: list[tuple[str, str]] = []  # key, id
-        self.sent: list[Lot] = []
-        self.asked: list[str] = []
-        self.confirms: dict[str, Outcome] = {}
-
-    def send(self, lot: Lot) -> Outcome | Receipt:
-        self.sent.append(lot)
-        outcome = self.answer(lot)
-        if isinstance(outcome, Delivered | Receipt):
-            self.take(lot, range(len(lot)))
-        elif isinstance(outcome, PerItem):
-            self.take(lot, [i for i, item in enumerate(outcome.items) if isinstance(item, Delivered)])
-        return outcome
-
-    def take(self, lot: Lot, indices: range | list[int]) -> None:
-        self.taken += [(lot.key(""), json.loads(lot.events[i])["id"]) for i in indices]
-
-    def confirm(self, receipts: list[Receipt]) -> dict[str, Outcome]:  # type: ignore[override]
-        self.asked += [receipt.token for receipt in receipts]
-        return {r.token: self.confirms[r.token] for r in receipts if r.token in self.confirms}
-
-    def describe(self) -> str:
-        return "a SIEM"
-
-    @property
-    def counts(self) -> Counter[str]:
-        return Counter(mark for _, mark in self.taken)
-
-
-def ids_of(lot: Lot) -> list[str]:
-    return [json.loads(event)["id"] for event in lot.events]
+from flicker_dagster_tests.deliver.a_siem import OK, Answer, ASiem, ids_of
+from flicker_dagster_tests.deliver.contract import Letters, MemoryQueue, drain, event_of, lot_of, lots_of
 
 
 def test_everything_is_sent_once_in_order() -> None:
@@ -88,62 +30,6 @@ def test_several_requests_are_under_way_at_a_time() -> None:
     assert drain(queue, lambda: siem).done
     assert set(siem.counts.values()) == {1}
     assert len(siem.counts) == 2_000
-
-
-def test_what_was_refused_as_too_large_goes_in_parts_and_the_limit_is_remembered() -> None:
-    siem = ASiem(lambda lot: Split("413") if len(lot) > 30 else OK)
-    learned = LearnedLimits()
-    drained = drain(MemoryQueue(lots_of(300)), lambda: siem, learned=learned)
-    assert drained.done
-    assert set(siem.counts.values()) == {1}
-    refused = [len(lot) for lot in siem.sent if len(lot) > 30]
-    assert refused == [100, 50, 33], "only the first lot was tried whole"
-    assert learned.refused
-
-
-@pytest.mark.parametrize("limit", [26, 30, 33, 49, 70, 99])
-def test_parts_become_nearly_as_large_as_what_is_taken(limit: int) -> None:
-    siem = ASiem(lambda lot: Split("413") if len(lot) > limit else OK)
-    learned = LearnedLimits()
-    assert drain(MemoryQueue(lots_of(3_000)), lambda: siem, learned=learned).done
-    assert set(siem.counts.values()) == {1}
-    siem.sent.clear()
-    again = LearnedLimits(learned.refused, taken_bytes=learned.taken_bytes)  # as the next run knows it
-    assert drain(MemoryQueue(lots_of(3_000)), lambda: siem, learned=again).done
-    fewest = 30 * -(-100 // limit)
-    assert fewest <= len(siem.sent) <= 1.35 * fewest, "no more requests than equal parts of a lot need, but for a few"
-
-
-def test_a_limit_that_became_smaller_is_found_again() -> None:
-    most = [60]
-    siem = ASiem(lambda lot: Split("413") if len(lot) > most[0] else OK)
-    learned = LearnedLimits()
-    assert drain(MemoryQueue(lots_of(500)), lambda: siem, learned=learned).done
-    most[0] = 20
-    siem.sent.clear()
-    assert drain(MemoryQueue(lots_of(1_000)), lambda: siem, learned=learned).done
-    last = [len(lot) for lot in siem.sent[-20:]]
-    assert max(last) <= 20, "larger ones are tried no more"
-    assert sum(last) / len(last) > 15, "halves alone would have 12 or 13"
-
-
-def test_a_limit_that_is_not_one_of_the_events_bytes_is_not_remembered() -> None:
-    siem = ASiem(lambda lot: Split("413", teaches=False) if len(lot) > 30 else OK)
-    learned = LearnedLimits()
-    assert drain(MemoryQueue(lots_of(300)), lambda: siem, learned=learned).done
-    assert set(siem.counts.values()) == {1}
-    assert [len(lot) for lot in siem.sent if len(lot) > 30] == [100, 50, 50] * 3, "each lot is tried whole"
-    assert not learned.refused
-
-
-def test_one_event_that_is_too_large_becomes_a_dead_letter_and_its_neighbours_are_delivered() -> None:
-    guilty = "e000042"
-    siem = ASiem(lambda lot: Split("HTTP 413: too large") if guilty in ids_of(lot) else OK)
-    drained = drain(MemoryQueue(lots_of(100)), lambda: siem)
-    assert drained.done
-    assert drained.delivered == 99
-    assert [json.loads(letter.event)["id"] for letter in drained.letters.kept] == [guilty]
-    assert drained.letters.kept[0].reason == "HTTP 413: too large"
 
 
 def test_ten_thousand_events_of_which_one_in_a_hundred_is_poison() -> None:
@@ -262,45 +148,6 @@ def test_what_the_ledger_knows_is_not_sent() -> None:
     assert not queue.waiting
 
 
-def test_a_receipt_is_asked_about_by_the_next_run_and_settles_its_events() -> None:
-    siem, queue = ASiem(lambda lot: Receipt(lot.key(""), 10, 300, "HTTP 200 OK")), MemoryQueue(lots_of(200))
-    clock = FakeClock()
-    first = drain(queue, lambda: siem, clock=clock)
-    assert first.reports[0].awaiting == 200
-    assert first.reports[0].failed is None
-    assert not siem.asked
-    siem.confirms = {lot.key(""): OK for lot in siem.sent}
-    second = drain(queue, lambda: siem, clock=clock)
-    assert second.done
-    assert len(siem.sent) == 2, "nothing was sent again"
-
-
-def test_a_receipt_that_is_never_confirmed_expires_and_the_same_request_goes_again() -> None:
-    siem, queue = ASiem(lambda lot: Receipt("t", 10, 300)), MemoryQueue(lots_of(50))
-    clock = FakeClock()
-    drain(queue, lambda: siem, clock=clock, runs=5)
-    assert len(siem.sent) == 1
-    clock.sleep(300)
-    siem.answer = lambda lot: OK
-    assert drain(queue, lambda: siem, clock=clock).done
-    assert siem.sent[0].key("x") == siem.sent[1].key("x")
-
-
-def test_receipts_that_are_due_soon_are_waited_for() -> None:
-    siem, queue = ASiem(lambda lot: Receipt(lot.key(""), 0.5, 300)), MemoryQueue(lots_of(50))
-    siem.confirms = {lot.key(""): OK for lot in queue.pending()}
-    assert drain(queue, lambda: siem).done
-
-
-def test_a_destination_that_confirms_nothing_is_not_asked_all_the_time() -> None:
-    siem, queue, clock = ASiem(lambda lot: Receipt(lot.key(""), 1, 300)), MemoryQueue(lots_of(50)), FakeClock()
-    drain(queue, lambda: siem, clock=clock)
-    clock.sleep(60)
-    before = len(siem.asked)
-    drain(queue, lambda: siem, clock=clock)
-    assert 1 <= len(siem.asked) - before <= 3, "when the run began, and once a second while it waits"
-
-
 @pytest.mark.parametrize("each", [False, True], ids=["one answer", "an answer for each event"])
 def test_what_was_taken_is_written_down_though_what_was_refused_before_it_cannot_be(each: bool) -> None:
     """Else it would be sent twice."""
@@ -322,69 +169,6 @@ def test_what_was_taken_is_written_down_though_what_was_refused_before_it_cannot
     assert siem.counts["e000001"] == 1
 
 
-OUTCOMES = st.sampled_from(["ok", "ok", "ok", "retry", "lost", "split", "blocked", "partial", "receipt"])
-
-
-@pytest.mark.fuzz
-@given(
-    st.lists(OUTCOMES, max_size=60), st.integers(1, 40), st.integers(1, 12), st.sets(st.integers(0, 39)), st.booleans()
-)
-@settings(deadline=None)
-def test_every_event_is_taken_once_or_dead_whatever_is_answered(
-    answers: list[str], count: int, size: int, poison: set[int], several: bool
-) -> None:
-    """And what comes again after a lost answer comes under the same key."""
-    assume(min(set(range(count)) - poison, default=8) < 8)  # what refuses everything is believed to do so, see above
-    left = list(answers)
-    lost: Counter[tuple[str, str]] = Counter()
-
-    def answer(lot: Lot) -> Outcome | Receipt:
-        bad = [i for i, mark in enumerate(ids_of(lot)) if int(mark[1:]) in poison]
-        kind = left.pop() if left else "ok"
-        if any(key == lot.key("") for key, _ in lost) and kind in ("split", "partial"):
-            kind = "ok"  # a steady destination does not refuse what it took
-        if kind == "retry":
-            return Retry("HTTP 503")
-        if kind == "blocked":
-            return Blocked("HTTP 401")
-        if kind == "split" and len(lot) > 1:
-            return Split("HTTP 413")
-        if kind == "partial":
-            return PerItem(
-                tuple(Rejected("bad") if i in bad else (OK if i % 2 else Retry("429")) for i in range(len(lot)))
-            )
-        if bad:
-            return Rejected("bad") if len(lot) == 1 else Rejected("one of them is bad")
-        if kind == "lost":
-            lost.update((lot.key(""), mark) for mark in ids_of(lot))
-            siem.take(lot, range(len(lot)))
-            return Ambiguous("no answer")
-        return Receipt(lot.key(""), 1, 20) if kind == "receipt" else OK
-
-    siem = ASiem(answer, limits=LotLimits(in_flight=3 if several else 1))
-    siem.confirms = _Any()
-    queue = MemoryQueue(lots_of(count, size=size))
-    drained = drain(queue, lambda: siem, runs=200)
-    assert drained.done
-    dead = {json.loads(letter.event)["id"] for letter in drained.letters.kept}
-    assert dead == {f"e{n:06d}" for n in poison if n < count}
-    for mark, times in siem.counts.items():
-        again = [key for key, each in siem.taken if each == mark]
-        assert times == 1 or len(set(again)) == 1, "it came again under another name"
-        assert times <= 1 + sum(lost[key, mark] for key in set(again))
-    assert len(siem.counts) + len(dead) == count
-
-
-class _Any(dict):
-    """Confirms everything."""
-
-    def __contains__(self, key: object) -> bool:
-        return True
-
-    def __missing__(self, key: str) -> Outcome:
-        return OK
-
-
 def stops_at_the_first(poison: Callable[[str], bool]) -> Answer:
     """A destination that names the event which it refuses, and has read nothing behind it."""
 
@@ -404,13 +188,3 @@ def test_what_only_stood_beside_refused_events_goes_at_once_however_many_those_a
     drained = drain(MemoryQueue(lots_of(count)), lambda: siem)
     assert (drained.delivered, drained.dead, drained.done) == (count * 9 // 10, count // 10, True)
     assert set(siem.counts.values()) == {1}
-
-
-def test_a_confirmation_may_tell_each_event_apart() -> None:
-    siem = ASiem(lambda lot: Receipt("r1", ask_after_s=1, expires_s=60) if len(lot) == 5 else OK)
-    siem.confirms["r1"] = PerItem((OK, OK, Rejected("HTTP 400: bad"), Retry("not read"), Retry("not read")))
-    queue = MemoryQueue(lots_of(5))
-    drained = drain(queue, lambda: siem, runs=3)
-    assert drained.done
-    assert [len(lot) for lot in siem.sent] == [5, 2]
-    assert [json.loads(letter.event)["id"] for letter in drained.letters.kept] == ["e000002"]

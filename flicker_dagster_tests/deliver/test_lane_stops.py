@@ -19,8 +19,8 @@ from flicker_dagster.deliver.outcomes import Ambiguous, Blocked, Delivered, Dupl
 from flicker_dagster.deliver.refused import REFUSES_EVERYTHING
 from flicker_dagster.errors import DestinationBlocked, DestinationUnavailable
 from flicker_dagster.lots import Lot
+from flicker_dagster_tests.deliver.a_siem import OK, ASiem, ids_of
 from flicker_dagster_tests.deliver.contract import FakeClock, Letters, MemoryQueue, drain, event_of, lots_of
-from flicker_dagster_tests.deliver.test_lane import OK, ASiem, ids_of
 
 
 def ids(*numbers: int) -> list[str]:

@@ -8,11 +8,13 @@ from typing import Any
 import pytest
 
 from flicker_dagster.deliver.destination import Destination, open_destination
+from flicker_dagster.simulator.bulk_api import BulkReceiver
 from flicker_dagster.simulator.receivers.otlp import OtlpReceiver
 from flicker_dagster.simulator.receivers.s3 import S3Receiver
 from flicker_dagster.simulator.receivers.splunk_hec import HecToken, SplunkHecReceiver
 from flicker_dagster.simulator.receivers.syslog import SyslogReceiver
 from flicker_dagster_tests.deliver.contract import FakeClock
+from flicker_dagster_tests.deliver.destinations.clusters import RECEIVERS
 from flicker_dagster_tests.deliver.destinations.hec import TOKEN, Collector
 from flicker_dagster_tests.deliver.destinations.scenes import Answering
 from flicker_dagster_tests.deliver.destinations.stores import ENV, KEYS, Opens, context, record
@@ -91,5 +93,13 @@ def acknowledging(collector: Collector) -> Collector:
 @pytest.fixture
 def otlp() -> Iterator[OtlpReceiver]:
     receiver = OtlpReceiver(token="t0ken-value")
+    yield receiver
+    receiver.close()
+
+
+@pytest.fixture(params=sorted(RECEIVERS))
+def cluster(request: pytest.FixtureRequest) -> Iterator[BulkReceiver]:
+    """Of either server."""
+    receiver = RECEIVERS[request.param](seed=7)
     yield receiver
     receiver.close()

@@ -20,6 +20,7 @@ from flicker_dagster.types import Settled
 from flicker_dagster_tests.deliver.contract import MemoryQueue, drain, lots_of
 
 TOPIC, PROGRESS = "audit-events", "flicker-progress"
+EVENTS, SIZE = 60, 20
 
 
 def opened(brokers: str, *, context: dict[str, Any] | None = None, **keys: Any) -> Kafka:
@@ -134,3 +135,8 @@ def _processes() -> Any:
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload([__name__])
     return context
+
+
+def expected(count: int = EVENTS, size: int = SIZE) -> Counter[str]:
+    """Each event of so many, once."""
+    return Counter(uid for lot in lots_of(count, size=size) for uid in lot.uids)

@@ -3,7 +3,7 @@ aside."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import pytest
@@ -13,17 +13,10 @@ from flicker_dagster.lots import Lot
 from flicker_dagster.simulator.bulk_api import BulkReceiver, basic
 from flicker_dagster.simulator.bulk_store import ItemRefusal
 from flicker_dagster_tests.deliver.contract import MemoryQueue, drain, event_of, lots_of
-from flicker_dagster_tests.deliver.destinations.clusters import RECEIVERS, TARGET, opened
+from flicker_dagster_tests.deliver.destinations.clusters import TARGET, opened
 
 POISON = b"poison"
 UNPARSABLE = ItemRefusal(400, "mapper_parsing_exception", "failed to parse field [poison] of type [long]")
-
-
-@pytest.fixture(params=sorted(RECEIVERS))
-def cluster(request: pytest.FixtureRequest) -> Iterator[BulkReceiver]:
-    receiver = RECEIVERS[request.param](seed=7)
-    yield receiver
-    receiver.close()
 
 
 def opening(cluster: BulkReceiver, **keys: Any) -> Callable[[], Destination]:
