@@ -130,9 +130,9 @@ class PageDecoder:
 
     def _refuse_too_many(self, body: bytes) -> None:
         """Decoding takes memory for each event. More than there are opening braces there cannot be (what is no object is
-        counted by the careful reading), and only where these are many they are worth an exact count."""
+        counted by the careful reading), nor more than `{},` fits in, and only where these are many they are worth a count."""
         most = self.spec.page_events
-        if self.spec.plain and len(body) > 2 * most and body.count(b"{") > most:
+        if self.spec.plain and len(body) > 3 * most and body.count(b"{") > most:
             count_items(body, self._where, most=most)
 
     def _refuse_unreadable(self, body: bytes, size_bytes: int, error: Exception) -> NoReturn:
@@ -182,7 +182,7 @@ class PageDecoder:
         columns = [self._event.reader.column(path, rows) for path in self._event.id_paths]
         if len(columns) == 1:
             ids = columns[0]
-            if set(map(type, ids)) == {str} and "" not in ids:
+            if set(map(type, ids)) == {str} and all(ids):
                 return digests_of_texts(ids)
             return [self._single(i, event) for i, event in zip(ids, page.events)]
         return (

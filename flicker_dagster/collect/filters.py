@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from typing import Any
 
 import msgspec
@@ -18,7 +19,7 @@ from flicker_dagster.config.patterns import MOST_TEXT_BYTES, compiled
 from flicker_dagster.errors import FlickerError
 from flicker_dagster.json_paths import lookup_any, readings
 from flicker_dagster.json_scan import Damaged, find, scalars
-from flicker_dagster.json_text import read_json
+from flicker_dagster.json_text import array_of, read_json
 from flicker_dagster.types import DecodedPage
 
 log = logging.getLogger("flicker.collect")
@@ -92,7 +93,7 @@ class EventFilter:
         usual = not page.unfit and (page.size_bytes <= AT_ONCE_BYTES or max(map(_size, events)) <= MOST_TEXT_BYTES)
         if self._reader is not None and usual:
             try:
-                rows = self._decoder.decode(b"".join((b"[", b",".join(events), b"]")))
+                rows = self._decoder.decode(array_of(events))
             except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):  # a scalar for an object, or bad UTF-8
                 pass
             else:
@@ -145,8 +146,11 @@ class _Condition:
     def verdicts(self, columns: Columns, unjudged: set[int]) -> list[bool]:
         """Does the condition hold, event by event? Events that it cannot judge are added to `unjudged`."""
         remembered, search = self._remembered, self._search
+        values = columns(self.path)
+        with suppress(TypeError, KeyError):  # an object or a list is no key
+            return list(map(remembered.__getitem__, values))
         verdicts: list[bool] = []
-        for index, value in enumerate(columns(self.path)):
+        for index, value in enumerate(values):
             if type(value) is str:
                 holds = remembered.get(value)
                 if holds is None:

@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 import msgspec
 from isal import igzip
 
+from flicker_dagster.json_text import array_of
 from flicker_dagster.lots import ID_BYTES, lot_id_of
 from flicker_dagster.types import NO_TIME, FrozenLot
 
@@ -86,7 +87,7 @@ class LotCutter:
         self, events: list[Buffer], digests: list[bytes], times_ms: list[int | None], shards: dict[str, int]
     ) -> list[FrozenLot]:
         """The events as one lot, halved for as long as it is over the limit. `shards` counts them."""
-        text = _array_of(events)
+        text = array_of(events)
         if len(text) > self._max_bytes and len(events) > 1:
             middle = len(events) // 2
             before, behind = _cut(shards, middle)
@@ -133,18 +134,8 @@ class LotCutter:
         self._guessed = False  # are they only likely?
 
 
-def _array_of(events: Sequence[Buffer]) -> bytes:
-    """The events as a JSON array."""
-    if len(events) == 1:
-        return b"[%b]" % bytes(events[0])
-    # The brackets go to the outer events, so that megabytes are put together once and not copied again.
-    return b",".join((b"[" + bytes(events[0]), *events[1:-1], bytes(events[-1]) + b"]"))
-
-
 def _lengths(events: Sequence[Buffer]) -> list[int]:
-    if events and isinstance(events[0], bytes):
-        return list(map(len, events))  # type: ignore[arg-type]
-    return [len(memoryview(event)) for event in events]
+    return list(map(len, map(memoryview, events)))
 
 
 def _sizes(events: Sequence[Buffer]) -> list[int]:

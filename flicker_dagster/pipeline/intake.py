@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Sequence
+from itertools import compress
 from typing import TypeVar
 
 from flicker_dagster.collect.filters import EventFilter
@@ -129,7 +130,7 @@ class Intake:
         if page.untimed_shape is not None:
             self._count_untimed(page)
         keep = self._filter.mask(page)
-        kept = None if keep is None else [i for i, keeps in enumerate(keep) if keeps]
+        kept = None if keep is None or all(keep) else list(compress(range(len(page)), keep))
         if kept is not None:
             self.tally.filtered += len(page) - len(kept)
         lots: list[FrozenLot] = []
@@ -239,13 +240,13 @@ def _at(indices: list[int] | None, column: list[T]) -> list[T]:
 
 
 def _by_shard(times_ms: list[int | None], kept: list[int] | None) -> list[tuple[str, list[int] | None]]:
-    """Indices of what was kept, by ledger shard; None stands for all of a page (the common case: it lies in one hour)."""
-    if not times_ms:
+    """Indices of what was kept, by ledger shard; None stands for all of a page. The common case: it lies in one hour."""
+    if not times_ms or kept == []:
         return []
-    if kept is None and None not in times_ms:
+    if None not in times_ms:
         first = min(times_ms) // HOUR_MS  # type: ignore[type-var, operator]
         if max(times_ms) // HOUR_MS == first:  # type: ignore[type-var, operator]
-            return [(shard_of(times_ms[0]), None)]
+            return [(shard_of(times_ms[0]), kept)]
     shards: dict[str, list[int]] = {}
     for index in range(len(times_ms)) if kept is None else kept:
         shards.setdefault(shard_of(times_ms[index]), []).append(index)

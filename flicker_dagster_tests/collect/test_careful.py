@@ -193,6 +193,8 @@ def test_a_page_with_more_events_than_memory_is_meant_for_says_what_to_do() -> N
     body = b"[" + b",".join(b'{"id":%d}' % number for number in range(1_001)) + b"]"
     with pytest.raises(BadAnswer, match=r"limits\.page_events \(1000\).*page_size"):
         a_decoder(source).decode(body)
+    with pytest.raises(BadAnswer, match=r"limits\.page_events \(1000\)"):
+        a_decoder(source).decode(b"[" + b",".join([b"{}"] * 1_001) + b"]")
     nested = b"[" + b",".join(b'{"id":%d,"x":[{},{}]}' % number for number in range(1_000)) + b"]"
     assert len(a_decoder(source).decode(nested)[0]) == 1_000
 

@@ -71,6 +71,16 @@ def test_a_page_is_judged_as_its_events_are_one_by_one(events: list[Any]) -> Non
     assert kept(events, **filters) == [i for i, event in enumerate(events) if kept([event], **filters)]
 
 
+@given(st.lists(SCALARS, min_size=1, max_size=5))
+def test_a_page_is_judged_the_same_once_its_values_are_remembered(values: list[Any]) -> None:
+    judge = EventFilter(
+        a_source(match_on=[{"field": "a", "pattern": "hit|1"}], exclude_on=[{"field": "a", "pattern": "2"}])
+    )
+    events = [json.dumps({"a": value}).encode() for value in values]
+    page = DecodedPage(lambda: events, [], [], 0)
+    assert judge.mask(page) == judge.mask(page) == judge.mask(page)
+
+
 # -- the language of patterns
 
 
