@@ -88,7 +88,7 @@ def refuse_missing(preset: Preset, chosen: list[str], given: dict[str, str], des
     missing = [
         f"--param {name}={variable_of(preset, name) if param.secret else param.example or '…'} ({param.description})"
         for name in params_needed(preset, chosen, given)
-        if name not in given and (param := preset.params[name]).default is None
+        if name not in given and (param := preset.params[name]).required
     ]
     missing += [] if destination else ["--destination NAME (a name under destinations, or stdout)"]
     if missing:
@@ -180,25 +180,29 @@ def ask_way(preset: Preset, given: dict[str, str]) -> dict[str, str]:
 
 
 def ask_param(preset: Preset, name: str) -> str | None:
-    """A value, or None for the default."""
+    """A value, or None for the default, or for none where it is optional."""
     param = preset.params[name]
     screen = console()
     screen.print()
     such_as = f", such as {param.example}" if param.example and not param.secret else ""
     prose(screen, f"`{name}`: {param.description}{such_as}", first="", indent="  ")
     label = "Environment variable that holds it" if param.secret else name
+    label += " (empty for none)" if param.optional else ""
     default = _shown_default(preset, name, param)
+    unset = "" if param.optional else None if param.default is None else str(param.default)
 
     def checked(text: str) -> str:
-        if param.default is not None and text == str(param.default):
+        if text == unset:
             return text
         return _checked(preset, name, text, lambda words: click.UsageError(f"{name} {words}"))
 
-    value = click.prompt(label, default=default, value_proc=checked)
-    return None if param.default is not None and value == str(param.default) else value
+    value = click.prompt(label, default=default, show_default=bool(default), value_proc=checked)
+    return None if value == unset else value
 
 
 def _shown_default(preset: Preset, name: str, param: Param) -> str | None:
+    if param.optional:
+        return ""
     if param.secret:
         reference = variable_of(preset, name)
         return reference.removeprefix("${").removesuffix("}") if ":" not in reference else reference

@@ -204,6 +204,7 @@ def document(preset: Preset) -> dict[str, Any]:
                 "default": param.default,
                 "pattern": param.pattern,
                 "secret": param.secret,
+                "optional": param.optional,
             }
             for name, param in preset.params.items()
         },

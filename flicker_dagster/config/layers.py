@@ -39,7 +39,7 @@ def lay_beneath(
     if by_hand or _signs(raw):
         below.pop("auth", None)
     elif "auth" in below:
-        known = {*given, *(each for each, param in preset.params.items() if param.default is not None)}
+        known = {*given, *(each for each, param in preset.params.items() if not param.required)}
         ways = [below["auth"], *deepcopy(preset.other_auth)]
         below["auth"] = next((way for way in ways if known.issuperset(params_in(way))), ways[0])
     if "paging" in below and isinstance(raw.get("pagination"), dict):
@@ -74,7 +74,8 @@ def merged_keys(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str,
 def fill_params(
     merged: Any, params: Mapping[str, Param], given: Mapping[str, Any], trouble: Callable[[str, str], None]
 ) -> Any:
-    """The source with what its parameters stand for. A text that is nothing but a parameter takes its value whatever its type.
+    """The source with what its parameters stand for. A text that is nothing but a parameter takes its value whatever its type,
+    and is left out where that is optional and not given.
 
     What is missing or does not fit is told to `trouble(name, what)`, and stands there as its example.
     """
@@ -85,17 +86,26 @@ def fill_params(
             values[name] = _value(name, params.get(name), given, trouble)
         return values[name]
 
+    def part_of(name: str) -> str:
+        value = value_of(name)
+        if value is not _ABSENT:
+            return str(value)
+        what = "is missing, and stands within a text of the preset that cannot be left out; expected"
+        trouble(name, f"{what} {_expected(params[name])}")
+        return params[name].example or "x"
+
     def filled(value: Any) -> Any:
         if isinstance(value, dict):
-            return {filled(key): filled(inner) for key, inner in value.items()}
+            pairs = [(filled(key), filled(inner)) for key, inner in value.items()]
+            return {key: inner for key, inner in pairs if _ABSENT not in (key, inner)}
         if isinstance(value, list):
-            return [filled(inner) for inner in value]
+            return [each for each in map(filled, value) if each is not _ABSENT]
         if not isinstance(value, str):
             return value
         whole = _PARAM.fullmatch(value)
         if whole is not None:
             return value_of(whole[1])
-        return _PARAM.sub(lambda found: str(value_of(found[1])), value)
+        return _PARAM.sub(lambda found: part_of(found[1]), value)
 
     return filled(merged)
 
@@ -117,16 +127,21 @@ def _value(name: str, param: Param | None, given: Mapping[str, Any], trouble: Ca
     if param is None:
         return given.get(name, "")
     value = given.get(name, param.default)
-    example = f" such as {param.example}" if param.example else ""
+    if value is None and param.optional:
+        return _ABSENT
     if value is None:
-        trouble(name, f"is missing, expected {param.description}{example}")
+        trouble(name, f"is missing, expected {_expected(param)}")
         return param.example or "x"
     literal = isinstance(value, str) and not references(value)
     if literal and param.pattern is not None and re.fullmatch(param.pattern, value) is None:
         what = "a value" if param.secret else shown(value)
-        trouble(name, f"found {what} of another form, expected {param.description}{example}")
+        trouble(name, f"found {what} of another form, expected {_expected(param)}")
         return param.example or value
     return value
+
+
+def _expected(param: Param) -> str:
+    return f"{param.description} such as {param.example}" if param.example else param.description
 
 
 def _signs(raw: Mapping[str, Any]) -> bool:

@@ -24,7 +24,7 @@ def traps_of(source: SourceConfig) -> list[tuple[str, str]]:
 
 
 def _known(preset: Preset) -> str:
-    needed = [name for name, param in preset.params.items() if param.default is None]
+    needed = [name for name, param in preset.params.items() if param.required]
     told = f", told {', '.join(needed)} under params" if needed else ""
     return f"`vendor: {preset.vendor}` knows this API{told}; see `flicker vendors show {preset.vendor}`"
 

@@ -12,6 +12,9 @@ import yaml
 from flicker_dagster.config.layers import params_in
 from flicker_dagster.config.vendors import Param, Preset
 
+#: Of a parameter that is optional.
+NOT_NEEDED = "need not be given"
+
 #: Comments above a key are broken here.
 WIDEST = 100
 
@@ -58,7 +61,7 @@ def block_of(
     destination: Any = "NAME",
 ) -> str:
     """An entry of `api_sources`. A parameter that is not `given` stands as a variable where it is secret, else as its
-    example; one with a default, or that none of the streams needs, is a comment. So are streams that are not chosen."""
+    example; one that is not required, or that none of the streams needs, is a comment. So are streams that are not chosen."""
     chosen = usual_streams(preset) if streams is None else list(streams)
     lines = [f"- name: {scalar(name or preset.vendor.replace('_', '-'))}", f"  vendor: {preset.vendor}"]
     lines += [f"  {line}" for line in _params(preset, given or {}, params_needed(preset, chosen, given or ()))]
@@ -93,13 +96,15 @@ def _params(preset: Preset, given: Mapping[str, str], needed: list[str]) -> Iter
 
 
 def _must(param: Param, needed: bool) -> bool:
-    return needed and param.default is None
+    return needed and param.required
 
 
 def _described(preset: Preset, name: str, param: Param) -> str:
     words = param.description[:1].upper() + param.description[1:].rstrip(".")
     if param.default is not None:
         return f"{words}; this is the default"
+    if param.optional:
+        return f"{words}; {NOT_NEEDED}"
     only = [stream for stream, each in preset.streams.items() if name in params_in(each.source)]
     everywhere = name in set(params_in(preset.source)) or len(only) == len(preset.streams)
     said = all(stream in words for stream in only)

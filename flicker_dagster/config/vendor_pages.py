@@ -10,10 +10,10 @@ import sys
 from pathlib import Path
 
 from flicker_dagster.config.markdown import page_of, table
-from flicker_dagster.config.vendor_blocks import block_of, params_needed
+from flicker_dagster.config.vendor_blocks import NOT_NEEDED, block_of, params_needed
 from flicker_dagster.config.vendor_facts import facts_of
 from flicker_dagster.config.vendor_guides import how_collected, steps_of, streams_of_guide
-from flicker_dagster.config.vendors import Preset, presets
+from flicker_dagster.config.vendors import Param, Preset, presets
 
 
 def pages() -> dict[str, str]:
@@ -83,11 +83,17 @@ def _params(preset: Preset) -> list[str]:
             param.description,
             "secret" if param.secret else "",
             f"`{param.example}`" if param.example and not param.secret else "",
-            f"`{param.default}`" if param.default is not None else "required" if name in needed else "",
+            _default(param, needed=name in needed),
         ]
         for name, param in preset.params.items()
     ]
     return ["## Parameters", table(["`params`", "what it is", "", "such as", "default"], rows)]
+
+
+def _default(param: Param, *, needed: bool) -> str:
+    if param.default is not None:
+        return f"`{param.default}`"
+    return NOT_NEEDED if param.optional else "required" if needed else ""
 
 
 def _streams(preset: Preset) -> list[str]:

@@ -26,7 +26,8 @@ _LEFT_OUT = "left_out.yaml"
 
 
 class Param(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What a preset has to be told: `${param:NAME}` in its texts stands for it. Required where it has no default.
+    """What a preset has to be told: `${param:NAME}` in its texts stands for it. Required where it has no default and is not
+    `optional`: without such a one that is not given, the header, parameter, field or item that is nothing else is left out.
 
     `pattern` is a regular expression that the whole of it matches; of secrets only the variable's name is known."""
 
@@ -35,6 +36,12 @@ class Param(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     pattern: str | None = None
     default: Any = None
     secret: bool = False
+    optional: bool = False
+
+    @property
+    def required(self) -> bool:
+        """Whether it has to be given."""
+        return self.default is None and not self.optional
 
 
 class PresetStream(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -9,8 +9,10 @@ from typing import Any
 import pytest
 
 from flicker_dagster.config.vendors import presets
+from flicker_dagster.errors import VendorRefused
 from flicker_dagster.simulator.receiver import Receiver
 from flicker_dagster.simulator.vendors.github import GitHub
+from flicker_dagster.simulator.vendors.jumpcloud import JumpCloud
 from flicker_dagster.simulator.vendors.okta import Okta
 from flicker_dagster.simulator.vendors.salesforce import Salesforce
 from flicker_dagster_tests.catalogue.rows import ROWS
@@ -152,6 +154,21 @@ def test_each_event_arrives_once_for_who_signs_with_a_key(
     siem.forget()
     with scene_of(tmp_path, siem, vendor, _first(vendor), options=options, params=params) as scene:
         ROWS[row][0](scene)
+
+
+@pytest.mark.parametrize("row", ["plain", "sweep"])
+def test_one_of_an_administrators_organisations_is_read(tmp_path: Path, siem: Receiver, row: str) -> None:
+    siem.forget()
+    params = JumpCloud.params | {"org_id": "5e1f00a1b2c3d4e5f6a7b8c9"}
+    with scene_of(tmp_path, siem, "jumpcloud", "", options={"several_orgs": True}, params=params) as scene:
+        ROWS[row][0](scene)
+
+
+def test_an_organisation_that_is_not_given_is_asked_for_by_name(tmp_path: Path, siem: Receiver) -> None:
+    siem.forget()
+    refused = pytest.raises(VendorRefused, match=r"no organization selected.* as params\.org_id")
+    with scene_of(tmp_path, siem, "jumpcloud", "", options={"several_orgs": True}) as scene, refused:
+        scene.poll()
 
 
 def _first(vendor: str) -> str:

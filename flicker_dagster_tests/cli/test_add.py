@@ -9,6 +9,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import msgspec
 import pytest
 import yaml
 from click.testing import CliRunner, Result
@@ -260,3 +261,29 @@ def test_of_several_ways_to_sign_a_person_chooses_one(scene: Scene, monkeypatch:
     done = scene.run(answers=["", "2", "ana", "acme.example.com", "WORD_VAR", "stdout", "y"])
     assert done.exit_code == 0, done.output
     assert scene.added()["params"] == {"host": "acme.example.com", "user": "ana", "word": "${WORD_VAR}"}
+
+
+@pytest.mark.usefixtures("person")
+@pytest.mark.parametrize(("answer", "written"), [("", {}), ("eu-1", {"region": "eu-1"})])
+def test_what_need_not_be_given_is_left_out_by_an_empty_answer(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch, answer: str, written: dict[str, str]
+) -> None:
+    params = {**MADE_UP.params, "region": Param("the region", example="eu-1", pattern="[a-z0-9-]+", optional=True)}
+    source = {**MADE_UP.source, "headers": {"X-Region": "${param:region}"}}
+    know(monkeypatch, msgspec.structs.replace(MADE_UP, params=params, source=source))
+    scene.path.write_text(OLD)
+    done = scene.run(*GIVEN, "--stream", "logins", "--no-test", answers=["", "E U", answer, "y"])
+    assert done.exit_code == 0, done.output
+    assert "region (empty for none):" in done.output
+    assert "of another form" in done.output
+    assert scene.added()["params"] == {"host": "acme.example.com", "token": "${MADE_UP_TOKEN}", **written}
+
+
+def test_what_need_not_be_given_is_not_missing(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+    params = {**MADE_UP.params, "region": Param("the region", optional=True)}
+    source = {**MADE_UP.source, "headers": {"X-Region": "${param:region}"}}
+    know(monkeypatch, msgspec.structs.replace(MADE_UP, params=params, source=source))
+    scene.path.write_text(OLD)
+    done = scene.run(*GIVEN, "--stream", "logins", "--no-test")
+    assert done.exit_code == 0, done.output
+    assert "region" not in scene.added()["params"]

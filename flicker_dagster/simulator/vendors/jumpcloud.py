@@ -28,16 +28,23 @@ TYPES = {"directory": "admin_login_attempt", "sso": "sso_auth", "ldap": "ldap_bi
 
 class JumpCloud(Vendor):
     """Oldest first, equal times by id. The start is inclusive; the end is not, unless `end_inclusive` says so, for nobody
-    wrote down which. A page that is shorter than its limit is the last one, and names a next place all the same."""
+    wrote down which. A page that is shorter than its limit is the last one, and names a next place all the same. With
+    `several_orgs` the administrator has other organisations as well, and a request has to say which one it means."""
 
     name = "jumpcloud"
     params = {"api_key": "3f1c9a7be0d24c5fb6a8e9d0c1b2a3f4e5d6c7b8"}
     traits = frozenset({"copies", "late"})
 
     def __init__(
-        self, *, end_inclusive: bool = False, org_id: str = "5e1f00a1b2c3d4e5f6a7b8c9", **options: Any
+        self,
+        *,
+        end_inclusive: bool = False,
+        org_id: str = "5e1f00a1b2c3d4e5f6a7b8c9",
+        several_orgs: bool = False,
+        **options: Any,
     ) -> None:
         self.end_inclusive = end_inclusive
+        self.several_orgs = several_orgs
         self.org_id = org_id
         super().__init__(**options)
 
@@ -63,7 +70,10 @@ class JumpCloud(Vendor):
         known = self.params["api_key"] if self.token is None else self.token
         if request.headers.get("x-api-key") != known:
             return self.unauthorized()
-        if request.headers.get("x-org-id", self.org_id) != self.org_id:
+        named = request.headers.get("x-org-id")
+        if named is None and self.several_orgs:
+            return _error(401, "Unauthorized: no organization selected")
+        if named not in (None, self.org_id):
             return _error(403, "Forbidden")
         return None
 

@@ -94,3 +94,11 @@ def test_keys_organizations_and_the_quota(clock: Clock) -> None:
         assert ask(jumpcloud, {"x-org-id": "another"}).status_code == 403
         assert ask(jumpcloud, {"x-org-id": jumpcloud.org_id}).status_code == 200
         assert (ask(jumpcloud).status_code, ask(jumpcloud).headers["Retry-After"]) == (429, "60")
+
+
+def test_an_administrator_of_several_organizations_says_which_one_is_meant(clock: Clock) -> None:
+    with serving(JumpCloud(clock=clock, several_orgs=True)) as jumpcloud:
+        refused = ask(jumpcloud)
+        assert (refused.status_code, refused.json()) == (401, {"message": "Unauthorized: no organization selected"})
+        assert ask(jumpcloud, {"x-org-id": "another"}).status_code == 403
+        assert ask(jumpcloud, {"x-org-id": jumpcloud.org_id}).status_code == 200
