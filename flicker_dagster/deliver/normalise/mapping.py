@@ -7,9 +7,8 @@ is `api.other`, or what `otherwise` reads of the event.
 
 from __future__ import annotations
 
-import ipaddress
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from fnmatch import translate
 from functools import lru_cache
@@ -17,10 +16,11 @@ from hashlib import blake2b
 from typing import Any
 
 import msgspec
-import re2
 
 from flicker_dagster.deliver.normalise.event_paths import EventPath
+from flicker_dagster.deliver.normalise.fact_kinds import word_of
 from flicker_dagster.deliver.normalise.tables import GENERIC, table, vendors
+from flicker_dagster.deliver.normalise.ways import Place, TypeWay, Ways, ways_of
 from flicker_dagster.json_text import read_json
 
 #: What an event is whose type nobody has mapped.
@@ -30,8 +30,6 @@ OTHER = "api.other"
 LONGEST_TYPE_CHARS = 256
 _TYPES_REMEMBERED = 2_048
 
-_EMAIL = re.compile(r"[a-zA-Z0-9!#$%&'*+/=?^_`{|}~.-]+@[a-zA-Z0-9-]+\.[a-zA-Z0-9.-]+")
-
 
 class Product(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Whose events these are."""
@@ -39,17 +37,6 @@ class Product(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     name: str
     vendor: str
     dataset: str  # ECS: event.dataset
-
-
-class Found(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A fact that lies inside of a text: the group `value` of the pattern, searched for by RE2; or one that always holds."""
-
-    at: str | None = None
-    pattern: str | None = None
-    value: str | None = None
-
-
-Place = str | Found
 
 
 class Entry(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -72,7 +59,8 @@ class Document(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The file of one vendor."""
 
     product: Product
-    event_type: list[str]
+    #: The first of these that an event has; in a list of several places their words are joined with dots.
+    event_type: list[Place | list[Place]]
     fields: dict[str, Place | list[Place]] = {}
     #: Vendors' words for what the schemas have words for; `*` is any other.
     values: dict[str, dict[str, str]] = {}
@@ -101,32 +89,6 @@ class Facts:
         return self.event
 
 
-class _Way:
-    """One way to a fact."""
-
-    def __init__(self, place: Place) -> None:
-        found = Found(at=place) if isinstance(place, str) else place
-        self._value = found.value
-        self.path = None if found.at is None else EventPath(found.at)
-        self._pattern = None if found.pattern is None else re2.compile(found.pattern)
-        self.whole = self._pattern is None  # is all of what lies there told?
-
-    def of(self, event: dict[str, Any]) -> Any:
-        if self.path is None:
-            return self._value
-        value = self.path.of(event)
-        if self._pattern is None:
-            return value
-        try:
-            found = self._pattern.search(value) if isinstance(value, str) else None
-        except UnicodeEncodeError:  # lone surrogates
-            return None
-        return None if found is None else found["value"]
-
-
-Ways = dict[str, list[_Way]]
-
-
 class VendorMapping:
     """The compiled mapping of a vendor."""
 
@@ -134,15 +96,15 @@ class VendorMapping:
         self.product = document.product
         self.fingerprint = fingerprint
         self._values = document.values
-        self._type_paths = [EventPath(path) for path in document.event_type]
-        ways = _ways_of(document.fields)
+        self._type_ways = [TypeWay(places) for places in document.event_type]
+        ways = ways_of(document.fields)
         self._default = (OTHER, ways)
         self._otherwise = document.otherwise
         self._otherwise_path = None if document.otherwise is None else EventPath(document.otherwise.at)
         self._exact: dict[str, tuple[str, Ways]] = {}
         self._patterns: list[tuple[re.Pattern[str], tuple[str, Ways]]] = []
         for entry in document.events:
-            known = (entry.activity, ways | _ways_of(entry.fields))
+            known = (entry.activity, ways | ways_of(entry.fields))
             for name in [entry.match] if isinstance(entry.match, str) else entry.match:
                 if "*" in name:
                     self._patterns.append((re.compile(translate(name.casefold())), known))
@@ -161,29 +123,31 @@ class VendorMapping:
         if not isinstance(decoded, dict):
             return facts
         facts.event = decoded if strict else None
-        for path in self._type_paths:
-            found = path.of(decoded)
-            if isinstance(found, str) and found:
-                facts.event_type = facts.slots["event.type"] = found[:LONGEST_TYPE_CHARS]
-                if len(found) <= LONGEST_TYPE_CHARS:
-                    facts.paths["event.type"] = path
-                break
+        self._read_type(decoded, facts)
         entry = self._entry_of(facts.event_type)
         facts.activity, ways = self._default if entry is None else entry
         if entry is None and self._otherwise is not None and self._otherwise_path is not None:
-            said = self._otherwise_path.of(decoded)
-            facts.activity = self._otherwise.activities.get(said, OTHER) if isinstance(said, str) else OTHER
+            said = word_of(self._otherwise_path.of(decoded))
+            facts.activity = self._otherwise.activities.get(said, OTHER)
         for slot, places in ways.items():
             words = self._values.get(slot)
             for way in places:
-                found = way.of(decoded)
-                value = None if found is None else _told(slot, found, words)
+                value, path = way.fact(slot, decoded, words)
                 if value is not None:
                     facts.slots[slot] = value
-                    if way.path is not None and way.whole and (words is None or _is_word(found, words)):
-                        facts.paths[slot] = way.path
+                    if path is not None:
+                        facts.paths[slot] = path
                     break
         return facts
+
+    def _read_type(self, event: dict[str, Any], facts: Facts) -> None:
+        for way in self._type_ways:
+            found, path = way.type_of(event)
+            if found:
+                facts.event_type = facts.slots["event.type"] = found[:LONGEST_TYPE_CHARS]
+                if path is not None and len(found) <= LONGEST_TYPE_CHARS:
+                    facts.paths["event.type"] = path
+                break
 
     def _matching(self, event_type: str) -> tuple[str, Ways] | None:
         name = event_type.casefold()
@@ -202,68 +166,8 @@ def mapping_of(vendor: str | None) -> VendorMapping:
     return VendorMapping(document, blake2b(text + repr(document.product).encode(), digest_size=8).hexdigest())
 
 
-def _ways_of(fields: Mapping[str, Place | list[Place]]) -> Ways:
-    return {
-        slot: [_Way(place) for place in (places if isinstance(places, list) else [places])]
-        for slot, places in fields.items()
-    }
-
-
 def _leniently(event: bytes) -> Any:
     try:
         return read_json(event)
     except (ValueError, RecursionError):
         return None
-
-
-# -- what kind of value each fact is, by the last word of its name; None for what is no such value
-
-
-def _told(slot: str, value: Any, words: Mapping[str, str] | None) -> Any:
-    if words is None:
-        return _KINDS.get(slot.rpartition(".")[2], _text)(value)
-    return words.get(value, words.get("*")) if isinstance(value, str) else words.get("*")
-
-
-def _is_word(value: Any, words: Mapping[str, str]) -> bool:
-    return isinstance(value, str) and value in words
-
-
-def _text(value: Any) -> str | None:
-    if isinstance(value, str):
-        return value or None
-    return str(value) if _number(value) is not None else None
-
-
-def _ip(value: Any) -> str | None:
-    try:
-        return str(ipaddress.ip_address(value.strip())) if isinstance(value, str) else None
-    except ValueError:
-        return None
-
-
-def _email(value: Any) -> str | None:
-    return value if isinstance(value, str) and _EMAIL.fullmatch(value) else None
-
-
-def _degrees(value: Any) -> float | None:
-    usable = isinstance(value, (int, float)) and not isinstance(value, bool) and -180 <= value <= 180
-    return float(value) if usable else None
-
-
-def _country_code(value: Any) -> str | None:
-    return value if isinstance(value, str) and len(value) == 2 and value.isascii() and value.isalpha() else None
-
-
-def _number(value: Any) -> int | None:
-    return value if isinstance(value, int) and not isinstance(value, bool) and -(2**63) <= value < 2**64 else None
-
-
-_KINDS: dict[str, Callable[[Any], Any]] = {
-    "ip": _ip,
-    "email": _email,
-    "lat": _degrees,
-    "lon": _degrees,
-    "country_code": _country_code,
-    "as_number": _number,
-}

@@ -1,14 +1,10 @@
-"""The mappings of vendors and the tables of schemas: what they may name, and paths into events."""
+"""The mappings of vendors and the tables of schemas: what they may name."""
 
 from __future__ import annotations
-
-import json
-from typing import Any
 
 import pytest
 
 from flicker_dagster.deliver.normalise import normaliser_of
-from flicker_dagster.deliver.normalise.event_paths import EventPath
 from flicker_dagster.deliver.normalise.mapping import Document, mapping_of
 from flicker_dagster.deliver.normalise.tables import GENERIC, table, vendors
 from flicker_dagster_tests.deliver.normalise.documents import TYPES, VENDORS, event, ocsf
@@ -57,28 +53,3 @@ def test_from_1_9_on_no_event_is_of_a_class_that_is_deprecated_there() -> None:
 def test_a_version_that_is_not_known_is_refused() -> None:
     with pytest.raises(ValueError, match=r"OCSF 1\.0\.0 is none of 1\.1\.0"):
         normaliser_of("ocsf", vendor="okta", stream="s", ocsf_version="1.0.0")
-
-
-@pytest.mark.parametrize("path", ["", "a[b]", "a[b=c", "a]", "a[b=c]d"])
-def test_what_is_no_path_is_refused(path: str) -> None:
-    with pytest.raises(ValueError, match="is no path"):
-        EventPath(path)
-
-
-@pytest.mark.parametrize(
-    ("path", "found", "left"),
-    [
-        ("a.b", 1, {"a": {"c": 2}, "l": [{"t": "X"}, {"t": "Y", "v": {"w": 3}}, 4]}),
-        ("l[t=Y].v.w", 3, None),
-        ("l[t=Z|Y].t", "Y", None),
-        ("l[t=Z].t", None, None),
-        ("a[t=Z].t", None, None),
-        ("a.x", None, None),
-    ],
-)
-def test_a_path_reads_and_takes(path: str, found: Any, left: Any) -> None:
-    value: dict[str, Any] = {"a": {"b": 1, "c": 2}, "l": [{"t": "X"}, {"t": "Y", "v": {"w": 3}}, 4]}
-    before = json.loads(json.dumps(value))
-    assert EventPath(path).of(value) == found
-    EventPath(path).take_from(value)
-    assert value == (before if left is None else left)
