@@ -3,6 +3,8 @@ cannot be had."""
 
 from __future__ import annotations
 
+import json
+import re
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack
 from pathlib import Path
@@ -10,6 +12,7 @@ from typing import Any, TypeVar
 
 import pytest
 
+from flicker_dagster.config.destinations.opensearch import OpenSearchDestination
 from flicker_dagster_tests.real import collector as collector_
 from flicker_dagster_tests.real import kafka as kafka_
 from flicker_dagster_tests.real import nginx as nginx_
@@ -18,6 +21,7 @@ from flicker_dagster_tests.real import opensearch as opensearch_
 from flicker_dagster_tests.real import rsyslog as rsyslog_
 from flicker_dagster_tests.real import victorialogs as victorialogs_
 from flicker_dagster_tests.real.builds import Unavailable
+from flicker_dagster_tests.real.opensearch import OpenSearch
 
 HERE = Path(__file__).parent
 R = TypeVar("R")
@@ -91,3 +95,12 @@ def nginx_before(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[
                 pytest.skip(str(why))
 
         yield put
+
+
+@pytest.fixture(scope="module")
+def node(opensearch: OpenSearch) -> OpenSearch:
+    """The node, with the index template that the guide tells to make."""
+    found = re.search(r"`PUT (/_index_template/\S+) (\{.*?\})`\.", OpenSearchDestination.GUIDE.create[0])
+    assert found is not None
+    opensearch.ask("PUT", found[1], json.loads(found[2]))
+    return opensearch

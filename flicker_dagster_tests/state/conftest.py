@@ -1,4 +1,4 @@
-"""Stores to test against: a directory, and a bucket of an S3 server that runs in this process."""
+"""Stores to test against: a directory, a bucket of an S3 server in this process, and one whose leases a test plays."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import pytest
 
 from flicker_dagster.state.s3 import S3Store
 from flicker_dagster.state.stores import LocalStore, Store
+from flicker_dagster_tests.state.lease_world import World
 
 _BUCKETS = count()
 
@@ -48,3 +49,8 @@ def store(request: pytest.FixtureRequest, tmp_path: Path) -> Store:
     if request.param == "local":
         return LocalStore(tmp_path / "state")
     return S3Store(request.getfixturevalue("bucket"), "flicker")
+
+
+@pytest.fixture
+def world() -> World:
+    return World()

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 from flicker_dagster.lots import Lot
 from flicker_dagster.state.digests import split
 from flicker_dagster.state.spool import SourceSpool, SpoolUnit
-from flicker_dagster_tests.state.builders import T0_MS, settled
+from flicker_dagster_tests.state.builders import T0_MS, lot, settled, state
+
+BOTH: dict[str, Any] = {"required": ("siem", "lake"), "optional": ("debug",)}
 
 
 def spool_of(tmp_path: Path, **options: object) -> SourceSpool:
@@ -41,3 +44,20 @@ def settle_all(unit: SpoolUnit) -> list[Lot]:
 def known(unit: SpoolUnit) -> list[bytes]:
     """The digests of every event in a unit, settled or waiting."""
     return split(b"".join(unit.digests().values()))
+
+
+def unit_of(tmp_path: Path, **lanes: Any) -> SpoolUnit:
+    """The live unit of these lanes, or of two required ones and an optional one."""
+    return live(tmp_path, **(lanes or BOTH))
+
+
+def begun(tmp_path: Path, **lanes: Any) -> SpoolUnit:
+    """The same with two lots in it."""
+    unit = unit_of(tmp_path, **lanes)
+    unit.append([lot("a", events=6), lot("b", events=2)], state(1, 2))
+    return unit
+
+
+def places(unit: SpoolUnit, lane: str = "") -> list[tuple[str, list[int]]]:
+    """What waits for a lane: lots, and the places of events in them."""
+    return [(each.lot_id, list(each.places)) for each in pending(unit, lane)]

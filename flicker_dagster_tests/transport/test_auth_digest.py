@@ -39,11 +39,6 @@ class Guarded:
         return Request("GET", self.server.url + target)
 
 
-@pytest.fixture
-def clock() -> Clock:
-    return Clock()
-
-
 @pytest.fixture(params=[("MD5",), ("SHA-256",), ("MD5", "SHA-256")], ids="+".join)
 def server(request: pytest.FixtureRequest, clock: Clock) -> Iterator[Guarded]:
     found = Guarded(clock, algorithms=request.param)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
 
 import jwt
@@ -16,18 +15,6 @@ from flicker_dagster.transport.signing import Signer
 from flicker_dagster_tests.transport.minting import EMAIL, Clock, a_key, an_account, bearer, google, opened
 
 PRIVATE, PUBLIC = an_account()
-
-
-@pytest.fixture
-def clock() -> Clock:
-    return Clock()
-
-
-@pytest.fixture(scope="module")
-def one_server() -> Iterator[TokenServer]:
-    found = TokenServer()
-    yield found
-    found.close()
 
 
 @pytest.fixture

@@ -24,18 +24,6 @@ ENV = {"USER": "flicker", "WORD": "pass-word-1"}
 
 
 @pytest.fixture
-def clock() -> Clock:
-    return Clock()
-
-
-@pytest.fixture(scope="module")
-def one_server() -> Iterator[TokenServer]:
-    found = TokenServer()
-    yield found
-    found.close()
-
-
-@pytest.fixture
 def server(one_server: TokenServer, clock: Clock) -> TokenServer:
     one_server.reset(
         clients={"flicker": SECRET},

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -15,18 +14,6 @@ from flicker_dagster.transport.auth_failed import AuthFailed
 from flicker_dagster.transport.auth_refresh import ASKING_MS, RefreshedToken
 from flicker_dagster.transport.tokens import MemoryTokens, Token, Tokens
 from flicker_dagster_tests.transport.minting import FIRST, KEY, SECRET, UNAUTHORISED, Clock, bearer, opened, refreshing
-
-
-@pytest.fixture
-def clock() -> Clock:
-    return Clock()
-
-
-@pytest.fixture(scope="module")
-def one_server() -> Iterator[TokenServer]:
-    found = TokenServer()
-    yield found
-    found.close()
 
 
 @pytest.fixture

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import json
-from collections.abc import Iterator
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
@@ -26,18 +25,6 @@ from flicker_dagster_tests.transport.minting import SECRET, UNAUTHORISED, Clock,
 
 PRIVATE, PUBLIC = an_account()
 RSA_KEY: Any = serialization.load_pem_private_key(PRIVATE.encode(), None)
-
-
-@pytest.fixture
-def clock() -> Clock:
-    return Clock()
-
-
-@pytest.fixture(scope="module")
-def one_server() -> Iterator[TokenServer]:
-    found = TokenServer()
-    yield found
-    found.close()
 
 
 @pytest.fixture

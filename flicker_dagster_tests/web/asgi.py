@@ -100,3 +100,7 @@ class Asked:
 
         asyncio.run(self.guard(scope, receive, send))
         return answer
+
+
+def host(name: str) -> tuple[str, str]:
+    return ("Host", name)
