@@ -19,8 +19,8 @@ from flicker_dagster.simulator.plain import Plain
 from flicker_dagster.simulator.receiver import Receiver
 from flicker_dagster.simulator.server import Request, Response, Server
 from flicker_dagster_tests.conformance.harness import Scene, plain_scene
+from flicker_dagster_tests.conformance.location import Location
 from flicker_dagster_tests.conformance.rows import cases, row
-from flicker_dagster_tests.conformance.test_cases_location import Location
 from flicker_dagster_tests.conformance.twists import each_event
 
 cases(

@@ -1,9 +1,9 @@
-"""Field reports about walks, resume points, spans and verdicts: a small vendor each, and what Flicker does now."""
+"""Field reports about resume points and spans: a small vendor each, and what Flicker does now."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -11,22 +11,14 @@ from typing import Any
 import dagster as dg
 import pytest
 
-from flicker_dagster.cli.dry_run import dry_run_all
 from flicker_dagster.cli.once import poll_once
-from flicker_dagster.config.destinations.http import HttpDestination
-from flicker_dagster.config.groups import Limits, Pagination, RetryConfig
-from flicker_dagster.config.models import SourceConfig
-from flicker_dagster.errors import CollectError, EndUnproven
-from flicker_dagster.orchestration import names
-from flicker_dagster.orchestration.settings import Settings
+from flicker_dagster.config.groups import Limits, Pagination
+from flicker_dagster.errors import CollectError
 from flicker_dagster.orchestration.verified import due_windows
-from flicker_dagster.simulator.receiver import Receiver
-from flicker_dagster.simulator.server import Request, Response
-from flicker_dagster.simulator.vendor import Vendor
 from flicker_dagster.times import parse_time_ms, rfc3339_ms
 from flicker_dagster_tests.conformance.harness import Clock, Scene
 from flicker_dagster_tests.conformance.rows import cases, row
-from flicker_dagster_tests.orchestration.built import job_of
+from flicker_dagster_tests.conformance.scripted import HOUR_S, events, paged, poll, queries, settings_of
 
 cases(
     {
@@ -35,75 +27,8 @@ cases(
         "refused_resume_422": "a kept cursor that is refused with an unforeseen status is asked with for ever",
         "slice_exceeded": "the lookback is added to slice_ms, so that a vendor with a longest span refuses every poll",
         "day_granular_upper_bound": "an upper bound in days is rounded up to tomorrow, and refused",
-        "first_page_only": "a paging field that is misspelt, or has a dot in its name, ends each walk after its first page, "
-        "and the window is certified",
     }
 )
-
-HOUR_S = 3600
-Answer = Callable[[dict[str, str]], Any]
-
-
-class Scripted(Vendor):
-    """A vendor whose answer to a query is a body, or a body and a status. `rows` are its events."""
-
-    name = "scripted"
-
-    def __init__(self, clock: Clock, answer: Answer) -> None:
-        self.script = answer
-        self.queries: list[dict[str, str]] = []
-        super().__init__(clock=clock)
-
-    def answer(self, request: Request, *, expired: bool) -> Response:
-        self.queries.append(request.query)
-        found = self.script(request.query)
-        return Response.json(*found) if isinstance(found, tuple) else Response.json(found)
-
-
-def events(clock: Clock, count: int, *, newest_age_s: float, step_s: float = 1) -> list[dict[str, str]]:
-    """Oldest first; the last is `newest_age_s` old."""
-    first_s = clock.now_s - newest_age_s - (count - 1) * step_s
-    return [{"id": f"e{i:04d}", "time": rfc3339_ms(int((first_s + i * step_s) * 1000))} for i in range(count)]
-
-
-@pytest.fixture
-def open_scene(tmp_path: Path) -> Iterator[Callable[..., Scene]]:
-    opened: list[Scene] = []
-
-    def open_scene(answer: Answer, clock: Clock, **source: Any) -> Scene:
-        vendor, siem = Scripted(clock, answer), Receiver(clock=clock)
-        fields: dict[str, Any] = {
-            "name": "audit",
-            "endpoint": f"{vendor.url}/logs",
-            "polling_frequency_ms": 5_000,
-            "id_field": "id",
-            "timestamp_field": "time",
-            "retry": RetryConfig(max_retries=0),
-            "destination": HttpDestination(type="http", endpoint=f"{siem.url}/siem"),
-        }
-        scene = Scene(vendor, siem, SourceConfig(**fields | source), tmp_path, clock)
-        opened.append(scene)
-        return scene
-
-    yield open_scene
-    for scene in opened:
-        scene.close()
-
-
-def poll(scene: Scene) -> str | None:
-    """One poll as `--once` does it; what it failed with."""
-    failed = None
-    try:
-        scene.fetch()
-    except CollectError as error:
-        failed = str(error)
-    scene.deliver()
-    return failed
-
-
-def queries(scene: Scene) -> list[dict[str, str]]:
-    assert isinstance(scene.vendor, Scripted)
-    return scene.vendor.queries
 
 
 @row("case-kept_walk_new_config", behaviour="a resume point carries what shaped it; what was read is delivered")
@@ -255,125 +180,6 @@ def test_an_hour_is_certified_in_days_only_when_its_day_is_over(open_scene: Call
         scene.sweep(scene.key_of(clock.now_ms - 2 * HOUR_S * 1000))
 
 
-def _misspelt(clock: Clock, field: str, rows: list[dict[str, str]]) -> Answer:
-    """Pages of 10, the next one named by `field`."""
-
-    def answer(query: dict[str, str]) -> Any:
-        spans = [parse_time_ms(text) or 0 for text in re.findall(r"[\d-]+T[\d:.]+Z", str(query))] or [0, 10**15]
-        found = [r for r in rows if spans[0] <= (parse_time_ms(r["time"]) or 0) <= spans[1]]
-        at = int(query.get("skip", 0))
-        body: dict[str, Any] = {"value": found[at : at + 10]}
-        if at + 10 < len(found):
-            body[field] = str(at + 10)
-        return body
-
-    return answer
-
-
-def _paged(field: str) -> dict[str, Any]:
-    paging = Pagination(pagination_type="cursor", cursor_param="skip", next_cursor_field=field, page_size=10)
-    return {
-        "query_params": {"range": "{start} {end}"},
-        "results_field": "value",
-        "pagination": paging,
-        "start_from": "6h",
-    }
-
-
-def _three_hours_ago(clock: Clock) -> float:
-    """How old the middle of the hour is that ended two to three hours ago."""
-    return clock.now_s - (clock.now_s // HOUR_S * HOUR_S - 2.5 * HOUR_S)
-
-
-@row("case-first_page_only", behaviour="a full page without what names the next one is said, and nothing is certified")
-def test_a_misspelt_paging_field_is_said_and_certifies_nothing(
-    open_scene: Callable[..., Scene], monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
-) -> None:
-    clock = Clock()
-    rows = events(clock, 25, newest_age_s=_three_hours_ago(clock), step_s=10)
-    scene = open_scene(_misspelt(clock, "something", rows), clock, **_paged("nextCursor"))
-    monkeypatch.setattr(Settings, "work", lambda _self, _source: scene.work())
-    with dg.DagsterInstance.ephemeral() as instance:
-        live = job_of(scene).execute_in_process(instance=instance)
-        checks = {found.check_name: found for found in live.get_asset_check_evaluations()}
-        assert not checks[names.CHECK_COMPLETE].passed
-        assert "no nextCursor (pagination.next_cursor_field)" in (checks[names.CHECK_COMPLETE].description or "")
-        [event] = live.get_asset_materialization_events()
-        assert "there may be more" in str(event.materialization.metadata[names.DOUBT_KEY].value)
-        with scene.work() as work:
-            stands = work.registry.position("audit")
-        key = scene.key_of(parse_time_ms(rows[-1]["time"]) or 0)
-        swept = job_of(scene).execute_in_process(instance=instance, partition_key=key, raise_on_error=False)
-        assert not swept.success
-        assert not instance.get_materialized_partitions(dg.AssetKey("audit"))
-    assert len(scene.received()) == 10, "what was read is delivered"
-    assert stands is not None
-    assert parse_time_ms(stands.last_timestamp) < parse_time_ms(rows[0]["time"])  # type: ignore[operator]
-    scene.source = scene.source.model_copy(update=_paged("something"))
-    poll(scene)
-    assert scene.received() == {r["id"]: 1 for r in rows}, "and what was not read is not lost"
-
-
-@row("case-first_page_only", behaviour="")
-@pytest.mark.parametrize("field", ["@odata.nextLink", "next.page.token"])
-def test_a_paging_field_with_dots_in_its_name_is_found_as_it_is_written(
-    open_scene: Callable[..., Scene], field: str
-) -> None:
-    clock = Clock()
-    rows = events(clock, 25, newest_age_s=_three_hours_ago(clock), step_s=10)
-    scene = open_scene(_misspelt(clock, field, rows), clock, **_paged(field))
-    assert poll(scene) is None
-    assert scene.received() == {r["id"]: 1 for r in rows}
-    assert scene.sweep(scene.key_of(parse_time_ms(rows[-1]["time"]) or 0)).tally.seen == 25
-
-
-@row("case-first_page_only", behaviour="")
-def test_events_without_a_time_that_can_be_read_certify_nothing(open_scene: Callable[..., Scene]) -> None:
-    clock = Clock()
-    rows = events(clock, 5, newest_age_s=_three_hours_ago(clock), step_s=10)
-    scene = open_scene(lambda _query: {"value": rows}, clock, **_paged("next") | {"timestamp_field": "published"})
-    poll(scene)
-    with pytest.raises(
-        EndUnproven, match=r"5 of 5 events have no time that can be read: there is nothing in published"
-    ):
-        scene.sweep(scene.key_of(clock.now_ms - 3 * HOUR_S * 1000))
-    scene.deliver()
-    assert scene.received() == {r["id"]: 1 for r in rows}
-
-
-def _settings(scene: Scene, tmp_path: Path, field: str) -> Settings:
-    """A configuration of the scene's vendor with pages of 10, as a file."""
-    file = tmp_path / "config.yaml"
-    file.write_text(
-        f"""api_sources:
-  - name: audit
-    endpoint: "{scene.source.endpoint}"
-    polling_frequency_ms: 5000
-    results_field: value
-    id_field: id
-    timestamp_field: time
-    pagination: {{pagination_type: cursor, cursor_param: skip, next_cursor_field: {field}, page_size: 10}}
-    start_from: 6h
-    destination: {{type: http, endpoint: "{scene.siem.url}/siem"}}
-"""
-    )
-    return Settings(config_path=str(file), state_dir=str(tmp_path / "state"), work_dir=str(tmp_path / "work"))
-
-
-@row("case-first_page_only", behaviour="")
-@pytest.mark.parametrize("command", [poll_once, dry_run_all])
-def test_once_and_dry_run_say_what_is_in_doubt_and_exit_with_1(
-    open_scene: Callable[..., Scene], tmp_path: Path, capsys: Any, command: Callable[[Settings], int]
-) -> None:
-    clock = Clock()
-    rows = events(clock, 25, newest_age_s=60)
-    scene = open_scene(_misspelt(clock, "next_cursor", rows), clock, **_paged("nextCursor"))
-    assert command(_settings(scene, tmp_path, "nextCursor")) == 1
-    shown = " ".join(capsys.readouterr().out.replace("│", " ").split())
-    assert "no nextCursor (pagination.next_cursor_field), but it has 'next_cursor'" in shown
-    assert command(_settings(scene, tmp_path, "next_cursor")) == 0
-
-
 @row("case-kept_walk_new_config", behaviour="")
 def test_once_delivers_what_was_read_before_a_failed_page_and_fails(
     open_scene: Callable[..., Scene], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Any
@@ -387,8 +193,8 @@ def test_once_delivers_what_was_read_before_a_failed_page_and_fails(
             return {"message": "no further"}, 400
         return {"value": rows[at : at + 10], "next": str(at + 10)}
 
-    scene = open_scene(answer, clock, **_paged("next"))
-    settings = _settings(scene, tmp_path, "next")
+    scene = open_scene(answer, clock, **paged("next"))
+    settings = settings_of(scene, tmp_path, "next")
     assert poll_once(settings) == 1
     assert len(scene.received()) == 20
     shown = " ".join(capsys.readouterr().out.split())
