@@ -11,6 +11,7 @@ from pathlib import Path
 from flicker_dagster.config.markdown import page_of, table
 from flicker_dagster.config.vendor_pages import vendor_table
 from flicker_dagster.config.vendors import left_out, presets
+from flicker_dagster.deliver.normalise.tables import vendors
 from flicker_dagster_tests.catalogue.rows import ROWS
 from flicker_dagster_tests.catalogue.test_matrix import cells
 
@@ -25,6 +26,11 @@ def page() -> str:
         vendor_table(),
         "*Retention* is how long the vendor has events; *lag*, how long a window is left for late ones before it is "
         "verified; *axis*, what the API lists by: when events happened, or when they arrived.",
+        "## Whose events are recognised",
+        "With `normalise: ecs` or `ocsf` an event of these vendors is what [its type says](../destinations/normalise.md); of "
+        "all others it is API activity, under its own type: "
+        + ", ".join(f"[`{name}`]({name}.md)" for name in sorted(vendors()))
+        + ".",
         "## Left out",
         table(
             ["vendor", "why, and what there is instead"],

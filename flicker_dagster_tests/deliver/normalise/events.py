@@ -1,4 +1,4 @@
-"""Events of the vendors that have a mapping, one of each type that it names, as rich as the vendors' documentation has them."""
+"""Events of Okta, GitHub and Salesforce, one of each type that their mappings name, as rich as their documentation has them."""
 
 from __future__ import annotations
 

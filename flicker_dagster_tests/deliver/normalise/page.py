@@ -14,10 +14,15 @@ import yaml
 
 from flicker_dagster.config.destinations import destination_adapter
 from flicker_dagster.deliver.destination import LaneContext
+from flicker_dagster.deliver.normalise.mapping import Document, Entry
+from flicker_dagster.deliver.normalise.tables import table, vendors
+from flicker_dagster.deliver.normalise.ways import Found
 from flicker_dagster.deliver.shaping import Shaper
-from flicker_dagster_tests.deliver.normalise.events import event_of, lot_of, patterns_of
+from flicker_dagster_tests.deliver.normalise.events import lot_of
+from flicker_dagster_tests.deliver.normalise.schemas import ECS, OCSF
 
-VENDORS = ("okta", "github", "salesforce")
+#: In which version of OCSF the page says what events become.
+VERSION = "1.8.0"
 
 #: A sign-in, as Okta has it, with no more than is needed to see what becomes of it.
 EVENT: dict[str, Any] = {
@@ -63,22 +68,23 @@ def page() -> str:
         "A document of the Elastic Common Schema, with the original as text in `event.original`:",
         _json(sent({"normalise": "ecs"})),
         "## `normalise: ocsf`",
-        "An event of the Open Cybersecurity Schema Framework (here 1.8.0, `ocsf_version` chooses), with the original as text "
-        "in `raw_data`, and in `unmapped` what no field tells:",
+        f"An event of the Open Cybersecurity Schema Framework (here {VERSION}, `ocsf_version` chooses), with the original as "
+        "text in `raw_data`, and in `unmapped` what no field tells:",
         _json(sent({"normalise": "ocsf"})),
-        "## What each type of event becomes",
-        "`*` stands for any characters. A type that is not listed, and every event of a vendor without a mapping, is API "
-        "Activity (ECS: category `api`), under its own type.",
-        *[part for vendor in VENDORS for part in (f"### {vendor.capitalize()}", _types(vendor))],
+        "## Vendors whose events are recognised",
+        ", ".join(f"[{_product(vendor)}](#{vendor})" for vendor in sorted(vendors())) + ".",
+        "`*` stands for any characters; a type that is told by two fields of the vendor is both, with a dot. A type that is "
+        "not listed, and every event of a vendor that is not, is API Activity (ECS: category `api`), under its own type.",
+        *[part for vendor in sorted(vendors()) for part in _vendor(vendor)],
     ]
     return "\n\n".join(parts) + "\n"
 
 
-def sent(keys: dict[str, Any], vendor: str = "okta", event: bytes | None = None) -> Any:
-    """What a destination with these keys is sent of an event."""
+def sent(keys: dict[str, Any]) -> Any:
+    """What a destination with these keys is sent of the event."""
     config = destination_adapter().validate_python({"type": "http", "endpoint": "https://siem.example.com", **keys})
-    text = json.dumps(EVENT, separators=(",", ":")).encode() if event is None else event
-    lot = Shaper(config, LaneContext(stream="okta-audit", vendor=vendor, env={})).shape(lot_of(text))
+    text = json.dumps(EVENT, separators=(",", ":")).encode()
+    lot = Shaper(config, LaneContext(stream="okta-audit", vendor="okta", env={})).shape(lot_of(text))
     return json.loads(lot.events[0])
 
 
@@ -86,18 +92,44 @@ def _fields() -> dict[str, Any]:
     return yaml.safe_load(FIELDS)["fields"]
 
 
-def _types(vendor: str) -> str:
-    rows = []
-    for pattern in patterns_of(vendor):
-        event = event_of(vendor, pattern.replace("*", "x"))
-        ecs = sent({"normalise": "ecs"}, vendor, event)["event"]
-        ocsf = sent({"normalise": "ocsf"}, vendor, event)
-        kinds = ", ".join(ecs.get("type", []))
-        rows.append(
-            f"| `{pattern}` | {', '.join(ecs.get('category', []))}{f': {kinds}' if kinds else ''} "
-            f"| {ocsf['class_name']} ({ocsf['class_uid']}): {ocsf['activity_name']} |"
-        )
-    return "\n".join(["| type of event | ECS | OCSF 1.8.0 |", "| --- | --- | --- |", *rows])
+def _product(vendor: str) -> str:
+    return table(vendor, Document)[0].product.name
+
+
+def _vendor(vendor: str) -> list[str]:
+    """A heading of the vendor's name, and what each type of event is."""
+    document = table(vendor, Document)[0]
+    types: dict[str, list[str]] = {}
+    for entry in document.events:
+        types.setdefault(entry.activity, []).extend(_named(entry))
+    if document.otherwise is not None:
+        for word, activity in document.otherwise.activities.items():
+            types.setdefault(activity, []).append(f"others with `{document.otherwise.at}: {word}`")
+    rows = [f"| {_ecs(activity)} | {_ocsf(activity)} | {', '.join(names)} |" for activity, names in types.items()]
+    heads = [f"| ECS | OCSF {VERSION} | types of event |", "| --- | --- | --- |"]
+    return [f"### {vendor}", f"{document.product.name}:", "\n".join([*heads, *rows])]
+
+
+def _named(entry: Entry) -> list[str]:
+    """The types of an entry, with what the mapping calls those that are numbers or codes."""
+    said = entry.fields.get("message")
+    called = f" ({said.value})" if isinstance(said, Found) and said.value else ""
+    return [f"`{name}`{called}" for name in ([entry.match] if isinstance(entry.match, str) else entry.match)]
+
+
+def _ecs(activity: str) -> str:
+    known = ECS.activities[activity]
+    return f"{', '.join(known.category)}: {', '.join(known.type)}"
+
+
+def _ocsf(activity: str) -> str:
+    reached = [line for line in OCSF.activities[activity] if _numbers(line.since) <= _numbers(VERSION)][-1]
+    event_class = OCSF.classes[reached.class_]
+    return f"{event_class.caption} ({event_class.uid}): {reached.name}"
+
+
+def _numbers(version: str) -> list[int]:
+    return [int(part) for part in version.split(".")]
 
 
 def _json(value: Any) -> str:
