@@ -86,7 +86,7 @@ class HubSpot(Vendor):
                 "id": event_id,
                 "userId": user,
                 "actingUser": email,
-                "type": chance.choice(("API_KEY_VIEWED", "USER_ADDED", "EXPORT_STARTED")),
+                "type": chance.choice(("HAPIKEY_VIEW", "ADD_USER", "EXPORT")),
                 "objectId": str(chance.randrange(10**9)),
                 "createdAt": when,
                 **place_of_user,
