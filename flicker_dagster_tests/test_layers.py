@@ -1,10 +1,12 @@
-"""Lower floors never import higher ones, and nothing heavy is imported on the way to a run."""
+"""Lower floors never import higher ones, nothing heavy is imported on the way to a run, and no file is too long to be read."""
 
 from __future__ import annotations
 
 import ast
+import os
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -12,6 +14,8 @@ import pytest
 import flicker_dagster
 
 PACKAGE = Path(flicker_dagster.__file__).parent
+REPOSITORY = PACKAGE.parent
+MOST_LINES = 350
 
 #: What each floor may import of the package, besides itself.
 BASE = {
@@ -105,3 +109,17 @@ def test_the_code_location_loads_nothing_heavy_on_the_way_to_a_run() -> None:
     )
     loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
     assert not set(HEAVY) & set(loaded)
+
+
+def _written_files() -> Iterator[Path]:
+    """All Python and YAML of the repository; what tools leave there is in hidden folders, `build` and `dist`."""
+    for folder, folders, names in os.walk(REPOSITORY):
+        folders[:] = [name for name in folders if not name.startswith(".") and name not in ("build", "dist")]
+        yield from (Path(folder, name) for name in names if name.endswith((".py", ".yaml", ".yml")))
+
+
+def test_no_file_is_over_350_lines() -> None:
+    """A file has one subject; what is longer has two, and is two files."""
+    lines = {str(path.relative_to(REPOSITORY)): len(path.read_text().splitlines()) for path in _written_files()}
+    assert {"flicker_dagster_tests/test_layers.py", "flicker_dagster/config/presets/okta.yaml"} <= lines.keys()
+    assert {path: count for path, count in lines.items() if count > MOST_LINES} == {}

@@ -7,6 +7,7 @@ import traceback
 from collections.abc import Callable, Iterator
 
 from flicker_dagster_tests.simulation.laws import broken
+from flicker_dagster_tests.simulation.player import Player
 from flicker_dagster_tests.simulation.steps import Poll, Script, Sweep, Trouble
 from flicker_dagster_tests.simulation.world import World
 
@@ -15,7 +16,7 @@ def failure_of(script: Script, *, trace: Callable[[str], None] | None = None) ->
     """The law that a script breaks, in words, or None. A defect (any other exception) is one, too."""
     world = World(script, trace)
     try:
-        world.play()
+        Player(world).play()
         return broken(world)
     except AssertionError as error:
         return str(error) or _defect(error)
