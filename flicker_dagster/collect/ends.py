@@ -54,6 +54,11 @@ def must_be_named(paging: Paging) -> bool:
     return bool(_naming(paging)) and not counts(paging)
 
 
+def leads_nowhere(paging: Paging) -> bool:
+    """Is a number of events asked for, and no way known to those behind them?"""
+    return paging.limit is not None and paging.total is None and not origins_of(paging) and not counts(paging)
+
+
 def what_names(paging: Paging) -> str:
     """What the configuration expects to name the next page, for messages."""
     return " or ".join(_words(origin) for origin in _naming(paging))

@@ -13,7 +13,7 @@ from flicker_dagster.collect.bounds import from_bound_ms
 from flicker_dagster.collect.circles import Guard
 from flicker_dagster.collect.client import Answer, VendorClient
 from flicker_dagster.collect.decode import PageDecoder
-from flicker_dagster.collect.ends import is_full, lookalike, must_be_named, names_paging, what_names
+from flicker_dagster.collect.ends import is_full, leads_nowhere, lookalike, must_be_named, names_paging, what_names
 from flicker_dagster.collect.identity import digests_of_texts
 from flicker_dagster.collect.objects import NoObjects, Objects, ObjectStep, called
 from flicker_dagster.collect.paging import (
@@ -198,6 +198,9 @@ class ListingWalk:
     def _why_unproven(self, seen: Seen, body: bytes) -> str | None:
         """Why a page that names no next one may not be the end of the data; None where it is."""
         paging = self.listing.paging
+        if leads_nowhere(paging) and is_full(paging, seen):
+            what = f"the answer holds {seen.rows} events, as many as paging.limit asks for"
+            return f"{what}, and nothing is configured that leads to more: there may be more. Set paging, or a larger page_size"
         if not must_be_named(paging) or not seen.rows:
             return None
         meant = lookalike(paging, seen, body)

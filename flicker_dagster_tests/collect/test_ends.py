@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from flicker_dagster.collect.walk import walk
 from flicker_dagster.config.groups import Pagination
 from flicker_dagster.config.models import SourceConfig
-from flicker_dagster.config.vocabulary import Origin, Paging
+from flicker_dagster.config.vocabulary import Origin, Paging, Place
 from flicker_dagster.types import Page, WalkState
 from flicker_dagster_tests.builders import a_source
 from flicker_dagster_tests.collect.vendors import ENDPOINT, ScriptedClient, client_of, rows
@@ -91,6 +91,15 @@ def test_one_that_names_none_even_then_may_have_more(heeds: bool) -> None:
     page = last_page(source_of(CURSOR, limit_param="limit"), client)
     assert page.unproven is not None
     assert not page.names_paging
+
+
+@pytest.mark.parametrize(("count", "proven"), [(9, True), (10, False), (25, False)])
+def test_as_many_as_were_asked_for_where_nothing_leads_on_may_not_be_all(count: int, proven: bool) -> None:
+    source = a_source(endpoint=ENDPOINT, results_field="items", paging=Paging(page_size=10, limit=Place(at="limit")))
+    page = last_page(source, listing(count))
+    assert (page.unproven is None) == proven
+    if not proven:
+        assert "10 events, as many as paging.limit asks for" in (page.unproven or "")
 
 
 @pytest.mark.parametrize("end", [None, "", False])
