@@ -4,10 +4,12 @@ each line is. The block goes to standard output, everything else to standard err
 from __future__ import annotations
 
 import json
+import logging
 import os
 import re
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -22,7 +24,7 @@ from flicker_dagster.config.load import parse_config
 from flicker_dagster.config.masking import Masker
 from flicker_dagster.config.vendor_fixes import fix_for
 from flicker_dagster.config.vendors import presets_at_host
-from flicker_dagster.errors import FlickerError
+from flicker_dagster.errors import ConfigError, CredentialsRefused, FlickerError
 from flicker_dagster.infer.asking import Asker
 from flicker_dagster.infer.block import block_of, name_of
 from flicker_dagster.infer.inquiry import Found, Inquiry
@@ -83,20 +85,50 @@ def infer(
     env = {**os.environ, **asked.secrets}
     _tell_known(asked.endpoint)
     try:
-        found = Inquiry(asked, Asker(env=env), now_ms=int(time.time() * 1000), tries=tries).run()
+        with _quiet():
+            found = Inquiry(asked, Asker(env=env), now_ms=int(time.time() * 1000), tries=tries).run()
     except FlickerError as error:
-        words = _masked(str(error).removeprefix("inferred: "), asked)
-        advice = fix_for(None, words)
-        raise click.ClickException(f"{words.rstrip('.')}. {advice}" if advice else words) from None
-    block = _headed(
-        block_of(found.findings, name=name or name_of(asked.endpoint), destination=destination), found, asked
-    )
+        raise FlickerError(_refused(error, asked)) from None
+    block = block_of(found.findings, name=name or name_of(asked.endpoint), destination=destination)
+    notes, found.fault = _loaded(block, env) if found.whole else ([], "")
+    block = _headed(block, found, asked)
     if as_json:
         show_json(_document(found, block))
     else:
         click.echo(block, nl=False)
-        _summarise(found, asked, block, env)
+        _summarise(found, block, notes)
     raise SystemExit(0 if found.whole else 1)
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """What fails while ways are tried is no news: what is worth it is told with the line that it is about."""
+    log = logging.getLogger("flicker.collect")
+    before = log.level
+    log.setLevel(before if log.isEnabledFor(logging.DEBUG) else logging.ERROR)
+    try:
+        yield
+    finally:
+        log.setLevel(before)
+
+
+def _refused(error: FlickerError, asked: Question) -> str:
+    words = _masked(str(error).removeprefix("inferred: "), asked)
+    keys = asked.findings.source()
+    if isinstance(error, CredentialsRefused) and "auth" not in keys and "headers" not in keys and not asked.secrets:
+        return f"{words.rstrip('.')}. Here: --bearer VAR, --basic USER:VAR, or -H 'NAME: ${{VAR}}'"
+    advice = fix_for(None, words)
+    return f"{words.rstrip('.')}. {advice}" if advice else words
+
+
+def _loaded(block: str, env: Mapping[str, str]) -> tuple[list[str], str]:
+    """What the loader notes about a block, or why it does not take it: names of a vendor's may be such as no file can hold."""
+    try:
+        whole = block.replace("destination: NAME", "destination: {type: stdout}")
+        return parse_config(whole, path="block", env=env).notes, ""
+    except ConfigError as error:
+        problem = error.problems[0].partition(": ")[2]
+        return [], f"No source can hold what was found: {problem}."
 
 
 def _headed(block: str, found: Found, asked: Question) -> str:
@@ -108,12 +140,12 @@ def _headed(block: str, found: Found, asked: Question) -> str:
     ]
     if found.quotas:
         lines.append(f"The quota is told by headers ({', '.join(found.quotas)}), which are read without being named.")
-    lines += found.doubts
+    lines += found.said
     lines += [f"Set {variable}: its value was written out in the question." for variable in asked.secrets]
     return "".join(f"# {visible(line)}\n" for line in lines) + block
 
 
-def _summarise(found: Found, asked: Question, block: str, env: Mapping[str, str]) -> None:
+def _summarise(found: Found, block: str, notes: list[str]) -> None:
     screen = Console(stderr=True, highlight=False)
     counts = ", ".join(f"{block.count(f'  # {sure}: ')} {sure}" for sure in ("sure", "probable", "guess"))
     prose(
@@ -122,13 +154,11 @@ def _summarise(found: Found, asked: Question, block: str, env: Mapping[str, str]
         first="",
         indent="",
     )
-    for doubt in found.doubts:
+    for doubt in found.said:
         prose(screen, visible(doubt), first="- ", indent="  ")
     if not found.whole:
         return
-    for note in parse_config(
-        block.replace("destination: NAME", "destination: {type: stdout}"), path="block", env=env
-    ).notes:
+    for note in notes:
         prose(screen, note.partition(": ")[2], first="- ", indent="  ")
     prose(
         screen,
@@ -145,7 +175,7 @@ def _document(found: Found, block: str) -> dict[str, Any]:
         "events": found.events,
         "second_page": found.page_two,
         "quotas": found.quotas,
-        "doubts": found.doubts,
+        "doubts": found.said,
         "lines": [
             {"key": each.key, "value": each.value, "sure": each.sure, "why": each.why} for each in found.findings
         ],

@@ -6,7 +6,7 @@ import logging
 from hashlib import blake2b
 
 from flicker_dagster.collect.ends import is_full
-from flicker_dagster.collect.paging import Seen
+from flicker_dagster.collect.paging import Seen, says_more
 from flicker_dagster.config.vocabulary import Paging
 from flicker_dagster.types import WalkState
 
@@ -53,12 +53,15 @@ class Guard:
         return after, None
 
     def _unproven(self, seen: Seen, why: str) -> str | None:
-        """A full page that comes again: the vendor may not heed the parameter that asks for the next one."""
-        if not is_full(self._paging, seen):
+        """A page that comes again and is full, or of which the vendor says that there is more: it may not heed the parameter
+        that asks for the next one."""
+        more = bool(seen.rows and says_more(self._paging, seen))
+        if not more and not is_full(self._paging, seen):
             return None
         place = self._paging.cursor or self._paging.page or self._paging.offset
         named = f" (does the vendor take {place.at}?)" if place is not None else ""
-        return f"{why}, and the pages are full: there may be more. Check the pagination of this source{named}"
+        said = f"{self._paging.more.at} says that there is more" if more and self._paging.more else "the pages are full"
+        return f"{why}, and {said}: there may be more. Check the pagination of this source{named}"
 
     def _is_stale(self, digests: list[bytes]) -> bool:
         """Did this page, as a whole or within the last one, come before?"""

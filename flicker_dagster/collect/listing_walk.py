@@ -219,6 +219,8 @@ class ListingWalk:
         paging = self.listing.paging
         if paging.limit is None or not is_full(paging, seen) or (at.cursor is not None and is_absolute(at.cursor)):
             return None
+        if leads_nowhere(paging) and seen.rows > 1:  # it can name none
+            return None
         smaller = paging.model_copy(update={"page_size": seen.rows - 1 or 2})
         other = replace(self.listing, paging=smaller)
         maker = RequestMaker(other, self.endpoint, self.client.resolve, windows=self._windows)

@@ -85,6 +85,12 @@ def next_cursor(paging: Paging, seen: Seen) -> str | None:
     return None
 
 
+def says_more(paging: Paging, seen: Seen) -> bool | None:
+    """Whether there is more, by the vendor's own word; None where it says nothing of it."""
+    found = _ABSENT if paging.more is None else value_of(paging.more, seen)
+    return None if found is _ABSENT else _truth(found)
+
+
 def next_state(paging: Paging, state: WalkState, seen: Seen) -> WalkState | None:
     """The walk's state for the next page, or None if this was the last.
 
@@ -95,12 +101,10 @@ def next_state(paging: Paging, state: WalkState, seen: Seen) -> WalkState | None
     """
     if not origins_of(paging) and not counts(paging):
         return None
-    says_more = None
-    if paging.more is not None and (found := value_of(paging.more, seen)) is not _ABSENT:
-        says_more = _truth(found)
-        if not says_more:
-            return None
-    if seen.rows == 0 and paging.empty_page_ends and (not says_more or paging.offset is not None):
+    more = says_more(paging, seen)
+    if more is False:
+        return None
+    if seen.rows == 0 and paging.empty_page_ends and (not more or paging.offset is not None):
         return None  # the same offset would give the same answer
     if paging.short_page_ends and seen.rows < page_size(paging, seen):
         return None
@@ -109,7 +113,7 @@ def next_state(paging: Paging, state: WalkState, seen: Seen) -> WalkState | None
         return None
     cursor = next_cursor(paging, seen)
     if cursor is None and not counts(paging):
-        if says_more:
+        if more:
             raise BadAnswer(f"{paging.more.at if paging.more else ''} says there is more, but no next page is named")
         return None
     return msgspec.structs.replace(state, cursor=cursor, page=state.page + 1, offset=state.offset + seen.rows)

@@ -71,8 +71,13 @@ def block_of(
 
 
 def scalar(value: Any) -> str:
-    """A value as YAML writes it on one line."""
-    text = yaml.safe_dump(value, default_flow_style=True, width=100_000, allow_unicode=True, sort_keys=False)
+    """A value as YAML writes it on one line; what no terminal may show, spelt out."""
+    text = _flow(value, allow_unicode=True)
+    return text if text.isprintable() else _flow(value, allow_unicode=False)
+
+
+def _flow(value: Any, *, allow_unicode: bool) -> str:
+    text = yaml.safe_dump(value, default_flow_style=True, width=100_000, allow_unicode=allow_unicode, sort_keys=False)
     return text.removesuffix("\n").removesuffix("\n...")
 
 

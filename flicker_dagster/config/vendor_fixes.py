@@ -19,8 +19,8 @@ FIXES = (
         "(`polling_frequency_ms`)."),
     Fix("HTTP 401", "The vendor does not know these credentials: check that the variable holds the whole of them, without "
         "quotes and blanks, that they have not ended, and that they are of this account."),
-    Fix("HTTP 403", "The vendor knows these credentials and does not let them read this: give them the rights below, and see "
-        "that the plan includes the audit log."),
+    Fix("HTTP 403", "The vendor knows these credentials and does not let them read this: give them the right to read the "
+        "audit log, and see that the plan includes it."),
     Fix("HTTP 404", "Nothing is there: check the account's name in the address or in `params`, and that the plan includes the "
         "audit log. Some vendors answer 404 where a right is missing."),
     Fix("HTTP 400", "The vendor does not take the request: compare its words with its documentation."),

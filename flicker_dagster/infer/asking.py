@@ -13,6 +13,7 @@ from flicker_dagster.collect.client import Answer, VendorClient
 from flicker_dagster.collect.decode import fields_of
 from flicker_dagster.collect.paging import Seen, next_state, paths_of
 from flicker_dagster.collect.requests import RequestMaker
+from flicker_dagster.collect.shapes import inflated
 from flicker_dagster.collect.walk import walk
 from flicker_dagster.config.load import parse_config
 from flicker_dagster.config.models import SourceConfig
@@ -51,7 +52,9 @@ class Asker:
         try:
             maker = RequestMaker(source.listing, client.endpoint, client.resolve)
             request = maker.request(state, now_ms=client.now_ms())
-            return Asked(request, client.ask(request))
+            answer = client.ask(request)
+            answer.body = inflated(answer.body, at_most_bytes=source.limits.page_bytes)
+            return Asked(request, answer)
         except RateLimited as error:
             raise Enough(str(error)) from None
         finally:

@@ -8,13 +8,16 @@ from urllib.parse import urlsplit
 
 from flicker_dagster.config.vendor_blocks import scalar
 from flicker_dagster.infer.finding import Finding, Findings
+from flicker_dagster.printable import visible
 
 #: The order of a source's keys; what is not named stands behind.
 ORDER = (
     "endpoint", "polling_frequency_ms", "auth", "headers", "query_params", "request", "time_filter_format", "results_field",
     "rows", "id_field", "equal_rows", "timestamp_field", "timestamp_format", "time_zone", "order", "paging", "lookback_ms",
 )  # fmt: skip
-IN_PAGING = ("page_size", "limit", "cursor", "following", "more", "page", "first_page", "offset", "total")
+IN_PAGING = (
+    "page_size", "limit", "cursor", "following", "more", "page", "first_page", "offset", "total", "most", "empty_page_ends",
+)  # fmt: skip
 
 #: Comments stand behind a line of at most so many characters, else above it.
 WIDEST = 128
@@ -68,7 +71,7 @@ def _key(top: str, found: list[Finding]) -> list[str]:
 
 
 def _line(text: str, finding: Finding) -> list[str]:
-    said = f"# {finding.sure}: {' '.join(finding.why.split())}"
+    said = f"# {finding.sure}: {visible(' '.join(finding.why.split()))}"
     behind = f"{text}  {said}"
     return [behind] if len(behind) <= WIDEST - 4 else [said, text]
 

@@ -40,6 +40,14 @@ class Findings:
     def get(self, key: str) -> Finding | None:
         return self._found.get(key)
 
+    def drop(self, *keys: str) -> None:
+        for key in keys:
+            self._found.pop(key, None)
+
+    def source(self) -> dict[str, Any]:
+        """A source of what is known so far."""
+        return {"name": "inferred", **self.raw()}
+
     def raw(self) -> dict[str, Any]:
         """The keys as a source has them."""
         source: dict[str, Any] = {}

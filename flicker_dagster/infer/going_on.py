@@ -16,6 +16,8 @@ from flicker_dagster.infer.names import (
     CURSOR_ANY,
     CURSOR_TRIED,
     MORE,
+    OFFSET,
+    PAGE,
     ROW_TRIED,
     TOTAL,
     last_of,
@@ -26,7 +28,7 @@ from flicker_dagster.infer.question import Question, Spot
 from flicker_dagster.infer.rows import joined
 
 #: So many ways are tried at most.
-MOST_WAYS = 8
+MOST_WAYS = 10
 
 
 class Way(msgspec.Struct, frozen=True):
@@ -38,11 +40,17 @@ class Way(msgspec.Struct, frozen=True):
 
 
 def ways_on(
-    asked: Question, *, links: list[str], envelope: Mapping[str, Any], id_path: str | None, rows: int
+    asked: Question,
+    *,
+    links: list[str],
+    headers: Mapping[str, str],
+    envelope: Mapping[str, Any],
+    id_path: str | None,
+    rows: int,
 ) -> list[Way]:
     """The ways that an answer offers, the likeliest first. `envelope` are the scalars beside the events by path."""
-    found = [*_links(links), *_urls(envelope), *_cursors(asked, envelope), *_last_rows(asked, envelope, id_path)]
-    found += _counted(asked, envelope, rows)
+    found = [*_links(links), *_urls(envelope), *_cursors(asked, envelope), *_headers(asked, headers)]
+    found += [*_counted(asked, envelope, rows), *_last_rows(asked, envelope, id_path)]
     return found[:MOST_WAYS]
 
 
@@ -69,6 +77,21 @@ def more_of(envelope: Mapping[str, Any]) -> str | None:
     """The field that says whether there is more."""
     return next(
         (path for path, value in envelope.items() if isinstance(value, bool) and plain(last_of(path)) in MORE), None
+    )
+
+
+def total_of(envelope: Mapping[str, Any], rows: int) -> str | None:
+    """The field that says how many events there are in all."""
+    return next(
+        (
+            path
+            for path, value in envelope.items()
+            if plain(last_of(path)) in TOTAL
+            and isinstance(value, int)
+            and not isinstance(value, bool)
+            and value >= rows
+        ),
+        None,
     )
 
 
@@ -120,28 +143,53 @@ def _last_rows(asked: Question, envelope: Mapping[str, Any], id_path: str | None
 
 
 def _counted(asked: Question, envelope: Mapping[str, Any], rows: int) -> Iterator[Way]:
-    total = next(
-        (
-            path
-            for path, value in envelope.items()
-            if plain(last_of(path)) in TOTAL and isinstance(value, int) and value >= rows
-        ),
-        None,
-    )
-    more = more_of(envelope)
+    total, more = total_of(envelope, rows), more_of(envelope)
     extra: dict[str, Any] = {"total": {"at": total}} if total is not None else {}
     whys = {"total": "it says how many there are in all"} if total is not None else {}
     if more is not None:
         extra["more"], whys["more"] = {"at": more}, "it says whether there is more"
-    if asked.offset is not None:
-        why = "given in the question; the next one is counted"
-        yield Way({"offset": asked.offset.place(), **extra}, {"offset": why, **whys}, f"the offset {asked.offset.at}")
-    if asked.page is not None:
-        keys = {"page": asked.page.place(), "first_page": asked.page.value, **extra}
-        why = "given in the question; the next one is counted"
-        yield Way(
-            keys, {"page": why, "first_page": "given in the question", **whys}, f"the page number {asked.page.at}"
-        )
+    for key, spot, whence in _counters(asked, envelope):
+        keys = {key: spot.place()} | ({"first_page": spot.value} if key == "page" else {}) | extra
+        why = {key: f"{whence}; the next one is counted", "first_page": whence}
+        yield Way(keys, {**why, **whys}, f"the {'page number' if key == 'page' else 'offset'} {spot.at}")
+
+
+def _counters(asked: Question, envelope: Mapping[str, Any]) -> Iterator[tuple[str, Spot, str]]:
+    """Parameters that count: those of the question, else those that the answer shows as its own."""
+    for key, spot in (("offset", asked.offset), ("page", asked.page)):
+        if spot is not None:
+            yield key, spot, "given in the question"
+    if asked.offset is not None or asked.page is not None:
+        return
+    for path, value in envelope.items():
+        name = plain(last_of(path))
+        if isinstance(value, bool) or not isinstance(value, int):
+            continue
+        for key, names, first in (("page", PAGE, (0, 1)), ("offset", OFFSET, (0,))):
+            if name in names and value in first:
+                at = _beside(asked, last_of(path))
+                yield key, Spot(at.get("into", "query"), at["at"], value), f"the answer shows it as {path}"
+
+
+def _headers(asked: Question, headers: Mapping[str, str]) -> Iterator[Way]:
+    """Cursors in headers of the answer, taken as a parameter, or in the header of that name."""
+    for name, value in headers.items():
+        words = words_of(name.removeprefix("X-").removeprefix("x-"))
+        known = "".join(words)
+        if not value or (
+            known not in CURSOR | CURSOR_TRIED.keys() and not {"next", "cursor", "continuation"} & set(words)
+        ):
+            continue
+        origin = {"of": "header", "at": name}
+        whys = {"cursor": "tried", "following": "a header of the answer"}
+        if value.startswith(("http://", "https://", "/", "?")):
+            following = {"following": {**origin, "gives": "url"}}
+            yield Way(following, {"following": whys["following"]}, f"the address in the header {name}")
+            continue
+        places = [_beside(asked, each) for each in dict.fromkeys([*CURSOR_TRIED.get(known, ()), *CURSOR_ANY[:3]])]
+        for place in [*places[:4], {"into": "header", "at": name}]:
+            sent = f"the header {name}" if "into" in place and place["into"] == "header" else place["at"]
+            yield Way({"cursor": place, "following": origin}, whys, f"the cursor in the header {name}, sent as {sent}")
 
 
 def _carriers(path: str, value: str, envelope: Mapping[str, Any]) -> list[tuple[str, bool]]:

@@ -4,7 +4,6 @@ order they come, how the listing goes on, and whether it heeds the span asked fo
 from __future__ import annotations
 
 import json
-from typing import Any
 
 import msgspec
 
@@ -14,12 +13,18 @@ from flicker_dagster.errors import FlickerError
 from flicker_dagster.infer.asking import Asked, Asker, Enough
 from flicker_dagster.infer.columns import IdColumn, TimeColumn, columns_of, ids_in, order_of, times_in
 from flicker_dagster.infer.finding import Findings
-from flicker_dagster.infer.going_on import Way, bare, envelope_of, ways_on
-from flicker_dagster.infer.names import LIMIT_TRIED
-from flicker_dagster.infer.question import Question, Spot
+from flicker_dagster.infer.names import ERRORS, last_of, plain
+from flicker_dagster.infer.no_events import without_events
+from flicker_dagster.infer.question import Question
 from flicker_dagster.infer.rows import Array, Rows, arrays_in, empty_arrays_in
-from flicker_dagster.infer.spans import check_span, find_start
+from flicker_dagster.infer.second_page import NextPage, SecondPage, note_limit, note_way
+from flicker_dagster.infer.spans import Span, check_span, find_start
 from flicker_dagster.types import WalkState
+
+#: Keys by which a listing goes on.
+WAYS = frozenset(
+    f"paging.{key}" for key in ("cursor", "following", "more", "page", "first_page", "offset", "repeats", "total")
+)
 
 
 class Found(msgspec.Struct):
@@ -31,11 +36,19 @@ class Found(msgspec.Struct):
     page_two: bool = False
     quotas: list[str] = []
     doubts: list[str] = []
+    #: There are more events than anything that is known leads to.
+    cut: bool = False
+    #: Why no source can hold it.
+    fault: str = ""
+
+    @property
+    def said(self) -> list[str]:
+        return [*self.doubts, *([self.fault] if self.fault else [])]
 
     @property
     def whole(self) -> bool:
         """Is it a source that can be collected from?"""
-        return self.findings.get("timestamp_field") is not None
+        return self.findings.get("timestamp_field") is not None and not self.cut and not self.fault
 
 
 class Inquiry:
@@ -49,8 +62,8 @@ class Inquiry:
     def run(self) -> Found:
         """Raises FlickerError where the first request is not answered."""
         if self._asked.limit is not None:
-            self._note_limit(self._asked.limit, "guess", "given in the question")
-        first = self._asker.ask(self._raw(), self._state)
+            note_limit(self._found.findings, self._asked.limit, "guess", "given in the question")
+        first = self._asker.ask(self._found.findings.source(), self._state)
         try:
             self._learn(first)
         except Enough as error:
@@ -62,8 +75,9 @@ class Inquiry:
 
     def _learn(self, first: Asked) -> None:
         found = self._found
-        array = self._array(first)
+        first, array = self._with_events(first)
         if array is None:
+            found.doubts.append(without_events(first.answer))
             return
         rows, found.events = array.rows, len(array.rows)
         quotas = read_quotas(first.answer.headers, RateLimit(), now_ms=first.answer.vendor_now_ms or self._now_ms)
@@ -75,31 +89,57 @@ class Inquiry:
         if not times:
             found.doubts.append("No member of the events is a time: without one nothing can be collected.")
             return
-        second = self._second_page(first, array, ids)
-        if second:
-            self._confirm(rows, second, times[0], ids)
+        following = self._pages().search(first, array, ids, times[0])
+        found.page_two = bool(following.rows)
+        if following.rows:
+            self._confirm(rows, following.rows, times[0], ids)
+        span = None
         if self._asked.time_spots:
-            check_span(self._asker, self._raw(), self._asked, found.findings, times[0], rows)
+            span = check_span(self._asker, self._asked, found.findings, times[0], rows, now_ms=self._now_ms)
         elif self._tries:
-            find_start(self._asker, self._raw(), found.findings, times[0], rows)
+            find_start(self._asker, found.findings, times[0], rows)
+        self._note_end(following, span, rows, times[0])
         if not self._asked.time_spots and found.findings.get("request.start") is None:
             found.doubts.append(
                 "No parameter for a span of time is known: each poll would read the whole listing. Name it in the address, "
                 "such as ?since=2026-05-02T00:00:00Z (see the vendor's documentation), or let likely ones be tried: --try."
             )
 
+    def _pages(self) -> SecondPage:
+        return SecondPage(self._asker, self._asked, self._found.findings, self._state, tries=self._tries)
+
+    def _with_events(self, first: Asked) -> tuple[Asked, Array | None]:
+        """The first answer that holds events, and where: some send empty pages, each with a cursor."""
+        array = self._array(first)
+        for path in [] if array is not None else empty_arrays_in(first.answer.body):
+            for way in self._pages().ways(first, Array(path, "array", []), []):
+                raw = self._found.findings.source()
+                raw["results_field"] = path
+                raw["paging"] = {**raw.get("paging", {}), **way.keys, "empty_page_ends": False}
+                try:
+                    state = self._asker.after(raw, first, self._state, [])
+                    asked = None if state is None else self._asker.ask(raw, state)
+                except Enough:
+                    raise
+                except FlickerError:
+                    continue
+                array = None if asked is None else self._array(asked)
+                if asked is not None and array is not None:
+                    note_way(self._found.findings, way, "sure", f"; {len(array.rows)} events came by it")
+                    why = "the first page was empty, and events came behind it"
+                    self._found.findings.note("paging.empty_page_ends", False, "sure", why)
+                    return asked, array
+        return first, array
+
     def _array(self, first: Asked) -> Array | None:
         found = self._found
         arrays = arrays_in(first.answer.body)
         dated = [array for array in arrays if times_in(columns_of(array.rows), now_ms=self._now_ms)]
-        array = next(iter(dated or arrays), None)
+        array = next(iter(dated or [each for each in arrays if plain(last_of(each.path)) not in ERRORS]), None)
         if array is None:
-            empty = empty_arrays_in(first.answer.body)
-            where = f" (there is nothing in {', '.join(path or 'the answer' for path in empty[:5])})" if empty else ""
-            found.doubts.append(f"The answer holds no events{where}: ask for a time in which there are some.")
             return None
         where = f"at {array.path!r}" if array.path else "at the root"
-        why = f"{len(array.rows)} objects stand {where} of the answer"
+        why = f"{_counted(array.rows, 'object')} {'stand' if len(array.rows) > 1 else 'stands'} {where} of the answer"
         others = [each.path for each in dated if each is not array]
         if others:
             found.doubts.append(f"Objects with times stand in {', '.join(map(repr, others[:5]))} as well.")
@@ -116,9 +156,8 @@ class Inquiry:
             why = f"{rows} of {rows} values differ" + (", and each looks like a uuid" if best.looks else "")
             why += f"; so do those of {ids[1].path}" if rival else ""
             note("id_field", best.path, "probable" if rows > 2 and not rival else "guess", why)
-        else:
-            self._found.doubts.append("No member identifies the events: they are known by their content.")
-            note("equal_rows", "same", "guess", "whether equal rows are several events, only the vendor can say")
+        elif times:
+            self._note_no_id()
         if times:
             best = times[0]
             beside = [each.path for each in times[1:3]]
@@ -142,78 +181,38 @@ class Inquiry:
             sure = "probable" if where == "on one page" else "sure"
             self._found.findings.note("order", order, sure, f"so are {len(times_ms)} events {where}")
 
-    # -- the page after it
+    def _note_no_id(self) -> None:
+        self._found.findings.drop("id_field")
+        self._found.doubts.append("No member identifies the events: they are known by their content.")
+        why = "whether equal rows are several events, only the vendor can say"
+        self._found.findings.note("equal_rows", "same", "guess", why)
 
-    def _second_page(self, first: Asked, array: Array, ids: list[IdColumn]) -> Rows:
-        """Events of the page that some way leads to. What no page has shown stays a guess."""
-        rows = array.rows
-        ways = self._ways(first, array, ids)
-        if not ways and len(rows) > 1:
-            again = self._fewer(rows)
-            if again is not None:
-                first, rows = again
-                ways = self._ways(first, Array(array.path, array.shape, rows), ids)
-        for way in [*ways, *bare(ways)]:
-            second = self._page_by(way, first, rows)
-            if second and _apart(rows, second, ids):
-                self._note_way(way, "sure", f"; {len(second)} other events came by it")
-                self._found.page_two = True
-                return second
-        if ways:
-            self._note_way(ways[0], "guess", "; no page has shown that it is so")
-        else:
-            self._found.doubts.append(
-                f"The answer holds {len(rows)} events and nothing that leads to a next page. If there are more, ask for fewer "
-                "(such as ?limit=2), so that a next page is named."
+    # -- the end of a listing
+
+    def _note_end(self, following: NextPage, span: Span | None, rows: Rows, time: TimeColumn) -> None:
+        """What is known of events behind the first page, where no second one came."""
+        found, limit = self._found, self._asked.limit
+        if following.doubt:
+            found.doubts.append(following.doubt)
+        cut_alike = span is not None and span.events == len(rows) and not following.rows
+        later = span.later if span is not None and cut_alike else 0
+        if not later and not following.cut:
+            return
+        if span is not None and span.heeded and time.order == "ascending":
+            most = limit.value if limit is not None else len(rows)
+            shown = later > 0 and len(rows) == most
+            found.findings.drop(*WAYS)
+            why = f"asked for what came since one of them, {later} later events came" if shown else following.cut
+            found.findings.note(
+                "paging.most", most, "sure" if shown else "probable", f"{why}; nothing else leads to them"
             )
-        return []
-
-    def _ways(self, first: Asked, array: Array, ids: list[IdColumn]) -> list[Way]:
-        envelope = envelope_of(first.answer.body, array.path)
-        id_path = ids[0].path if ids else None
-        return ways_on(self._asked, links=first.answer.links, envelope=envelope, id_path=id_path, rows=len(array.rows))
-
-    def _page_by(self, way: Way, first: Asked, rows: Rows) -> Rows:
-        raw = self._raw()
-        raw["paging"] = {**raw.get("paging", {}), **way.keys}
-        try:
-            state = self._asker.after(raw, first, self._state, rows)
-            return [] if state is None else self._asker.page(raw, state)
-        except Enough:
-            raise
-        except FlickerError:  # it was not this way
-            return []
-
-    def _fewer(self, rows: Rows) -> tuple[Asked, Rows] | None:
-        """A first page of fewer events, where everything came at once: it has to name a next one."""
-        least = max(1, len(rows) // 2)
-        spots = [Spot(self._asked.limit.into, self._asked.limit.at, least)] if self._asked.limit is not None else []
-        if not spots and self._tries:
-            spots = [Spot("query", name, least) for name in LIMIT_TRIED]
-        for spot in spots:
-            raw = self._raw()
-            raw["paging"] = {**raw.get("paging", {}), "page_size": least, "limit": spot.place()}
-            try:
-                asked = self._asker.ask(raw, self._state)
-            except Enough:
-                raise
-            except FlickerError:
-                continue
-            path = self._found.findings.raw()["results_field"]
-            array = next((each for each in arrays_in(asked.answer.body) if each.path == path), None)
-            if array is not None and len(array.rows) == least:
-                self._asked.limit = spot
-                self._note_limit(spot, "sure", f"{least} asked for, and {least} came")
-                return asked, array.rows
-        return None
-
-    def _note_way(self, way: Way, sure: Any, more: str) -> None:
-        for key, value in way.keys.items():
-            self._found.findings.note(f"paging.{key}", value, sure, way.whys.get(key, way.what) + more)
-
-    def _note_limit(self, spot: Spot, sure: Any, why: str) -> None:
-        self._found.findings.note("paging.page_size", spot.value, sure, why)
-        self._found.findings.note("paging.limit", spot.place(), sure, why)
+            return
+        found.cut = True
+        cut = following.cut or f"There are more events than the {len(rows)} of this answer ({later} came later)"
+        found.doubts.append(
+            f"{cut}, and nothing that was tried leads to them. See in the vendor's documentation how the next page is asked "
+            "for, and name it in the address (such as &page=1, &offset=0 or &cursor=)."
+        )
 
     # -- what two pages show
 
@@ -222,7 +221,7 @@ class Inquiry:
         columns = columns_of(both)
         limit = self._asked.limit
         if limit is not None and len(rows) == limit.value:
-            self._note_limit(limit, "sure", f"{limit.value} asked for, and {limit.value} came")
+            note_limit(findings, limit, "sure", f"{limit.value} asked for, and {limit.value} came")
         for each in ids:
             values = list(map(json.dumps, columns.get(each.path, [])))
             if len(set(values)) == len(both):
@@ -231,6 +230,9 @@ class Inquiry:
                 why += f"; so may those of {rival.path}" if rival is not None else ""
                 findings.note("id_field", each.path, "probable" if rival is not None else "sure", why)
                 break
+        else:
+            if ids:
+                self._note_no_id()
         dated = [each for each in times_in(columns, now_ms=self._now_ms) if each.path == time.path]
         if dated and dated[0].covers == len(both):
             best, order = dated[0], dated[0].order
@@ -242,17 +244,6 @@ class Inquiry:
             findings.note("timestamp_format", best.format, "sure", "all of them are read so")
             self._note_order(best.times_ms, "on two pages")
 
-    def _raw(self) -> dict[str, Any]:
-        return {"name": "inferred", **self._found.findings.raw()}
 
-
-def _apart(rows: Rows, second: Rows, ids: list[IdColumn]) -> bool:
-    """Has the second page none of the first one's events?"""
-    one, other = ({_known_by(row, ids) for row in each} for each in (rows, second))
-    return not one & other
-
-
-def _known_by(row: dict[str, Any], ids: list[IdColumn]) -> str:
-    if ids:
-        return json.dumps(columns_of([row]).get(ids[0].path))
-    return json.dumps(row, sort_keys=True)
+def _counted(rows: Rows, what: str) -> str:
+    return f"{len(rows)} {what}{'' if len(rows) == 1 else 's'}"

@@ -16,7 +16,11 @@ CURSOR = frozenset(
     {"cursor", "after", "pagetoken", "nextpagetoken", "nexttoken", "startingafter", "pagecursor", "pageafter",
      "continuationtoken", "continue", "marker", "scrollid", "nextcursor", "streamposition", "afterid", "lastid"}
 )  # fmt: skip
-TOTAL = frozenset({"total", "totalcount", "totalitems", "totalresults", "totalrecords", "totalhits"})
+TOTAL = frozenset(
+    {"total", "totalcount", "totalitems", "totalresults", "totalrecords", "totalhits",
+     "totalelements", "totalrows", "odatacount", "numfound"}
+)  # fmt: skip
+ERRORS = frozenset({"error", "errors", "warnings", "messages", "faults", "issues"})
 MORE = frozenset(
     {"hasmore", "hasnext", "more", "hasnextpage", "moreresults", "morepages", "hasmoreitems", "istruncated"}
 )
@@ -68,6 +72,7 @@ CURSOR_TRIED = {
     "marker": ("marker",),
     "scrollid": ("scroll_id", "scrollId"),
     "lastid": ("after", "after_id", "starting_after"),
+    "nextpageid": ("page", "pageId", "page_id"),
 }
 CURSOR_ANY = ("cursor", "after", "pageToken", "page_token", "next", "next_token")
 

@@ -29,6 +29,8 @@ _SPELLED = (
     (r"\d{4}-\d\d-\d\d", "%Y-%m-%d"),
     (r"\d{10}", "unix"),
     (r"\d{13}", "unix_ms"),
+    (r"\d{16}", "unix_us"),
+    (r"\d{19}", "unix_ns"),
 )
 
 

@@ -134,7 +134,7 @@ def test_a_missing_right_is_named_where_the_refusal_tells(scene: Scene) -> None:
     told = scene.told(vendor="github", endpoint=f"{server.url}/orgs/acme/audit-log")
     server.close()
     assert (told["rights"], told["missing"]) == (["repo"], ["read:audit_log"])
-    assert "give them the rights" in told["fix"]
+    assert "give them the right" in told["fix"]
 
 
 def test_a_clock_that_is_wrong_is_told(scene: Scene) -> None:

@@ -149,6 +149,13 @@ def test_full_pages_that_come_again_are_no_end(paging: Pagination) -> None:
     assert "there may be more" in page.unproven
 
 
+def test_a_page_that_comes_again_is_no_end_while_the_vendor_says_that_there_is_more() -> None:
+    """However many events it holds."""
+    body = {"items": rows(list(range(15))), "next": "c1", "has_more": True}
+    page = last_page(source_of(CURSOR, has_more_field="has_more"), ScriptedClient(lambda _url, _query: body))
+    assert "has_more says that there is more" in (page.unproven or "")
+
+
 @pytest.mark.fuzz
 @given(
     st.sampled_from(NAMED),

@@ -200,7 +200,7 @@ def test_a_canary_secret_is_found_nowhere(
         kept = b"".join(path.read_bytes() for path in tmp_path.rglob("*") if path.is_file())
         text = kept.decode("utf-8", "replace") + caplog.text + "".join(said)
         assert "DestinationBlocked" in "".join(said)
-        assert "VendorRefused" in "".join(said)
+        assert "CredentialsRefused" in "".join(said)
         assert list((tmp_path / "state" / "dead-letters").rglob("*.jsonl"))
         for spelling in (CANARY, quote(CANARY), quote(CANARY, safe=""), base64.b64encode(CANARY.encode()).decode()):
             assert spelling not in text

@@ -101,7 +101,8 @@ def test_no_answer_breaks_it(answer: Any) -> None:
         ids = ids_in(columns, times)
         envelope = envelope_of(body, array.path)
         asked = question_of("https://a.invalid/x?page=1&offset=0&limit=3")
-        ways_on(asked, links=[], envelope=envelope, id_path=ids[0].path if ids else None, rows=len(array.rows))
+        id_path = ids[0].path if ids else None
+        ways_on(asked, links=[], headers={"X-Next": "5"}, envelope=envelope, id_path=id_path, rows=len(array.rows))
 
 
 @given(st.binary(max_size=200))
