@@ -114,10 +114,10 @@ class VendorClient:
         """
         most_s = math.inf if self.deadline is None else self.deadline.left_s
         self._quota.wait(self.source.name, at_most_s=most_s)
-        status, headers, body = self._signed(request)
+        answer = self._signed(request)
+        status, headers, body, rule = answer.status, answer.headers, answer.body, answer.rule
         vendor_now_ms = parse_http_date_ms(headers.get("Date"))
         self._quota.note(headers, vendor_now_ms=vendor_now_ms)
-        rule = rule_of(self.source.answers, status, headers, body) if self.source.answers else None
         known_now_ms = None if vendor_now_ms is None else vendor_now_ms + 999
         if rule is not None and rule.means != "ignore":
             if rule.means != "none_left":
@@ -162,10 +162,15 @@ class VendorClient:
 
     def _signed(self, request: Request) -> Raw:
         plain = msgspec.structs.replace(request, headers={**self._headers(), **request.headers})
-        return self._exchange(plain) if self.source.auth is None else self._signing.exchange(plain, self._exchange)
+        return self._judged(plain) if self.source.auth is None else self._signing.exchange(plain, self._judged)
 
     def _told(self, found: re.Match[str]) -> str:
         return self._signing.told(found[1]).replace("$", "$$")
+
+    def _judged(self, request: Request) -> Raw:
+        """The answer, with the rule that it fits."""
+        status, headers, body = self._exchange(request)
+        return Raw(status, headers, body, rule_of(self.source.answers, status, headers, body))
 
     def _exchange(self, request: Request) -> tuple[int, urllib3.HTTPHeaderDict, bytes]:
         """Status, header and body, redirects within the origin followed; all of it within one deadline."""

@@ -97,6 +97,8 @@ class Refusals:
             return self._limited(request, status, UNTOLD_WAIT_S if wait_s is None else wait_s)
         if rule.means == "not_set_up":
             return NotSetUp(say(request, said))
+        if rule.means == "unauthorized":
+            return self._unauthorized(rule, request, status, headers, body)
         if rule.means == "cursor_expired" and further:
             return CursorRejected(say(request, f"the cursor is no longer accepted ({said})"))
         if rule.means == "unavailable":
@@ -104,6 +106,15 @@ class Refusals:
         if status in (401, 403) and not rule.advice:
             said += f". {ADVICE[status]}: {vendor_credentials(self._source)}"
         return _refused(status)(say(request, said))
+
+    def _unauthorized(
+        self, rule: AnswerRule, request: Request, status: int, headers: Mapping[str, str], body: bytes
+    ) -> CollectError:
+        """A 401 by the vendor's own word."""
+        as_401 = "" if status == 401 else ", which means HTTP 401 here"
+        said = f"HTTP {status}{as_401}: {self._said(body)}{self._client.explained(401, headers, body)}"
+        advice = f"{rule.advice or ADVICE[401]}: {vendor_credentials(self._source)}"
+        return VendorRefused(self._client.say(request, f"{said}. {advice}"))
 
     def _said(self, body: bytes) -> str:
         told = said_in(body, event_fields=names_of_events(self._source))

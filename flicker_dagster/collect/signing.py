@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING
 
+import msgspec
 import urllib3
 
 from flicker_dagster.collect.refusals import SHOWN_REASON_CHARS
+from flicker_dagster.config.vocabulary import AnswerRule
 from flicker_dagster.config.written import vendor_credentials
 from flicker_dagster.errors import CollectError, CredentialsRefused, RateLimited, VendorRefused, VendorUnavailable
 from flicker_dagster.times import parse_http_date_ms
@@ -20,8 +22,19 @@ from flicker_dagster.transport.tokens import Tokens
 if TYPE_CHECKING:
     from flicker_dagster.collect.client import VendorClient
 
-#: Status, header and body of an answer.
-Raw: TypeAlias = "tuple[int, urllib3.HTTPHeaderDict, bytes]"
+
+class Raw(msgspec.Struct, frozen=True):
+    """An answer as it came, and the rule of the source's that it fits."""
+
+    status: int
+    headers: urllib3.HTTPHeaderDict
+    body: bytes
+    rule: AnswerRule | None
+
+    @property
+    def signed_status(self) -> int:
+        """What it says of the signature, as a status: some vendors say 401 in the body of a 200."""
+        return 401 if self.rule is not None and self.rule.means == "unauthorized" else self.status
 
 
 class Signing:
@@ -82,10 +95,9 @@ class Signing:
         """Credentials that were refused are renewed once, and so is a signature of the wrong time."""
         authenticator = self._authenticator()
         answer = send(authenticator.sign(request))
-        status, headers, _ = answer
-        if status in (401, 403):
-            moved = self._clock.heed(parse_http_date_ms(headers.get("Date")))
-            if authenticator.renew(_seen(*answer)) or moved:
+        if answer.signed_status in (401, 403):
+            moved = self._clock.heed(parse_http_date_ms(answer.headers.get("Date")))
+            if authenticator.renew(_seen(answer.signed_status, answer.headers, answer.body)) or moved:
                 answer = send(authenticator.sign(request))
         return answer
 

@@ -121,7 +121,9 @@ class Paging(Record):
     )
 
 
-Meaning = Literal["refused", "wait", "cursor_expired", "unavailable", "none_left", "ignore", "not_set_up"]
+Meaning = Literal[
+    "refused", "wait", "cursor_expired", "unavailable", "none_left", "ignore", "not_set_up", "unauthorized"
+]
 
 
 class AnswerRule(Record):
@@ -135,7 +137,10 @@ class AnswerRule(Record):
         description="regular expression (RE2) found in what stands there; without one anything fits but null, false, 0 and "
         "nothing",
     )
-    means: Meaning = Field(description="what such an answer means")
+    means: Meaning = Field(
+        description="what such an answer means (`unauthorized`: what a 401 means, whatever its status is: the credentials are "
+        "renewed once, and it is asked again)"
+    )
     wait_s: Annotated[float, Field(ge=0, le=86_400)] | None = Field(default=None, description="with `wait`: how long")
     advice: str | None = Field(default=None, description="what to do, told with the error")
 

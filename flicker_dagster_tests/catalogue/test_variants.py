@@ -34,6 +34,7 @@ VARIANTS: list[tuple[str, dict[str, Any]]] = [
     ("confluence", {"largest_page": 3, "next_links": True}),
     ("mimecast", {"ends_empty": False}),
     ("miro", {"end": "null"}),
+    ("onelogin", {"refused_with_200": True}),
     ("proofpoint", {"nothing_is_204": False}),
     ("snyk", {"api_access": 0.5}),
     ("terraform", {"inclusive": True}),
@@ -154,6 +155,15 @@ def test_each_event_arrives_once_for_who_signs_with_a_key(
     siem.forget()
     with scene_of(tmp_path, siem, vendor, _first(vendor), options=options, params=params) as scene:
         ROWS[row][0](scene)
+
+
+@pytest.mark.parametrize("row", ["expired token", "one token"])
+@pytest.mark.parametrize("vendor", ["onelogin", "wiz"])
+def test_a_token_that_is_refused_by_a_200_is_renewed(tmp_path: Path, siem: Receiver, vendor: str, row: str) -> None:
+    siem.forget()
+    with scene_of(tmp_path, siem, vendor, "", options={"refused_with_200": True}) as scene:
+        ROWS[row][0](scene)
+        assert scene.failures == []
 
 
 @pytest.mark.parametrize("row", ["plain", "sweep"])

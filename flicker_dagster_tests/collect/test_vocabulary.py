@@ -164,6 +164,28 @@ def test_the_first_rule_that_fits_counts(status: int, body: bytes, means: str | 
     assert (None if found is None else found.means) == means
 
 
+@pytest.mark.parametrize(
+    ("body", "found"),
+    [
+        (b'{"status":{"code":401}}', True),
+        (b' {"status.code":401,"status":{"code":200}} ', True),
+        (b'{"status":{"code":200},"status":{"code":401}}', True),
+        (b'{"status":{"code":401},"status":{"code":200}}', False),
+        (b'{"status":{"code":401},"data":NaN}', True),
+        (b'{"status":{"code":401},"data":"\x01\xff"}', True),
+        (b'{"status":{"code":401}} and more', True),
+        (b'{"status":{"code":401},"data":' + 10_000 * b"[" + 10_000 * b"]" + b"}", True),
+        (b'{"status":{"code":401},"data":', False),  # cut off: it is asked again
+        (b'{"status":[{"code":401}]}', False),
+        (b'[{"status":{"code":401}}]', False),
+        (b'{"status":"code"}', False),
+    ],
+)
+def test_a_rule_finds_its_place_in_sound_answers_and_in_others(body: bytes, found: bool) -> None:
+    rule = AnswerRule(at="status.code", matches="^401$", means="unauthorized")
+    assert fits(rule, 200, {}, body) is found
+
+
 @given(st.binary(max_size=200), st.integers(100, 599))
 def test_no_answer_makes_a_rule_fail(body: bytes, status: int) -> None:
     for rule in RULES:

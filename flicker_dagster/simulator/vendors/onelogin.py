@@ -29,8 +29,8 @@ _LOGIN = re.compile(r"client_id:\s*([^,\s]+),\s*client_secret:\s*(\S+)")
 
 
 class OneLogin(Vendor):
-    """`since` and `until` are taken to the second. With `refused_with_200` a refusal of what was asked stands in `status`
-    only, and the HTTP status says nothing of it."""
+    """`since` and `until` are taken to the second. With `refused_with_200` a refusal of what was asked, or of the token,
+    stands in `status` only, and the HTTP status says nothing of it."""
 
     name = "onelogin"
     params = {
@@ -89,7 +89,7 @@ class OneLogin(Vendor):
         return None if (scheme, colon) == ("bearer", ":") and self.minting.accepts(token) else self.unauthorized()
 
     def unauthorized(self) -> Response:
-        return _status(401, "Unauthorized", "Authentication Failure")
+        return self._refused(401, "Unauthorized", "Authentication Failure")
 
     def quota_headers(self, remaining: int, reset_s: int) -> list[tuple[str, str]]:
         return []
@@ -160,8 +160,11 @@ class OneLogin(Vendor):
         return document(_success() | {"pagination": pagination, "data": raw(page)})
 
     def _bad(self, message: str) -> Response:
-        answer = _status(400, "bad request", message)
-        answer.status = 200 if self.refused_with_200 else 400
+        return self._refused(400, "bad request", message)
+
+    def _refused(self, code: int, kind: str, message: str) -> Response:
+        answer = _status(code, kind, message)
+        answer.status = 200 if self.refused_with_200 else code
         return answer
 
 

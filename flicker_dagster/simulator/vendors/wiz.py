@@ -45,13 +45,16 @@ SCHEMA = build_schema("""
 
 
 class Wiz(Vendor):
+    """With `refused_with_200` the refusal of a token comes as other errors of GraphQL do: in a 200."""
+
     name = "wiz"
     params = {"data_center": "us17", "client_id": "w1zcl13nt", "client_secret": "w1zs3cr3t"}
     traits = frozenset({"copies", "late", "expired", "empty", "minted"})
     quota_per_minute = 600
 
-    def __init__(self, *, newest_first: bool = True, **options: Any) -> None:
+    def __init__(self, *, newest_first: bool = True, refused_with_200: bool = False, **options: Any) -> None:
         self.newest_first = newest_first
+        self.refused_with_200 = refused_with_200
         super().__init__(**options)
 
     def make_event(self, number: int, published_ms: int, chance: random.Random) -> tuple[str, bytes]:
@@ -82,7 +85,8 @@ class Wiz(Vendor):
         return None if is_bearer and known else self.unauthorized()
 
     def unauthorized(self) -> Response:
-        return _errors("UNAUTHENTICATED", "access denied, at least one required scope or a token is missing", 401)
+        status = 200 if self.refused_with_200 else 401
+        return _errors("UNAUTHENTICATED", "access denied, at least one required scope or a token is missing", status)
 
     def limited(self, wait_s: float) -> Response:
         """How long to wait is documented nowhere."""

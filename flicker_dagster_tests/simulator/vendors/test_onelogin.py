@@ -65,6 +65,13 @@ def test_what_cannot_be_asked_is_refused_in_the_status_of_the_body(clock: Clock,
             assert (answer.status_code, answer.json()["status"]["code"]) == (200 if quiet else 400, 400)
 
 
+def test_a_token_may_be_refused_in_the_status_of_the_body(clock: Clock) -> None:
+    with serving(OneLogin(clock=clock, refused_with_200=True)) as onelogin:
+        refused = ask(onelogin, "bearer:wrong")
+        assert (refused.status_code, refused.json()["status"]["code"]) == (200, 401)
+        assert token(onelogin, secret="wrong").status_code == 401
+
+
 def test_a_cursor_is_good_for_its_own_question_until_it_is_gone(onelogin: OneLogin) -> None:
     onelogin.emitter.emit(3)
     cursor = ask(onelogin, limit=1).json()["pagination"]["after_cursor"]

@@ -128,6 +128,13 @@ def test_tokens_are_made_for_an_audience_at_their_own_host_and_end(wiz: Wiz, clo
     assert ask(wiz, minted["access_token"]).status_code == 401
 
 
+def test_a_token_may_be_refused_as_other_errors_are(clock: Clock) -> None:
+    with serving(Wiz(clock=clock, refused_with_200=True)) as wiz:
+        refused = ask(wiz, "wrong")
+        assert refused.status_code == 200
+        assert refused.json()["errors"][0]["extensions"] == {"code": "UNAUTHENTICATED"}
+
+
 def test_a_used_up_quota_is_refused(clock: Clock) -> None:
     with serving(Wiz(clock=clock, per_minute=0)) as wiz:
         assert ask(wiz).status_code == 429
