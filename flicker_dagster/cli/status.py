@@ -83,7 +83,9 @@ def show_sources(settings: Settings, *, as_json: bool = False) -> None:
             found["source"],
             found["vendor"],
             found["endpoint"],
-            f"live, every {interval_s(source)} s" if source.live else f"each {source.window.size} once it has closed",
+            f"live, every {found['poll_interval_ms'] // 1000} s"
+            if source.live
+            else f"each {source.window.size} once it has closed",
             found["destination"],
             ", ".join(overruled["key"] for overruled in found["overruled"]),
         )
@@ -102,7 +104,7 @@ def _configured(source: SourceConfig, config: FlickerConfig) -> dict[str, Any]:
         "vendor": source.vendor or "generic",
         "endpoint": shown_endpoint(source.endpoint),
         "live": source.live,
-        "poll_interval_ms": interval_s(source) * 1000 if source.live else None,
+        "poll_interval_ms": interval_s(source.polling_frequency_ms) * 1000 if source.live else None,
         "window": source.window.size,
         "destination": ", ".join(shown_destinations(source)),
         "overruled": [
@@ -125,7 +127,7 @@ def _status(source: SourceConfig, settings: Settings, instance: dg.DagsterInstan
             None if instance is None else _last_run(work, instance),
             waiting_events(work),
             statuses_of(work),
-            None if instance is None else sorted(verified_keys(instance, source, work.state_id)),
+            None if instance is None else sorted(verified_keys(instance, work)),
         )
     except FlickerError as error:
         return SourceStatus(source.name, source.source_name, source.stream, error=str(error))

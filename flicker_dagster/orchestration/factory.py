@@ -119,7 +119,7 @@ def _freshness(source: SourceConfig) -> dg.FreshnessPolicy:
 
 
 def _description(source: SourceConfig) -> str:
-    mode = f"polled every {interval_s(source)} s" if source.live else "collected window by window"
+    mode = f"polled every {interval_s(source.polling_frequency_ms)} s" if source.live else "collected window by window"
     from_, to = shown_endpoint(source.endpoint), " and ".join(f"`{each}`" for each in shown_destinations(source))
     return (
         f"{source.description or 'Audit events of ' + source.name}\n\n"
@@ -153,7 +153,7 @@ def _metadata(source: SourceConfig, *, docs: str | None) -> dict[str, dg.Metadat
         "source": dg.MetadataValue.text(source.name),
         "endpoint": dg.MetadataValue.text(shown_endpoint(source.endpoint)),
         "destination": dg.MetadataValue.text(", ".join(shown_destinations(source))),
-        "poll interval s": dg.MetadataValue.int(interval_s(source)),
+        "poll interval s": dg.MetadataValue.int(interval_s(source.polling_frequency_ms)),
         "windows by": dg.MetadataValue.text(_axis(source)),
     }
     if docs:

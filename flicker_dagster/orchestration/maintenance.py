@@ -142,7 +142,7 @@ def prune_ledger(instance: dg.DagsterInstance, work: SourceWork, retention_ms: i
     if stands_ms is not None:
         needed_ms.append(stands_ms - source.lookback_ms - DAY_MS)
     if source.sweep.enabled and source.window.askable:
-        needed_ms += [window.start_ms for window in due_windows(instance, source, work)]
+        needed_ms += [window.start_ms for window in due_windows(instance, work)]
     before = shard_of(min(needed_ms))
     ledgers = [work.layout.ledger(source.name, storage) for storage in work.layout.storages(source.name)]
     return sum(len(ledger.prune(before)) for ledger in ledgers)

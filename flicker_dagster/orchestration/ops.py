@@ -163,13 +163,13 @@ def _complete(instance: dg.DagsterInstance, work: SourceWork, reports: list[Wind
     ]
     if not own:
         return last_finding(instance, work, backfilled=[report.window for report in reports], doubts=doubts)
-    recorded = recent_looks(instance, work.source, work)
+    recorded = recent_looks(instance, work)
     return complete_check(
         names.asset_key(work.source.full_name),
         own + recorded,
         live=work.source.live,
         lookback_ms=work.source.lookback_ms,
-        gaps=gaps(instance, work.source, work),
+        gaps=gaps(instance, work),
         doubts=doubts,
     )
 

@@ -29,7 +29,7 @@ def build_sweep_schedule(
 
     def look(instance: dg.DagsterInstance, work: SourceWork) -> dg.SkipReason | list[dg.RunRequest]:
         carry_over(work)
-        return tick(instance, source, work, grid_ms=grid_ms)
+        return tick(instance, work, grid_ms=grid_ms)
 
     @dg.schedule(
         name=names.schedule_name(source.full_name),
@@ -51,11 +51,10 @@ def build_sweep_schedule(
     return sweep
 
 
-def tick(
-    instance: dg.DagsterInstance, source: SourceConfig, work: SourceWork, *, grid_ms: int = 0
-) -> dg.SkipReason | list[dg.RunRequest]:
+def tick(instance: dg.DagsterInstance, work: SourceWork, *, grid_ms: int = 0) -> dg.SkipReason | list[dg.RunRequest]:
     """Ask for the windows that are due, or say why none is. One before the grid is due once the definitions are loaded
     again: collection then turned out to have begun earlier than they knew."""
+    source = work.source
     if not source.window.askable:
         return dg.SkipReason("this API lists what arrives and cannot be asked for a window")
     if not source.sweep.enabled:
@@ -76,9 +75,9 @@ def tick(
             return dg.SkipReason(
                 f"waits after {failures} failed sweep(s): {runs[0].error or 'see the run for its error'}"
             )
-    due = [window for window in due_windows(instance, source, work) if window.start_ms >= grid_ms]
+    due = [window for window in due_windows(instance, work) if window.start_ms >= grid_ms]
     if not due:
-        lost = gaps(instance, source, work)
+        lost = gaps(instance, work)
         words = f"; {len(lost)} window(s) were never verified and are no longer kept by the vendor" if lost else ""
         return dg.SkipReason(f"every settled window is verified{words}")
     return [_request(source.full_name, window, work.state_id) for window in due[: source.sweep.max_windows_per_tick]]

@@ -48,15 +48,15 @@ def build_live_sensor(
     source: SourceConfig, settings: Settings, job: dg.UnresolvedAssetJobDefinition | str
 ) -> dg.SensorDefinition:
     """The sensor `<asset>_live`, running by default, at the source's `polling_frequency_ms`."""
-    open_work = _kept_work(source, settings)
+    open_work, every_s = _kept_work(source, settings), interval_s(source.polling_frequency_ms)
 
     @dg.sensor(
         name=names.sensor_name(source.full_name),
         job_name=job if isinstance(job, str) else job.name,
-        minimum_interval_seconds=interval_s(source),
+        minimum_interval_seconds=every_s,
         default_status=dg.DefaultSensorStatus.RUNNING,
         description=(
-            f"Live tail of {source.name}, every {interval_s(source)} s. The cursor is the position; edit it to rewind, "
+            f"Live tail of {source.name}, every {every_s} s. The cursor is the position; edit it to rewind, "
             'and add "redeliver": true to ship everything again up to where collection stood.'
         ),
     )
@@ -64,7 +64,7 @@ def build_live_sensor(
         internals.keep_instance(context)
         with as_tick(source):
             try:
-                result = bounded.ticks.call(context.sensor_name, lambda: tick(context, source, open_work()))
+                result = bounded.ticks.call(context.sensor_name, lambda: tick(context, open_work()))
             except bounded.NotDone as why_not:
                 result = dg.SensorResult(skip_reason=str(why_not))
             return unless_edited(context, result)
@@ -80,27 +80,29 @@ def unless_edited(context: dg.SensorEvaluationContext, result: dg.SensorResult) 
     return dg.SensorResult(skip_reason="the cursor was edited by hand during this tick", cursor=stored)
 
 
-def interval_s(source: SourceConfig) -> int:
+def interval_s(polling_frequency_ms: int) -> int:
     """The poll interval in whole seconds, never below Dagster's floor."""
-    return max(DAGSTER_FLOOR_S, math.ceil(source.polling_frequency_ms / 1000))
+    return max(DAGSTER_FLOOR_S, math.ceil(polling_frequency_ms / 1000))
 
 
-def tick(context: dg.SensorEvaluationContext, source: SourceConfig, work: SourceWork) -> dg.SensorResult:
+def tick(context: dg.SensorEvaluationContext, work: SourceWork) -> dg.SensorResult:
     """One evaluation. Raises StateError for a registry that cannot be read: the tick fails, nothing moves."""
     before = context.cursor
     saved = saved_cursor(work, before) if before else None
     cursor = saved or LiveCursor(starting_position(work))
     cursor = heed_rewind(work.rewinds, cursor, saved=saved is not None)
     runs = recent_runs(context.instance, work, names.LIVE)
-    outcome = _last_outcome(context.instance, source.full_name, runs)
+    outcome = _last_outcome(context.instance, work.source.full_name, runs)
     if outcome is not None:
         cursor = fold(cursor, outcome.outcome)
-    reason = _reason_to_wait(source, runs, now_s=work.clock()) or _quiet(work, cursor, runs, outcome)
+    every_s = interval_s(work.source.polling_frequency_ms)
+    reason = _reason_to_wait(runs, every_s=every_s, now_s=work.clock()) or _quiet(work, cursor, runs, outcome)
     if reason is not None:
         text = cursor.to_text()
         return dg.SensorResult(skip_reason=reason, cursor=text if text != before else None)
     cursor = cursor.asking(uuid.uuid4().hex[:12])
-    return dg.SensorResult(run_requests=[_request(source.full_name, cursor, work.state_id)], cursor=cursor.to_text())
+    request = _request(work.source.full_name, cursor, work.state_id)
+    return dg.SensorResult(run_requests=[request], cursor=cursor.to_text())
 
 
 def _request(stream: StreamName, cursor: LiveCursor, state_id: str) -> dg.RunRequest:
@@ -126,7 +128,7 @@ def _last_outcome(instance: dg.DagsterInstance, stream: StreamName, runs: list[R
     return None if last is None else live_outcome(instance, stream, last)
 
 
-def _reason_to_wait(source: SourceConfig, runs: list[RunSeen], *, now_s: float) -> str | None:
+def _reason_to_wait(runs: list[RunSeen], *, every_s: int, now_s: float) -> str | None:
     in_flight = next((run for run in runs if run.in_flight), None)
     if in_flight is not None:
         return f"run {in_flight.run_id[:8]} is in flight"
@@ -137,7 +139,7 @@ def _reason_to_wait(source: SourceConfig, runs: list[RunSeen], *, now_s: float) 
         return f"waits until {_clock(last.resume_at_s)}: {last.error or 'the vendor asked for a pause'}"
     failures = failures_in_a_row(runs)
     if failures:
-        wait_s = min(FAILURE_CAP_S, interval_s(source) * 2 ** (failures - 1))
+        wait_s = min(FAILURE_CAP_S, every_s * 2 ** (failures - 1))
         until_s = (last.ended_s or now_s) + wait_s
         if now_s < until_s:
             why = last.error or "see the run for its error"

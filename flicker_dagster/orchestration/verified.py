@@ -9,8 +9,7 @@ import dagster as dg
 import msgspec
 
 from flicker_dagster.collect.bounds import from_bound_ms
-from flicker_dagster.config.groups import SweepConfig
-from flicker_dagster.config.models import SourceConfig
+from flicker_dagster.config.groups import SweepConfig, WindowConfig
 from flicker_dagster.orchestration import names
 from flicker_dagster.orchestration.recorded import Recorded
 from flicker_dagster.pipeline.begin import begun_ms
@@ -38,19 +37,19 @@ class Look(msgspec.Struct, frozen=True):
     lateness_max_s: float
 
 
-def due_windows(instance: dg.DagsterInstance, source: SourceConfig, work: SourceWork) -> list[Window]:
+def due_windows(instance: dg.DagsterInstance, work: SourceWork) -> list[Window]:
     """Windows to read again, newest first: closed and settled, and not verified since they settled or since they reached
     one of the ages in `sweep.revisit_ms`. What the vendor no longer keeps is not among them."""
-    now_ms = vendor_now_ms(work)
-    settled = [window for window in _settled(source, work) if _is_kept(source, work, window)]
-    verified = verified_keys(instance, source, work.state_id)
-    looks = _looks(instance, source, work, settled[: _looked_again(source)])
+    now_ms, sweep = vendor_now_ms(work), work.source.sweep
+    settled = [window for window in _settled(work) if _is_kept(work, window)]
+    verified = verified_keys(instance, work)
+    looks = _looks(instance, work, settled[: _looked_again(sweep, work.source.window)])
     verified_ms = {look.key: look.at_ms for look in sorted(looks, key=lambda look: look.at_ms)}
     return [
         window
         for window in settled
         if window.key not in verified
-        or (window.key in verified_ms and verified_ms[window.key] < _wanted_ms(source.sweep, window, now_ms=now_ms))
+        or (window.key in verified_ms and verified_ms[window.key] < _wanted_ms(sweep, window, now_ms=now_ms))
     ]
 
 
@@ -59,26 +58,27 @@ def is_settled(sweep: SweepConfig, window: Window, read_ms: int) -> bool:
     return read_ms >= window.end_ms + sweep.settle_ms
 
 
-def verified_keys(instance: dg.DagsterInstance, source: SourceConfig, state_id: str) -> set[str]:
+def verified_keys(instance: dg.DagsterInstance, work: SourceWork) -> set[str]:
     """The windows that runs of this state have verified. Another location on the instance may have an asset of the same
     key, and anybody may report a materialisation by hand: what they say is nothing to go by."""
-    asset_key = names.asset_key(source.full_name)
+    asset_key = names.asset_key(work.source.full_name)
     there = instance.get_materialized_partitions(asset_key)  # not those that were wiped
-    return there & Recorded(instance, state_id).partitions(asset_key)
+    return there & Recorded(instance, work.state_id).partitions(asset_key)
 
 
-def gaps(instance: dg.DagsterInstance, source: SourceConfig, work: SourceWork) -> list[Window]:
+def gaps(instance: dg.DagsterInstance, work: SourceWork) -> list[Window]:
     """Windows since collection began that were never verified and that the vendor no longer keeps."""
-    verified = verified_keys(instance, source, work.state_id)
-    return [w for w in _settled(source, work) if w.key not in verified and not _is_kept(source, work, w)]
+    verified = verified_keys(instance, work)
+    return [w for w in _settled(work) if w.key not in verified and not _is_kept(work, w)]
 
 
-def recent_looks(instance: dg.DagsterInstance, source: SourceConfig, work: SourceWork) -> list[Look]:
+def recent_looks(instance: dg.DagsterInstance, work: SourceWork) -> list[Look]:
     """Every recorded look of the last day at a window since collection began (one before is a backfill)."""
     began_ms = begun_ms(work)
-    windows = [w for w in _settled(source, work)[: _looked_again(source)] if began_ms is None or w.start_ms >= began_ms]
+    newest = _settled(work)[: _looked_again(work.source.sweep, work.source.window)]
+    windows = [w for w in newest if began_ms is None or w.start_ms >= began_ms]
     since_ms = vendor_now_ms(work) - LOOKS_COUNT_MS
-    return [look for look in _looks(instance, source, work, windows) if look.at_ms > since_ms]
+    return [look for look in _looks(instance, work, windows) if look.at_ms > since_ms]
 
 
 def vendor_now_ms(work: SourceWork) -> int:
@@ -87,13 +87,14 @@ def vendor_now_ms(work: SourceWork) -> int:
     return work.now_ms() + (0 if state is None else state.skew_ms)
 
 
-def _settled(source: SourceConfig, work: SourceWork) -> list[Window]:
+def _settled(work: SourceWork) -> list[Window]:
     """Closed and settled windows since collection began, newest first: by the vendor's clock, and by ours, with which
     Dagster's grid ends."""
     now_ms = min(vendor_now_ms(work), work.now_ms())
     began_ms = begun_ms(work)
     if began_ms is None:  # nothing collected yet
         return []
+    source = work.source
     since_ms = max(began_ms, grid_start_ms(source, now_ms))
     # Where an upper bound is written in days, no window can be asked for before its day is over.
     settled_ms = now_ms - source.sweep.settle_ms
@@ -101,8 +102,9 @@ def _settled(source: SourceConfig, work: SourceWork) -> list[Window]:
     return list(closed_windows(source.window, since_ms, until_ms))
 
 
-def _is_kept(source: SourceConfig, work: SourceWork, window: Window) -> bool:
-    return source.retention_ms is None or window.start_ms >= work.now_ms() - source.retention_ms
+def _is_kept(work: SourceWork, window: Window) -> bool:
+    retention_ms = work.source.retention_ms
+    return retention_ms is None or window.start_ms >= work.now_ms() - retention_ms
 
 
 def _wanted_ms(sweep: SweepConfig, window: Window, *, now_ms: int) -> int:
@@ -111,19 +113,19 @@ def _wanted_ms(sweep: SweepConfig, window: Window, *, now_ms: int) -> int:
     return max(window.end_ms + age_ms for age_ms in ages_ms if window.end_ms + age_ms <= now_ms)
 
 
-def _looked_again(source: SourceConfig) -> int:
+def _looked_again(sweep: SweepConfig, grid: WindowConfig) -> int:
     """How many of the newest windows are read again at some age, and a few more."""
-    oldest_look_ms = max([source.sweep.settle_ms, *source.sweep.revisit_ms])
-    return RECENT_WINDOWS + oldest_look_ms // SIZES_MS[source.window.size]
+    oldest_look_ms = max([sweep.settle_ms, *sweep.revisit_ms])
+    return RECENT_WINDOWS + oldest_look_ms // SIZES_MS[grid.size]
 
 
-def _looks(instance: dg.DagsterInstance, source: SourceConfig, work: SourceWork, windows: list[Window]) -> list[Look]:
+def _looks(instance: dg.DagsterInstance, work: SourceWork, windows: list[Window]) -> list[Look]:
     """The recorded looks at some windows, newest record first; of each window the last few."""
     if not windows:
         return []
     keys = [window.key for window in windows]
     records = instance.fetch_materializations(
-        dg.AssetRecordsFilter(asset_key=names.asset_key(source.full_name), asset_partitions=keys),
+        dg.AssetRecordsFilter(asset_key=names.asset_key(work.source.full_name), asset_partitions=keys),
         limit=LOOKS_PER_WINDOW * len(keys),
     ).records
     found = [(record.asset_materialization, record.timestamp) for record in records]

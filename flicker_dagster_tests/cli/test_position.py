@@ -45,7 +45,7 @@ class Tail:
     def tick(self, *, saved: bool = True) -> dg.SensorResult:
         """One evaluation; `saved` false: the daemon was killed before it saved the cursor and launched anything."""
         with dg.build_sensor_context(instance=self.instance, cursor=self.cursor) as context, self.work() as work:
-            result = tick(context, self.source, work)
+            result = tick(context, work)
         if saved:
             self.cursor = result.cursor or self.cursor
             self.requests = list(result.run_requests or [])

@@ -67,7 +67,7 @@ api_sources:
         return self.run(instance, partition_key=key, tags=tags)
 
     def due(self, instance: dg.DagsterInstance) -> list[str]:
-        return [window.key for window in due_windows(instance, self.source, self.work)]
+        return [window.key for window in due_windows(instance, self.work)]
 
     def maintain(self, instance: dg.DagsterInstance, *, in_days: float) -> dict[str, int]:
         run = dg.DagsterRun(job_name=names.MAINTENANCE)

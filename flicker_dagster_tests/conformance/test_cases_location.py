@@ -45,12 +45,12 @@ def test_what_another_location_verified_is_still_to_be_verified_here(
     assert staging.sweep(instance, due[0]).success
     assert prod.due(instance) == due
     assert staging.due(instance) == due[1:]
-    assert recent_looks(instance, prod.source, prod.work) == []
+    assert recent_looks(instance, prod.work) == []
     assert last_finding(instance, prod.work).description == "not known yet: no window has been swept yet"
     assert "1 window" in (last_finding(instance, staging.work).description or "")
     assert prod.sweep(instance, due[0]).success
     assert prod.due(instance) == due[1:]
-    assert verified_keys(instance, prod.source, prod.work.state_id) == {due[0]}
+    assert verified_keys(instance, prod.work) == {due[0]}
 
 
 def test_runs_of_another_location_are_no_news_here(

@@ -53,7 +53,7 @@ def test_maintenance_removes_nothing_of_anybody_elses(
     of_theirs = [record for record in staged if record.run_id in {*theirs_live, theirs_swept}]
     assert len(of_theirs) == 3
     for location in (prod, staging):
-        assert verified_keys(instance, location.source, location.work.state_id) == {key}
+        assert verified_keys(instance, location.work) == {key}
         assert "1 window" in (last_finding(instance, location.work).description or "")
 
 

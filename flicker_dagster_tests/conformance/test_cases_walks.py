@@ -173,7 +173,7 @@ def test_an_hour_is_certified_in_days_only_when_its_day_is_over(open_scene: Call
     )  # fmt: skip
     poll(scene)
     with dg.DagsterInstance.ephemeral() as instance:
-        due = due_windows(instance, scene.source, scene.work())
+        due = due_windows(instance, scene.work())
     assert due
     assert max(window.end_ms for window in due) <= clock.now_s // 86_400 * 86_400_000
     with pytest.raises(CollectError, match="can be read from"):

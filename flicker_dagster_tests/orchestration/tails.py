@@ -29,7 +29,7 @@ class Tail:
         """One tick, whose cursor is kept as Dagster keeps it."""
         context = dg.build_sensor_context(instance=self.instance, cursor=self.cursor, sensor_name="plain_live")
         with self.scene.work() as work:
-            result = tick(context, self.scene.source, work)
+            result = tick(context, work)
         self.cursor = result.cursor or self.cursor
         return result
 

@@ -52,21 +52,21 @@ def test_every_event_ends_in_the_siem_once_and_its_lateness_is_shown(
             if step == EMITTING_HOURS * POLLS_PER_HOUR:
                 scene.vendor.emitter.stop()
             scene.poll()
-            asked = tick(instance, scene.source, scene.work())
+            asked = tick(instance, scene.work())
             for request in asked if isinstance(asked, list) else []:
                 run = sweeper.job.execute_in_process(
                     instance=instance, partition_key=request.partition_key, tags=request.tags
                 )
                 assert run.success
             most_asked = max(most_asked, len(asked) if isinstance(asked, list) else 0)
-        while due_windows(instance, scene.source, scene.work()):
+        while due_windows(instance, scene.work()):
             sweeper.run()
         scene.assert_each_once()
         assert len(scene.received()) > EMITTING_HOURS * 150
         assert most_asked <= sweep.max_windows_per_tick
         verified = instance.get_materialized_partitions(dg.AssetKey("plain"))
         assert {scene.key_of(began_ms + hour * HOUR_MS) for hour in range(HOURS - 1)} <= verified
-        assert gaps(instance, scene.source, scene.work()) == []
+        assert gaps(instance, scene.work()) == []
 
         records = instance.fetch_materializations(dg.AssetRecordsFilter(dg.AssetKey("plain")), limit=1_000).records
         shown = [r.asset_materialization.metadata for r in records if r.asset_materialization is not None]

@@ -33,7 +33,7 @@ class Sweeper:
         monkeypatch.setattr(Settings, "work", lambda _self, _source: scene.work())
 
     def run(self) -> list[str]:
-        due = due_windows(self.instance, self.scene.source, self.scene.work())
+        due = due_windows(self.instance, self.scene.work())
         for window in due:
             assert self.job.execute_in_process(instance=self.instance, partition_key=window.key).success
         return [window.key for window in due]
@@ -74,7 +74,7 @@ def test_late_events_are_found_by_sweeps_and_revisits(tmp_path: Path, monkeypatc
                 looks += len(sweeper.run())
             clock.now_s += 900
         scene.assert_each_once()
-        assert gaps(instance, scene.source, scene.work()) == []
+        assert gaps(instance, scene.work()) == []
         assert looks > HOURS  # windows were read again at their ages
 
 
@@ -126,7 +126,7 @@ def test_a_window_that_the_vendor_no_longer_keeps_is_a_gap_and_never_green(
         report = scene.poll()
         assert report.tally.gap_ms > 5 * HOUR_MS
         swept = sweeper.run()
-        lost = [window.key for window in gaps(instance, scene.source, scene.work())]
+        lost = [window.key for window in gaps(instance, scene.work())]
         assert lost
         assert not set(lost) & set(swept)
         assert not set(lost) & instance.get_materialized_partitions(dg.AssetKey("plain"))

@@ -53,7 +53,7 @@ def test_a_month_of_polling_stays_bounded_and_green(
     assert set(seen) == set(month.swept)
     assert all(names.VERIFIED_KEY in made.metadata for made in seen.values())
     with month.work() as work:
-        assert due_windows(month.instance, month.source, work) == []
+        assert due_windows(month.instance, work) == []
     assert month.instance.get_latest_materialization_event(month.asset) is not None
 
 

@@ -9,7 +9,6 @@ import dagster as dg
 import pytest
 
 from flicker_dagster.config.groups import SweepConfig
-from flicker_dagster.config.models import SourceConfig
 from flicker_dagster.orchestration import names
 from flicker_dagster.orchestration.schedule import tick
 from flicker_dagster.pipeline.windows import HOUR_MS
@@ -37,14 +36,14 @@ def sweeper(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> Iterator[Sweeper]:
         yield Sweeper(scene, instance, monkeypatch)
 
 
-def requests(sweeper: Sweeper, source: SourceConfig | None = None) -> list[dg.RunRequest]:
-    found = tick(sweeper.instance, source or sweeper.scene.source, sweeper.scene.work())
+def requests(sweeper: Sweeper) -> list[dg.RunRequest]:
+    found = tick(sweeper.instance, sweeper.scene.work())
     assert isinstance(found, list), found
     return found
 
 
-def skipped(sweeper: Sweeper, source: SourceConfig | None = None) -> str:
-    found = tick(sweeper.instance, source or sweeper.scene.source, sweeper.scene.work())
+def skipped(sweeper: Sweeper) -> str:
+    found = tick(sweeper.instance, sweeper.scene.work())
     assert isinstance(found, dg.SkipReason)
     return found.skip_message or ""
 
@@ -65,16 +64,16 @@ def test_after_a_long_outage_a_tick_asks_for_few_windows_the_newest_first(scene:
 
 
 def test_tick_by_tick_the_whole_outage_is_swept_each_window_once(scene: Scene, sweeper: Sweeper) -> None:
-    source = scene.source.model_copy(update={"sweep": SweepConfig(max_windows_per_tick=48)})
+    scene.source = scene.source.model_copy(update={"sweep": SweepConfig(max_windows_per_tick=48)})
     swept: list[str] = []
     while len(swept) < OUTAGE_HOURS:
-        keys = [str(request.partition_key) for request in requests(sweeper, source)]
+        keys = [str(request.partition_key) for request in requests(sweeper)]
         assert len(keys) <= 48
         swept += keys
         span = {"dagster/asset_partition_range_start": keys[-1], "dagster/asset_partition_range_end": keys[0]}
         assert sweeper.job.execute_in_process(instance=sweeper.instance, tags=sweeps(sweeper.scene) | span).success
     assert swept == keys_ago(scene, 1, OUTAGE_HOURS)
-    assert skipped(sweeper, source) == "every settled window is verified"
+    assert skipped(sweeper) == "every settled window is verified"
 
 
 def test_a_range_of_windows_is_one_run_and_each_window_is_verified(scene: Scene, sweeper: Sweeper) -> None:
@@ -96,7 +95,7 @@ def test_an_open_or_unsettled_window_is_not_asked_for(scene: Scene, sweeper: Swe
 
 def test_nothing_is_asked_for_before_collection_has_begun(tmp_path: Path) -> None:
     with plain_scene(tmp_path) as scene, dg.DagsterInstance.ephemeral() as instance:
-        found = tick(instance, scene.source, scene.work())
+        found = tick(instance, scene.work())
     assert isinstance(found, dg.SkipReason)
 
 
@@ -135,5 +134,6 @@ def test_a_pause_that_the_vendor_asked_for_is_kept(sweeper: Sweeper) -> None:
 
 
 def test_a_sweep_that_is_switched_off_says_so(sweeper: Sweeper) -> None:
-    off = sweeper.scene.source.model_copy(update={"sweep": SweepConfig(enabled=False)})
-    assert skipped(sweeper, off) == "sweep.enabled is false"
+    scene = sweeper.scene
+    scene.source = scene.source.model_copy(update={"sweep": SweepConfig(enabled=False)})
+    assert skipped(sweeper) == "sweep.enabled is false"

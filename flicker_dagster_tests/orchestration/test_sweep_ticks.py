@@ -31,7 +31,7 @@ def test_windows_that_fell_due_together_are_asked_for_in_one_tick(tmp_path: Path
         dg.DagsterInstance.local_temp(str(tmp_path)) as instance,
     ):
         scene.poll()
-        due = [window.key for window in due_windows(instance, scene.source, scene.work())]
+        due = [window.key for window in due_windows(instance, scene.work())]
         asked = _tick(scene, instance)
         again = _tick(scene, instance)
     assert len(due) >= 2, "only one window is due: this test proves nothing"

@@ -26,11 +26,11 @@ def test_every_window_is_collected_once_it_has_closed(
     ):
         sweeper = Sweeper(scene, instance, monkeypatch)
         begun_ms = clock.now_ms
-        tick(instance, scene.source, scene.work())
+        tick(instance, scene.work())
         for hours_ago in range(hours):
             scene.emit(2, seconds_ago=hours_ago * 3600)
         clock.now_s += 3_600
-        found = tick(instance, scene.source, scene.work())
+        found = tick(instance, scene.work())
         assert isinstance(found, list), found
         keys = [request.partition_key for request in found]
         assert keys == [scene.key_of(begun_ms - hours_ago * HOUR_MS) for hours_ago in range(hours)]
