@@ -320,7 +320,7 @@ def test_ticks_in_the_code_server_open_the_instance_once(tmp_path: Path, monkeyp
         monkeypatch.setattr(dg.DagsterInstance, "from_ref", lambda ref: opened.append(ref) or from_ref(ref))
         monkeypatch.setattr(internals, "_kept_instances", [])
         settings = Settings(state_dir=str(tmp_path / "state"), work_dir=str(tmp_path / "work"))
-        repository = definitions_of(a_source(name="plain", start_from="1h"), settings).get_repository_def()
+        repository = definitions_of(a_source(name="plain", start_from="2h"), settings).get_repository_def()
         sensor, schedule = repository.get_sensor_def("plain_live"), repository.get_schedule_def("plain_sweep")
         for _ in range(3):
             context = dg.SensorEvaluationContext(internals.ref_from(packed), sensor_name=sensor.name)
