@@ -12,6 +12,7 @@ from flicker_dagster.cli.selection import show_blocks
 from flicker_dagster.collect.event_fields import EventFields
 from flicker_dagster.collect.filters import EventFilter
 from flicker_dagster.collect.walk import walk as walk_pages
+from flicker_dagster.config.listing import RowSpec
 from flicker_dagster.config.load import load_config
 from flicker_dagster.config.models import SourceConfig
 from flicker_dagster.config.written import told
@@ -77,7 +78,7 @@ def _look(source: SourceConfig, settings: Settings) -> Look:
             events, more, samples = 0, False, []
             tally, unfit = Tally(), 0
             times_ms: list[int] = []
-            event_filter = EventFilter(source)
+            event_filter, rows = EventFilter(source), source.listing.rows
             doubt = ""
             for page, follow in _pages(work, position):
                 requests, more = requests + 1, follow
@@ -89,12 +90,12 @@ def _look(source: SourceConfig, settings: Settings) -> Look:
                 kept = [i for i in range(len(page.decoded)) if keep is None or keep[i]]
                 events += len(kept)
                 times_ms += [ms for i in kept if (ms := page.decoded.times_ms[i]) is not None]
-                samples += [_id_of(source, bytes(page.decoded.events[i])) for i in kept[: SAMPLE_EVENTS - len(samples)]]
+                samples += [_id_of(rows, bytes(page.decoded.events[i])) for i in kept[: SAMPLE_EVENTS - len(samples)]]
                 doubt = page.unproven or doubt
                 if requests >= MAX_PAGES:
                     break
             first, last = (rfc3339_ms(min(times_ms)), rfc3339_ms(max(times_ms))) if times_ms else ("", "")
-            doubt = doubt or tally.unread(source.listing.rows) or ""
+            doubt = doubt or tally.unread(rows) or ""
             warning = f"{unfit} events cannot be sent on and would be kept as dead letters" if unfit else ""
             found = "\n".join(samples)
             return Look(source.name, since, requests, events, first, last, found, more, warning, doubt)
@@ -105,18 +106,19 @@ def _look(source: SourceConfig, settings: Settings) -> Look:
 
 def _pages(work: SourceWork, position: Position) -> Iterator[tuple[Page, bool]]:
     """Page after page from a position to now, slice after slice, and whether more follow."""
-    piece = next_slice(work.source, position, None, now_ms=work.now_ms())
+    listing = work.source.listing
+    piece = next_slice(listing, position, None, now_ms=work.now_ms())
     while True:
-        for page in walk_pages(work.source, work.client, piece.walk, seen_before=work.names_next_pages):
+        for page in walk_pages(listing, work.client, piece.walk, seen_before=work.names_next_pages):
             yield page, not piece.last or page.next is not None
         if piece.last:
             return
-        piece = next_slice(work.source, position, after_slice(work.source, None, piece.walk), now_ms=work.now_ms())
+        piece = next_slice(listing, position, after_slice(listing.time, None, piece.walk), now_ms=work.now_ms())
 
 
-def _id_of(source: SourceConfig, event: bytes) -> str:
+def _id_of(rows: RowSpec, event: bytes) -> str:
     """An event's id as the vendor spells it, the parts of a composite one joined by slashes."""
-    parts, _ = EventFields(source.listing.rows).ids_and_times(event)
+    parts, _ = EventFields(rows).ids_and_times(event)
     if not parts or None in parts:
         return "(none: known by its content)"
     return cut(visible("/".join(map(str, parts))), SHOWN_ID_CHARS)

@@ -126,7 +126,7 @@ def _poll(source: SourceConfig, settings: Settings) -> Polled:
         return Polled(source.name, seen, new, error=message.removeprefix(f"{source.name}: "))
     tally = report.tally
     wrong = told(failed, source).removeprefix(f"{source.name}: ") if failed is not None else None
-    doubt = doubt_of(source, tally)
+    doubt = doubt_of(source.listing, tally)
     if doubt is not None:
         log.error("%s", doubt)
         wrong = wrong or doubt.removeprefix(f"{source.name}: ")

@@ -8,12 +8,12 @@ from flicker_dagster.collect.client import VendorClient
 from flicker_dagster.collect.listing_walk import ListingWalk
 from flicker_dagster.collect.members import members_of
 from flicker_dagster.collect.objects import Objects
-from flicker_dagster.config.models import SourceConfig
+from flicker_dagster.config.listing import Listing
 from flicker_dagster.types import DecodedPage, Page, WalkState
 
 
 def walk(
-    source: SourceConfig,
+    listing: Listing,
     client: VendorClient,
     state: WalkState,
     *,
@@ -30,7 +30,6 @@ def walk(
     A kept cursor that the vendor refuses raises CursorRejected at the first page: start again by time. Other failures
     are CollectErrors; an error while finding the next page is one of them and never the end of the data.
     """
-    listing = source.listing
     one = ListingWalk(listing, client, seen_before=seen_before, windows=windows, objects=objects)
     if listing.over is None:
         yield from one.pages(state, kept=state.cursor is not None)

@@ -26,7 +26,8 @@ from flicker_dagster.config.vocabulary import (
 
 @dataclass(frozen=True)
 class TimeFilter:
-    """How a span is asked for: where its ends go, how they are written, and how wide it may be."""
+    """How a span is asked for: where its ends go, how they are written, how wide it may be, by how much it overlaps what was
+    read before, how far it stays behind the vendor's clock, and how far back the vendor keeps events."""
 
     start: Place | None = None
     end: Place | None = None
@@ -36,6 +37,9 @@ class TimeFilter:
     bounded_live: bool = True
     until_future: bool = False
     slice_ms: int | None = None
+    lookback_ms: int = 0
+    delay_ms: int = 0
+    retention_ms: int | None = None
 
 
 @dataclass(frozen=True)
@@ -87,6 +91,8 @@ class Listing:
     over: Over | None = None
     each: Each | None = None
     by_arrival: bool = False
+    #: What the stream is called, for messages about it.
+    name: str = ""
     #: Refusals of a cursor that was kept from an earlier poll, which mean that it has expired.
     expired_status: tuple[int, ...] = (400, 404, 410)
 
@@ -113,6 +119,9 @@ def listing_of(source: Any) -> Listing:
             bounded_live=source.time_filter_bounded_live,
             until_future=source.time_filter_until_future,
             slice_ms=source.slice_ms,
+            lookback_ms=source.lookback_ms,
+            delay_ms=source.delay_ms,
+            retention_ms=source.retention_ms,
         ),
         paging=source.paging or _paging(source.pagination),
         rows=RowSpec(
@@ -134,6 +143,7 @@ def listing_of(source: Any) -> Listing:
         over=source.over,
         each=source.each,
         by_arrival=by_arrival,
+        name=source.name,
         expired_status=tuple(source.pagination.cursor_expired_status),
     )
 

@@ -66,7 +66,7 @@ class Asker:
         source = self._source(raw)
         client = self._opened(source)
         try:
-            for page in walk(source, client, state, seen_before=lambda: True):
+            for page in walk(source.listing, client, state, seen_before=lambda: True):
                 return [json.loads(bytes(event)) for event in page.decoded.events]
             return []
         except RateLimited as error:

@@ -121,7 +121,7 @@ def build_deliver(source: SourceConfig, settings: Settings) -> dg.OpDefinition:
             else:
                 live = deliver_live(work)
                 context.add_asset_metadata(live_metadata(live, now_ms=work.now_ms()))
-                complete = gap_check(asset, live) or doubt_check(asset, doubt_of(source, live.tally))
+                complete = gap_check(asset, live) or doubt_check(asset, doubt_of(source.listing, live.tally))
                 complete = complete or last_finding(context.instance, work)
                 settled, tallies, lanes = True, [live.tally], live.lanes
             delivered = delivered_check(context.instance, work, tallies, lanes)
@@ -154,7 +154,7 @@ def _refuse_another_spool(context: dg.OpExecutionContext, work: SourceWork) -> N
 def _complete(instance: dg.DagsterInstance, work: SourceWork, reports: list[WindowReport]) -> dg.AssetCheckResult:
     """The check over this run's windows and the recorded ones. Windows from before collection began are a backfill, which
     says nothing of live collection."""
-    doubts = [doubt for report in reports if (doubt := doubt_of(work.source, report.tally)) is not None]
+    doubts = [doubt for report in reports if (doubt := doubt_of(work.source.listing, report.tally)) is not None]
     began_ms = begun_ms(work)
     own = [
         look_of(report.window.key, window_metadata(report), recorded_s=report.began_ms / 1000)

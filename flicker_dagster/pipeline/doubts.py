@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from flicker_dagster.config.models import SourceConfig
+from flicker_dagster.config.listing import Listing
 from flicker_dagster.pipeline.tally import Tally
 
 
-def doubt_of(source: SourceConfig, tally: Tally) -> str | None:
-    """In one line, naming the source; None where there is no doubt."""
-    doubt = tally.unproven or tally.unread(source.listing.rows)
-    return None if doubt is None else f"{source.name}: {doubt}"
+def doubt_of(listing: Listing, tally: Tally) -> str | None:
+    """In one line, naming the stream; None where there is no doubt."""
+    doubt = tally.unproven or tally.unread(listing.rows)
+    return None if doubt is None else f"{listing.name}: {doubt}"
 
 
 def all_untimed(tally: Tally) -> bool:

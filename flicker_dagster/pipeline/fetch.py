@@ -76,7 +76,7 @@ def fetch_live(work: SourceWork, position: Position, *, redeliver: bool = False)
             tally={},
         )
     tally = Tally.of(state.tally) if state.tally else Tally()
-    gap = gap_ms(work.source, state.frontier or position, now_ms=work.now_ms() + state.skew_ms)
+    gap = gap_ms(work.source.listing, state.frontier or position, now_ms=work.now_ms() + state.skew_ms)
     tally.unproven = None
     tally.gap_ms = max(tally.gap_ms, gap)
     tally.registry_moved = tally.registry_moved or moved
@@ -87,7 +87,7 @@ def fetch_live(work: SourceWork, position: Position, *, redeliver: bool = False)
     intake = _intake(work, tally, position_ms=time_of(position), redeliver_until_ms=state.redeliver_until_ms)
     objects = work.objects(again_in=unit, began_ms=state.began_ms) if redeliver else work.objects()
     fetch = Reading(work, unit, state, intake, hand_over_s=work.source.flush_interval_ms / 1000, objects=objects)
-    return fetch.run(lambda state, now_ms: next_slice(work.source, state.frontier, state.walk, now_ms=now_ms))
+    return fetch.run(lambda state, now_ms: next_slice(work.source.listing, state.frontier, state.walk, now_ms=now_ms))
 
 
 def fetch_window(
@@ -103,8 +103,9 @@ def fetch_window(
     live = work.live.state
     skew_ms = 0 if live is None else live.skew_ms
     refuse_if_not_askable(work.source)
-    refuse_if_not_retained(work.source, window, now_ms=work.now_ms())
-    refuse_if_not_closed(work.source, window, now_ms=work.now_ms() + skew_ms)
+    listing = work.source.listing
+    refuse_if_not_retained(listing, window, now_ms=work.now_ms())
+    refuse_if_not_closed(listing, window, now_ms=work.now_ms() + skew_ms)
     state = unit.state
     tally = Tally.of(state.tally) if state is not None and state.tally else Tally()
     goes_on = state is not None and state.shape == work.shape
@@ -118,7 +119,7 @@ def fetch_window(
     again = redeliver or backfill  # a lane may want what lies before its start
     objects = work.objects(again_in=unit, began_ms=state.began_ms) if again else work.objects()
     fetch = Reading(work, unit, state, intake, window=window, objects=objects)
-    return fetch.run(lambda state, now_ms: window_slice(work.source, window, state.walk, now_ms=now_ms))
+    return fetch.run(lambda state, now_ms: window_slice(listing.time, window, state.walk, now_ms=now_ms))
 
 
 def _goes_on(state: UnitState, *, redeliver: bool, now_ms: int) -> bool:
@@ -140,7 +141,7 @@ def _intake(
     ledgers = [(lane.ledger, None if backfill else lane.since_ms) for lane in work.lanes]
     waiting = [work.spool.unit(name).digests() for name in work.spool.units()]
     return Intake(
-        work.source,
+        work.source.listing,
         known=Known(ledgers, waiting, redeliver_until_ms=redeliver_until_ms),
         cutter=work.new_cutter(),
         event_filter=EventFilter(work.source),

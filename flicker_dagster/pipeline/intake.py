@@ -8,7 +8,7 @@ from itertools import compress
 from typing import TypeVar
 
 from flicker_dagster.collect.filters import EventFilter
-from flicker_dagster.config.models import SourceConfig
+from flicker_dagster.config.listing import Listing
 from flicker_dagster.deliver.cutting import LotCutter
 from flicker_dagster.pipeline.set_aside import Unfit
 from flicker_dagster.pipeline.tally import Tally
@@ -98,7 +98,7 @@ class Intake:
 
     def __init__(
         self,
-        source: SourceConfig,
+        listing: Listing,
         *,
         known: Known,
         cutter: LotCutter,
@@ -114,10 +114,10 @@ class Intake:
         self._cutter = cutter
         self._filter = event_filter
         self.tally = tally
-        self._by_arrival = source.listing.by_arrival
+        self._by_arrival = listing.by_arrival
         self._position_ms = None if self._by_arrival else position_ms  # whatever is new has just arrived
         self._window = window
-        self._source = source
+        self._listing = listing
 
     def take(self, page: DecodedPage, *, now_ms: int) -> list[FrozenLot]:
         """Lots that became full with this page. Events that cannot be dated are filed under no hour and delivered."""
@@ -185,7 +185,7 @@ class Intake:
         self.tally.untimed_shape = self.tally.untimed_shape or page.untimed_shape or ""
         if not self._told_untimed:
             self._told_untimed = True
-            log.warning("%s: %s", self._source.name, self.tally.unread(self._source.listing.rows))
+            log.warning("%s: %s", self._listing.name, self.tally.unread(self._listing.rows))
 
     def _count_times(self, timed: list[int], first_ms: int, last_ms: int, now_ms: int) -> None:
         self.tally.add_times(first_ms, last_ms)

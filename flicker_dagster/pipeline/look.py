@@ -67,14 +67,15 @@ def look_at(work: SourceWork) -> Look:
 
 
 def _first_page(work: SourceWork, look: Look, span_ms: int) -> None:
-    source, now_ms = work.source, work.now_ms()
-    if source.slice_ms is not None:
-        span_ms = min(span_ms, max(source.slice_ms - source.lookback_ms, source.slice_ms // 2))
+    listing, now_ms = work.source.listing, work.now_ms()
+    slice_ms, lookback_ms = listing.time.slice_ms, listing.time.lookback_ms
+    if slice_ms is not None:
+        span_ms = min(span_ms, max(slice_ms - lookback_ms, slice_ms // 2))
     look.since_ms = now_ms - span_ms
-    position = Position(last_timestamp=rfc3339_ms(look.since_ms + min(source.lookback_ms, span_ms)))
-    state = next_slice(source, position, None, now_ms=now_ms).walk
+    position = Position(last_timestamp=rfc3339_ms(look.since_ms + min(lookback_ms, span_ms)))
+    state = next_slice(listing, position, None, now_ms=now_ms).walk
     tally = Tally()
-    for page in walk(source, work.client, state, seen_before=lambda: True):
+    for page in walk(listing, work.client, state, seen_before=lambda: True):
         tally.seen += len(page.decoded)
         if page.decoded.untimed_shape is not None:
             tally.untimed += page.decoded.times_ms.count(None)
@@ -84,4 +85,4 @@ def _first_page(work: SourceWork, look: Look, span_ms: int) -> None:
         look.more = page.next is not None
         break
     look.events = tally.seen
-    look.doubt = tally.unread(source.listing.rows) or ""
+    look.doubt = tally.unread(listing.rows) or ""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import msgspec
 
 from flicker_dagster.collect.bounds import end_bound_ms, from_bound_ms, slice_end_ms, until_bound_ms
+from flicker_dagster.config.listing import Listing, TimeFilter
 from flicker_dagster.config.models import SourceConfig
 from flicker_dagster.errors import FlickerError, NotClosed, NotRetained
 from flicker_dagster.pipeline.windows import DAY_MS
@@ -53,18 +54,18 @@ def start_position(position: Position, stood: Position | None) -> Position:
     return position if position.last_timestamp == stood.last_timestamp else Position(position.last_timestamp, None)
 
 
-def next_slice(source: SourceConfig, frontier: Position | None, walk: WalkState | None, *, now_ms: int) -> Slice:
+def next_slice(listing: Listing, frontier: Position | None, walk: WalkState | None, *, now_ms: int) -> Slice:
     """The next walk of live collection: an interrupted one as it stands, the slice after the last one, or one from the
     frontier with its lookback. None asks for more than `slice_ms`."""
     assert frontier is not None
-    asked = source.listing.time
-    target_ms = now_ms - source.delay_ms
+    asked = listing.time
+    target_ms = now_ms - asked.delay_ms
     if walk is not None and walk.further:
         reaches_ms = until_bound_ms(asked, target_ms, now_ms=now_ms)
         return Slice(walk, last=walk.end_ms is None or asked.slice_ms is None or walk.end_ms >= reaches_ms)
-    stands_ms = position_ms(frontier, source=source.name)
-    from_ms = stands_ms - source.lookback_ms if walk is None or walk.start_ms is None else walk.start_ms
-    start_ms = from_bound_ms(asked, earliest_ms(from_ms, now_ms, retention_ms=source.retention_ms))
+    stands_ms = position_ms(frontier, source=listing.name)
+    from_ms = stands_ms - asked.lookback_ms if walk is None or walk.start_ms is None else walk.start_ms
+    start_ms = from_bound_ms(asked, earliest_ms(from_ms, now_ms, retention_ms=asked.retention_ms))
     if not asked.bounded_live:
         return Slice(WalkState(start_ms=start_ms, cursor=frontier.cursor, began_ms=now_ms), last=True)
     # A local clock behind the vendor's must not ask for a span that ends before it begins.
@@ -75,38 +76,37 @@ def next_slice(source: SourceConfig, frontier: Position | None, walk: WalkState 
     return Slice(WalkState(start_ms=start_ms, end_ms=end_ms, cursor=frontier.cursor, began_ms=now_ms), last=last)
 
 
-def window_slice(source: SourceConfig, window: Window, walk: WalkState | None, *, now_ms: int) -> Slice:
+def window_slice(asked: TimeFilter, window: Window, walk: WalkState | None, *, now_ms: int) -> Slice:
     """The walk of a window, bounded on both sides; cut into slices where the window is wider than the vendor likes."""
-    asked = source.listing.time
     window_end_ms = end_bound_ms(asked, window.end_ms)
     if walk is not None and walk.further:
         return Slice(walk, last=walk.end_ms is None or walk.end_ms >= window_end_ms)
     from_ms = window.start_ms if walk is None or walk.start_ms is None else walk.start_ms
-    start_ms = from_bound_ms(asked, earliest_ms(from_ms, now_ms, retention_ms=source.retention_ms))
+    start_ms = from_bound_ms(asked, earliest_ms(from_ms, now_ms, retention_ms=asked.retention_ms))
     end_ms = min(window_end_ms, slice_end_ms(asked, start_ms) or window_end_ms)
     return Slice(WalkState(start_ms=start_ms, end_ms=end_ms, began_ms=now_ms), last=end_ms >= window_end_ms)
 
 
-def after_slice(source: SourceConfig, frontier: Position | None, walk: WalkState) -> WalkState:
+def after_slice(asked: TimeFilter, frontier: Position | None, walk: WalkState) -> WalkState:
     """Where the slice after this one begins. Slices of live collection overlap by the lookback, or by half of themselves
     where it is longer: each must get further. Those of a window do not: what is in it is counted."""
     assert walk.start_ms is not None
     assert walk.end_ms is not None
-    overlap_ms = 0 if frontier is None else min(source.lookback_ms, (walk.end_ms - walk.start_ms) // 2)
-    next_ms = from_bound_ms(source.listing.time, walk.end_ms - overlap_ms)
+    overlap_ms = 0 if frontier is None else min(asked.lookback_ms, (walk.end_ms - walk.start_ms) // 2)
+    next_ms = from_bound_ms(asked, walk.end_ms - overlap_ms)
     return WalkState(start_ms=next_ms if next_ms > walk.start_ms else walk.end_ms)
 
 
-def refuse_if_not_closed(source: SourceConfig, window: Window, *, now_ms: int) -> None:
+def refuse_if_not_closed(listing: Listing, window: Window, *, now_ms: int) -> None:
     """Raise NotClosed for a window whose end cannot be asked for yet: in days, only when the day is over.
 
     A bound before it would leave out a part of the window where the vendor takes it as exclusive.
     """
-    end_ms = end_bound_ms(source.listing.time, window.end_ms)
-    if end_ms > now_ms and not source.listing.time.until_future:
+    end_ms = end_bound_ms(listing.time, window.end_ms)
+    if end_ms > now_ms and not listing.time.until_future:
         raise NotClosed(
-            f"{source.name}: window {window.key} can be read from {rfc3339_ms(end_ms)} on: time_filter_format "
-            f"{source.listing.time.format!r} names no earlier instant after its end"
+            f"{listing.name}: window {window.key} can be read from {rfc3339_ms(end_ms)} on: time_filter_format "
+            f"{listing.time.format!r} names no earlier instant after its end"
         )
 
 
@@ -119,19 +119,21 @@ def refuse_if_not_askable(source: SourceConfig) -> None:
         )
 
 
-def gap_ms(source: SourceConfig, frontier: Position, *, now_ms: int) -> int:
+def gap_ms(listing: Listing, frontier: Position, *, now_ms: int) -> int:
     """How much of the span since the frontier the vendor no longer keeps; what happened there cannot be collected."""
-    if source.retention_ms is None:
+    retention_ms = listing.time.retention_ms
+    if retention_ms is None:
         return 0
-    return max(0, now_ms - source.retention_ms - position_ms(frontier, source=source.name))
+    return max(0, now_ms - retention_ms - position_ms(frontier, source=listing.name))
 
 
-def refuse_if_not_retained(source: SourceConfig, window: Window, *, now_ms: int) -> None:
+def refuse_if_not_retained(listing: Listing, window: Window, *, now_ms: int) -> None:
     """Raise NotRetained for a window that the vendor no longer keeps whole: it can never be certified."""
-    if source.retention_ms is not None and window.start_ms < now_ms - source.retention_ms:
-        days = source.retention_ms / DAY_MS
+    retention_ms = listing.time.retention_ms
+    if retention_ms is not None and window.start_ms < now_ms - retention_ms:
+        days = retention_ms / DAY_MS
         raise NotRetained(
-            f"{source.name}: window {window.key} is a gap: the vendor keeps {days:g} days (retention_ms), so it cannot be "
+            f"{listing.name}: window {window.key} is a gap: the vendor keeps {days:g} days (retention_ms), so it cannot be "
             "read again and is not verified"
         )
 
@@ -159,7 +161,7 @@ def _arrivals(page: Page) -> list[int | None]:
 
 
 def frontier_after(
-    source: SourceConfig,
+    listing: Listing,
     frontier: Position | None,
     piece: Slice,
     page: Page,
@@ -174,19 +176,19 @@ def frontier_after(
     """
     if frontier is None:  # a window's walk has no position
         return None
-    stood_ms = position_ms(frontier, source=source.name)
-    keeps_cursor = source.listing.paging.durable and source.listing.over is None  # a cursor is one member's
+    stood_ms = position_ms(frontier, source=listing.name)
+    keeps_cursor = listing.paging.durable and listing.over is None  # a cursor is one member's
     durable = keeps_cursor and page.resume_cursor is not None
     if resume is not None and not durable:
         return frontier
     asked = [ms for ms in (piece.walk.end_ms, piece.walk.began_ms, now_ms) if ms is not None]
-    if source.listing.over is not None and newest_ms is not None:
+    if listing.over is not None and newest_ms is not None:
         newest_ms = min(newest_ms, *asked)  # of a member that was read first nothing later was asked for
     reached_ms = max(stood_ms, newest_ms or stood_ms)
     if resume is None and not piece.last and piece.walk.end_ms is not None:
         reached_ms = max(reached_ms, min(asked))
     elif resume is None:  # what happened since an interrupted walk began was not asked for
-        distance_ms = ARRIVAL_DISTANCE_MS if source.listing.by_arrival else QUIET_DISTANCE_MS
-        reached_ms = max(reached_ms, min(asked) - max(distance_ms, source.lookback_ms))
+        distance_ms = ARRIVAL_DISTANCE_MS if listing.by_arrival else QUIET_DISTANCE_MS
+        reached_ms = max(reached_ms, min(asked) - max(distance_ms, listing.time.lookback_ms))
     cursor = page.resume_cursor if keeps_cursor else None
     return Position(last_timestamp=rfc3339_ms(reached_ms), cursor=cursor or (frontier.cursor if durable else None))

@@ -49,7 +49,8 @@ def probe(work: SourceWork, position: Position) -> ProbeResult:
     skew_ms = 0 if state is None else state.skew_ms
     if position.cursor is not None:
         position = usable(work, position, work.registry.position(work.source.name))
-    piece = next_slice(work.source, position, None, now_ms=work.now_ms() + skew_ms)
+    listing = work.source.listing
+    piece = next_slice(listing, position, None, now_ms=work.now_ms() + skew_ms)
     if not piece.last:
         return ProbeResult(True, 0, "the span to read is longer than one slice")
     waiting = work.live.waiting
@@ -59,7 +60,7 @@ def probe(work: SourceWork, position: Position) -> ProbeResult:
     event_filter = EventFilter(work.source)
     pages = 0
     unfetched = _Unfetched(work.objects() or NoObjects())
-    pages_read = walk_pages(work.source, work.client, piece.walk, seen_before=work.names_next_pages, objects=unfetched)
+    pages_read = walk_pages(listing, work.client, piece.walk, seen_before=work.names_next_pages, objects=unfetched)
     for page in pages_read:
         pages += 1
         decoded = page.decoded

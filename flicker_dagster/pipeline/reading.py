@@ -118,9 +118,9 @@ class Reading:
                     return self._report(complete=False, stopped=stopped)
                 if piece.last and self.window is not None and all_untimed(self.intake.tally):
                     raise EndUnproven(
-                        f"{doubt_of(source, self.intake.tally)}. Window {self.window.key} is not verified"
+                        f"{doubt_of(source.listing, self.intake.tally)}. Window {self.window.key} is not verified"
                     )
-                walk = None if piece.last else after_slice(source, self.state.frontier, piece.walk)
+                walk = None if piece.last else after_slice(source.listing.time, self.state.frontier, piece.walk)
                 self._save([], msgspec.structs.replace(self.state, walk=walk, complete=piece.last))
                 if piece.last:
                     return self._report(complete=True)
@@ -178,11 +178,11 @@ class Reading:
 
     def _pages(self, piece: Slice) -> str | None:
         """Read one slice to its end. Answers why it stopped early, or None. Raises EndUnproven for a window."""
-        source, walk = self.work.source, piece.walk
+        listing, walk = self.work.source.listing, piece.walk
         self.asking = walk
         newest_ms = walk.newest_ms
         pages = walk_pages(
-            source,
+            listing,
             self.work.client,
             walk,
             seen_before=self._names_next_pages,
@@ -199,7 +199,7 @@ class Reading:
                 self.intake.already(page.already, page.object_ms)
             if self.intake.tally.new > new_before and self.first_new_s is None:
                 self.first_new_s = self.work.clock()
-            newest_ms = newest_after(newest_ms, page, now_ms, by_arrival=source.listing.by_arrival)
+            newest_ms = newest_after(newest_ms, page, now_ms, by_arrival=listing.by_arrival)
             ended = page.next is None
             stopped = None if ended else self._over_budget()
             if ended or stopped or page.object or self.pages_since_resume_point >= PAGES_PER_RESUME_POINT:
@@ -292,7 +292,7 @@ class Reading:
         self, piece: Slice, page: Page, resume: WalkState | None, newest_ms: int | None, now_ms: int
     ) -> UnitState:
         frontier = frontier_after(
-            self.work.source, self.state.frontier, piece, page, resume, newest_ms=newest_ms, now_ms=now_ms
+            self.work.source.listing, self.state.frontier, piece, page, resume, newest_ms=newest_ms, now_ms=now_ms
         )
         return msgspec.structs.replace(self.state, frontier=frontier, walk=resume, complete=False, failed=None)
 

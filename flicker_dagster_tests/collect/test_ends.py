@@ -29,7 +29,7 @@ def source_of(paging: Pagination, **changes: Any) -> SourceConfig:
 
 
 def last_page(source: SourceConfig, client: ScriptedClient, *, seen_before: bool = False) -> Page:
-    return [*walk(source, client_of(client), WalkState(), seen_before=lambda: seen_before)][-1]
+    return [*walk(source.listing, client_of(client), WalkState(), seen_before=lambda: seen_before)][-1]
 
 
 def listing(
@@ -117,7 +117,7 @@ def test_has_more_false_is_the_end_and_its_absence_is_none() -> None:
 
 def test_a_misspelt_has_more_does_not_hide_the_cursor() -> None:
     source = source_of(CURSOR, has_more_field="hasMore")
-    pages = [*walk(source, client_of(listing(25)), WalkState())]
+    pages = [*walk(source.listing, client_of(listing(25)), WalkState())]
     assert sum(len(page.decoded) for page in pages) == 25
 
 
@@ -177,7 +177,7 @@ def test_nothing_is_taken_for_the_end_while_there_is_more(
     kind = paging.pagination_type
     client = listing(count, cap=max(cap, page_size), kind=kind, field="other" if misspelt else "next", heeds=heeds)
     source = source_of(paging, page_size=page_size, limit_param=limit_param)
-    pages = [*walk(source, client_of(client), WalkState())]
+    pages = [*walk(source.listing, client_of(client), WalkState())]
     read = sum(len(page.decoded) for page in pages)
     assert read == count or pages[-1].unproven is not None
     if not misspelt and heeds:

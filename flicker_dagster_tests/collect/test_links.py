@@ -36,7 +36,7 @@ def walked(
 ) -> tuple[list[Page], Exception | None]:
     pages: list[Page] = []
     try:
-        for page in walk(source, client_of(client), state or WalkState()):
+        for page in walk(source.listing, client_of(client), state or WalkState()):
             pages.append(page)
     except CollectError as error:
         return pages, error

@@ -38,7 +38,7 @@ def each(**changes: Any) -> SourceConfig:
 
 def walked(source: SourceConfig, client: ScriptedClient, state: WalkState | None = None) -> list[Page]:
     client.endpoint = source.endpoint
-    return list(walk(source, client_of(client), state or WalkState()))
+    return list(walk(source.listing, client_of(client), state or WalkState()))
 
 
 def asked_members(client: ScriptedClient) -> list[str]:

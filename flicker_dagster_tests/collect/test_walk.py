@@ -45,7 +45,7 @@ def spoken(**changes: Any) -> SourceConfig:
 
 
 def walked(source: SourceConfig, client: ScriptedClient, state: WalkState | None = None) -> list[bytes]:
-    return [d for page in walk(source, client_of(client), state or WalkState()) for d in page.decoded.digests]
+    return [d for page in walk(source.listing, client_of(client), state or WalkState()) for d in page.decoded.digests]
 
 
 def ids_of(numbers: Any) -> set[bytes]:
@@ -203,7 +203,7 @@ def test_a_walk_goes_on_from_any_page_it_was_stopped_at(paging: Pagination, coun
     source = source_of(paging.model_copy(update={"page_size": size}))
     got: list[bytes] = []
     state: WalkState | None = WalkState()
-    pages = walk(source, client_of(listing(paging, list(range(count)), cap=50)), WalkState())
+    pages = walk(source.listing, client_of(listing(paging, list(range(count)), cap=50)), WalkState())
     for number, page in enumerate(pages):
         got += page.decoded.digests
         state = page.next
@@ -256,7 +256,7 @@ def test_a_secret_in_a_next_link_is_kept_sealed_and_its_repetition_noticed() -> 
     link = f"{ENDPOINT}?token=hunter22&after=1"
     client = ScriptedClient(lambda _url, _query: ({"items": rows([1])}, [f'<{link}>; rel="next"']))
     client.masker = Masker({"TOKEN": "hunter22"})
-    pages = list(walk(source_of(LINK), client_of(client), WalkState()))
+    pages = list(walk(source_of(LINK).listing, client_of(client), WalkState()))
     assert all("hunter22" not in json.dumps(str(page.next)) for page in pages)
     assert client.urls[1:] == [link]
 
@@ -265,7 +265,7 @@ def test_a_bad_page_names_source_and_request_and_is_no_end_of_data() -> None:
     def answer(_url: str, query: dict[str, str]) -> Any:
         return b"<html>" if "cursor" in query else {"items": rows([1]), "next": "c"}
 
-    pages = walk(source_of(CURSOR), client_of(ScriptedClient(answer)), WalkState())
+    pages = walk(source_of(CURSOR).listing, client_of(ScriptedClient(answer)), WalkState())
     assert next(pages).decoded.digests == list(ids_of([1]))
     with pytest.raises(
         BadAnswer, match=r"^test-source: GET https://vendor.test/events\?.*cursor=c.*: the answer is HTML"
@@ -276,7 +276,7 @@ def test_a_bad_page_names_source_and_request_and_is_no_end_of_data() -> None:
 def test_a_durable_cursor_is_offered_even_by_the_last_page() -> None:
     paging = CURSOR.model_copy(update={"durable_cursor": True, "has_more_field": "more"})
     client = ScriptedClient(lambda _url, _query: {"items": rows([1]), "next": "later", "more": False})
-    (page,) = walk(source_of(paging), client_of(client), WalkState())
+    (page,) = walk(source_of(paging).listing, client_of(client), WalkState())
     assert (page.next, page.resume_cursor) == (None, "later")
 
 
@@ -325,7 +325,7 @@ def test_what_lies_beyond_a_silent_cap_is_asked_for_from_the_newest_event_on(
 
     paging = Paging(page_size=size, limit=Place(at="limit"), offset=Place(at="offset"), most=most, short_page_ends=True)
     source = spoken(paging=paging, request=SINCE, time_filter_format="unix_ms")
-    pages = list(walk(source, client_of(ScriptedClient(answer)), WalkState(start_ms=NOON_MS)))
+    pages = list(walk(source.listing, client_of(ScriptedClient(answer)), WalkState(start_ms=NOON_MS)))
     found = {digest for page in pages for digest in page.decoded.digests}
     assert found == ids_of(range(len(times))) or not whole
     assert whole or pages[-1].unproven is not None or found == ids_of(range(len(times)))

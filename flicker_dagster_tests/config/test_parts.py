@@ -87,7 +87,7 @@ def source_of(url: str, **changes: Any) -> SourceConfig:
 def collected(source: SourceConfig, env: dict[str, str]) -> list[dict[str, Any]]:
     client = VendorClient(source, env=env)
     try:
-        pages = list(walk(source, client, WalkState(start_ms=1_777_000_000_000, end_ms=1_778_000_000_000)))
+        pages = list(walk(source.listing, client, WalkState(start_ms=1_777_000_000_000, end_ms=1_778_000_000_000)))
     finally:
         client.close()
     return [json.loads(bytes(event)) for page in pages for event in page.decoded.events]
@@ -106,9 +106,9 @@ def test_a_secret_that_was_rotated_is_read_again(acme: Acme) -> None:
     source = source_of(acme.server.url)
     client = VendorClient(source, env=env)
     state = WalkState(start_ms=1_777_000_000_000, end_ms=1_778_000_000_000)
-    assert next(iter(walk(source, client, state))).decoded.digests
+    assert next(iter(walk(source.listing, client, state))).decoded.digests
     acme.secret = env["ACME_SECRET"] = "another-secret-now"
-    assert next(iter(walk(source, client, state))).decoded.digests
+    assert next(iter(walk(source.listing, client, state))).decoded.digests
     client.close()
 
 

@@ -80,7 +80,7 @@ def test_its_block_collects_every_event(inferred: Inferred) -> None:
     client = VendorClient(source, env=env)
     seen: list[bytes] = []
     state = WalkState(start_ms=START_MS, end_ms=NOW_MS, began_ms=NOW_MS)
-    for page in walk(source, client, state, seen_before=lambda: True):
+    for page in walk(source.listing, client, state, seen_before=lambda: True):
         seen += page.decoded.digests
         assert page.unproven is None
     client.close()
