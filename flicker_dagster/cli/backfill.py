@@ -7,6 +7,7 @@ import urllib.error
 import urllib.request
 from typing import Any
 
+from flicker_dagster.config.grid import Grid
 from flicker_dagster.config.models import SourceConfig
 from flicker_dagster.errors import FlickerError, StateError
 from flicker_dagster.orchestration import names
@@ -32,19 +33,19 @@ mutation Backfill($params: LaunchBackfillParams!) {
 """
 
 
-def windows_between(source: SourceConfig, from_ms: int, to_ms: int, *, now_ms: int, layout: StateLayout) -> list[str]:
+def windows_between(grid: Grid, from_ms: int, to_ms: int, *, now_ms: int, layout: StateLayout) -> list[str]:
     """Keys of the closed windows that hold a part of `[from_ms, to_ms)`, oldest first. Raises FlickerError if none."""
     if from_ms >= to_ms:
-        raise FlickerError(f"{source.name}: FROM, {rfc3339_ms(from_ms)}, is not before TO, {rfc3339_ms(to_ms)}")
-    begin_ms = grid_begin_ms(source, layout, now_ms=now_ms)
+        raise FlickerError(f"{grid.name}: FROM, {rfc3339_ms(from_ms)}, is not before TO, {rfc3339_ms(to_ms)}")
+    begin_ms = grid_begin_ms(grid, layout, now_ms=now_ms)
     if from_ms < begin_ms:
         raise FlickerError(
-            f"{source.name}: windows begin at {rfc3339_ms(begin_ms)}, with which collection began; to reach further back "
+            f"{grid.name}: windows begin at {rfc3339_ms(begin_ms)}, with which collection began; to reach further back "
             f'set window.start of this source, as in window: {{start: "{rfc3339_ms(from_ms)}"}}, and ask again'
         )
-    keys = [w.key for w in closed_windows(source.window, from_ms, now_ms) if w.start_ms < to_ms]
+    keys = [w.key for w in closed_windows(grid.windows, from_ms, now_ms) if w.start_ms < to_ms]
     if not keys:
-        raise FlickerError(f"{source.name}: no {source.window.size} window in that span has closed yet")
+        raise FlickerError(f"{grid.name}: no {grid.windows.size} window in that span has closed yet")
     return keys[::-1]
 
 
@@ -52,7 +53,7 @@ def forecast_words(settings: Settings, source: SourceConfig, keys: list[str]) ->
     """How many requests reading these windows will take, and how long at the share of the quota that is ours."""
     try:
         with settings.work(source) as work:
-            return forecast(work, [window_of_key(source, key) for key in keys]).words
+            return forecast(work, [window_of_key(source.grid, key) for key in keys]).words
     except StateError as error:
         return f"nobody can tell how many requests that takes, {error}"
 

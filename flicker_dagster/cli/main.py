@@ -259,7 +259,7 @@ def backfill(settings: Settings, source: str, start: str, end: str, redeliver: b
     [configured] = sources_named(settings, source)
     now_ms = int(time.time() * 1000)
     from_ms, to_ms = start_from_ms(start, now_ms), start_from_ms(end, now_ms)
-    keys = windows_between(configured, from_ms, to_ms, now_ms=now_ms, layout=settings.layout())
+    keys = windows_between(configured.grid, from_ms, to_ms, now_ms=now_ms, layout=settings.layout())
     click.echo(f"{source}: {len(keys)} windows to read: {forecast_words(settings, configured, keys)}")
     backfill_id = launch_backfill(url, configured.full_name, keys, redeliver=redeliver)
     click.echo(f"{source}: backfill {backfill_id} of {len(keys)} windows, {keys[0]} to {keys[-1]}")

@@ -17,6 +17,7 @@ from pydantic import Field, PrivateAttr
 from flicker_dagster.config.auth import Auth
 from flicker_dagster.config.destinations import destinations_type
 from flicker_dagster.config.destinations.base import DestinationRecord
+from flicker_dagster.config.grid import Grid
 from flicker_dagster.config.groups import (
     FieldFilter,
     Limits,
@@ -234,6 +235,11 @@ class SourceConfig(Record):
         if self._listing is None:
             self._listing = listing_of(self)
         return self._listing
+
+    @property
+    def grid(self) -> Grid:
+        """What decides its windows."""
+        return Grid(self.name, self.renamed_from, self.window, self.retention_ms, self.start_from)
 
     @property
     def zone(self) -> tzinfo | None:

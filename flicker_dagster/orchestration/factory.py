@@ -9,6 +9,7 @@ from datetime import datetime, timedelta, timezone
 
 import dagster as dg
 
+from flicker_dagster.config.groups import SweepConfig, WindowConfig
 from flicker_dagster.config.masking import shown_destinations, shown_endpoint
 from flicker_dagster.config.models import SourceConfig
 from flicker_dagster.config.vendors import preset_of
@@ -60,7 +61,7 @@ def build_definitions(config: FlickerConfig, settings: Settings | None = None) -
 
 def build_source(source: SourceConfig, settings: Settings) -> SourceDefinitions:
     """Asset, job, sensor and schedule of one source. `live: false` leaves the tail out."""
-    grid_ms = grid_begin_ms(source, settings.layout(), now_ms=int(time.time() * 1000))
+    grid_ms = grid_begin_ms(source.grid, settings.layout(), now_ms=int(time.time() * 1000))
     asset = build_asset(source, settings, grid_ms)
     job = dg.define_asset_job(
         names.job_name(source.full_name),
@@ -83,7 +84,7 @@ def build_asset(source: SourceConfig, settings: Settings, grid_ms: int) -> dg.As
         key_prefix=names.asset_path(source.full_name)[:-1] or None,
         description=_description(source),
         group_name=names.group_name(source.full_name),
-        partitions_def=partitions_of(source, grid_ms),
+        partitions_def=partitions_of(source.window, grid_ms),
         backfill_policy=dg.BackfillPolicy.multi_run(max_partitions_per_run=WINDOWS_PER_RUN),
         kinds={"api", *(record.type for record in source.lanes.values()), *(preset.kinds if preset else [])},
         owners=source.owners or None,
@@ -99,22 +100,24 @@ def build_asset(source: SourceConfig, settings: Settings, grid_ms: int) -> dg.As
             f"{names.graph_name(source.full_name)}_{names.CHECK_DELIVERED}": delivered,
         }
 
-    return audit_logs.map_asset_specs(lambda spec: dg.apply_freshness_policy(spec, _freshness(source)))
+    return audit_logs.map_asset_specs(
+        lambda spec: dg.apply_freshness_policy(spec, _freshness(source.window, source.sweep))
+    )
 
 
-def partitions_of(source: SourceConfig, grid_ms: int) -> dg.TimeWindowPartitionsDefinition:
+def partitions_of(windows: WindowConfig, grid_ms: int) -> dg.TimeWindowPartitionsDefinition:
     """The grid of windows from `grid_ms` on. It ends with the last closed window: an open one cannot be certified."""
     start = datetime.fromtimestamp(grid_ms / 1000, tz=timezone.utc)
-    if source.window.size == "day":
+    if windows.size == "day":
         return dg.DailyPartitionsDefinition(start_date=start, timezone="UTC")
     return dg.HourlyPartitionsDefinition(start_date=start, timezone="UTC")
 
 
-def _freshness(source: SourceConfig) -> dg.FreshnessPolicy:
+def _freshness(windows: WindowConfig, sweep: SweepConfig) -> dg.FreshnessPolicy:
     """Sweeps materialise the asset once a window even where nothing happens; later than that, something is wrong."""
-    window_ms = SIZES_MS[source.window.size]
+    window_ms = SIZES_MS[windows.size]
     return dg.FreshnessPolicy.time_window(
-        fail_window=timedelta(milliseconds=STALE_WINDOWS * window_ms + source.sweep.settle_ms),
+        fail_window=timedelta(milliseconds=STALE_WINDOWS * window_ms + sweep.settle_ms),
     )
 
 
@@ -123,18 +126,18 @@ def _description(source: SourceConfig) -> str:
     from_, to = shown_endpoint(source.endpoint), " and ".join(f"`{each}`" for each in shown_destinations(source))
     return (
         f"{source.description or 'Audit events of ' + source.name}\n\n"
-        f"From `{from_}` to {to}, {mode}. {_what_green_means(source)}"
+        f"From `{from_}` to {to}, {mode}. {_what_green_means(source.window, by_arrival=source.listing.by_arrival)}"
     )
 
 
-def _what_green_means(source: SourceConfig) -> str:
-    if not source.window.askable:
+def _what_green_means(windows: WindowConfig, *, by_arrival: bool) -> str:
+    if not windows.askable:
         return (
             "This API lists what arrives and cannot be asked for a window, so no window is read again and none turns green: "
             "its cursor, which moves only when everything before it is in the SIEM, is the proof."
         )
     green = "A green window was read again after it settled, and everything the vendor has of it is in the SIEM."
-    if not source.listing.by_arrival:
+    if not by_arrival:
         return green
     return (
         f"{green} Windows are those in which events **became available**, not in which they happened: this vendor lists by "
@@ -142,10 +145,10 @@ def _what_green_means(source: SourceConfig) -> str:
     )
 
 
-def _axis(source: SourceConfig) -> str:
-    if not source.window.askable:
+def _axis(windows: WindowConfig, *, by_arrival: bool) -> str:
+    if not windows.askable:
         return "none: this API cannot be asked for a window"
-    return "arrival: when an event became available" if source.listing.by_arrival else "event time"
+    return "arrival: when an event became available" if by_arrival else "event time"
 
 
 def _metadata(source: SourceConfig, *, docs: str | None) -> dict[str, dg.MetadataValue]:
@@ -154,7 +157,7 @@ def _metadata(source: SourceConfig, *, docs: str | None) -> dict[str, dg.Metadat
         "endpoint": dg.MetadataValue.text(shown_endpoint(source.endpoint)),
         "destination": dg.MetadataValue.text(", ".join(shown_destinations(source))),
         "poll interval s": dg.MetadataValue.int(interval_s(source.polling_frequency_ms)),
-        "windows by": dg.MetadataValue.text(_axis(source)),
+        "windows by": dg.MetadataValue.text(_axis(source.window, by_arrival=source.listing.by_arrival)),
     }
     if docs:
         metadata["vendor documentation"] = dg.MetadataValue.url(docs)

@@ -111,7 +111,7 @@ def build_deliver(source: SourceConfig, settings: Settings) -> dg.OpDefinition:
         with as_dagster(op_context, source), settings.work(source) as work, work.exclusive(wait_s=LOCK_WAIT_S):
             _refuse_another_spool(op_context, work)
             if _is_window_run(op_context):
-                reports = [deliver_window(work, window_of_key(source, key)) for key in op_context.partition_keys]
+                reports = [deliver_window(work, window_of_key(source.grid, key)) for key in op_context.partition_keys]
                 for report in reports:
                     context.add_asset_metadata(window_metadata(report), partition_key=report.window.key)
                 complete = _complete(context.instance, work, reports)
@@ -177,7 +177,7 @@ def _complete(instance: dg.DagsterInstance, work: SourceWork, reports: list[Wind
 def _fetch(context: dg.OpExecutionContext, work: SourceWork, config: FetchConfig) -> list[FetchReport]:
     redeliver = config.redeliver or context.run.tags.get(names.REDELIVER_TAG) == "true"
     if _is_window_run(context):
-        windows = [window_of_key(work.source, key) for key in context.partition_keys]
+        windows = [window_of_key(work.source.grid, key) for key in context.partition_keys]
         fresh = context.retry_number == 0
         backfill = context.run.tags.get(names.MODE_TAG) != names.SWEEP
         return [read_window(work, window, redeliver=redeliver, fresh=fresh, backfill=backfill) for window in windows]
@@ -193,7 +193,7 @@ def _forecast(context: dg.OpExecutionContext, work: SourceWork) -> dict[str, str
     if not _is_window_run(context) or context.run.tags.get(names.MODE_TAG) == names.SWEEP:
         return {}
     try:
-        windows = [window_of_key(work.source, key) for key in context.partition_keys]
+        windows = [window_of_key(work.source.grid, key) for key in context.partition_keys]
         words = forecast(work, windows).words
     except FlickerError:  # whoever reads will say so
         return {}

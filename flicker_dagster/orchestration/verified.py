@@ -95,7 +95,7 @@ def _settled(work: SourceWork) -> list[Window]:
     if began_ms is None:  # nothing collected yet
         return []
     source = work.source
-    since_ms = max(began_ms, grid_start_ms(source, now_ms))
+    since_ms = max(began_ms, grid_start_ms(source.grid, now_ms))
     # Where an upper bound is written in days, no window can be asked for before its day is over.
     settled_ms = now_ms - source.sweep.settle_ms
     until_ms = settled_ms if source.listing.time.until_future else from_bound_ms(source.listing.time, settled_ms)
@@ -113,10 +113,10 @@ def _wanted_ms(sweep: SweepConfig, window: Window, *, now_ms: int) -> int:
     return max(window.end_ms + age_ms for age_ms in ages_ms if window.end_ms + age_ms <= now_ms)
 
 
-def _looked_again(sweep: SweepConfig, grid: WindowConfig) -> int:
+def _looked_again(sweep: SweepConfig, windows: WindowConfig) -> int:
     """How many of the newest windows are read again at some age, and a few more."""
     oldest_look_ms = max([sweep.settle_ms, *sweep.revisit_ms])
-    return RECENT_WINDOWS + oldest_look_ms // SIZES_MS[grid.size]
+    return RECENT_WINDOWS + oldest_look_ms // SIZES_MS[windows.size]
 
 
 def _looks(instance: dg.DagsterInstance, work: SourceWork, windows: list[Window]) -> list[Look]:

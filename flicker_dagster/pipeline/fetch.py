@@ -102,7 +102,7 @@ def fetch_window(
     unit = work.spool.unit(window.key)
     live = work.live.state
     skew_ms = 0 if live is None else live.skew_ms
-    refuse_if_not_askable(work.source)
+    refuse_if_not_askable(work.source.grid)
     listing = work.source.listing
     refuse_if_not_retained(listing, window, now_ms=work.now_ms())
     refuse_if_not_closed(listing, window, now_ms=work.now_ms() + skew_ms)

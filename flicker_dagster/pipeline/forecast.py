@@ -9,7 +9,7 @@ import msgspec
 
 from flicker_dagster.collect.account import AccountNotes, read_notes
 from flicker_dagster.collect.pace import paces_of
-from flicker_dagster.config.models import SourceConfig
+from flicker_dagster.config.rate_limit import RateLimit
 from flicker_dagster.errors import StateError
 from flicker_dagster.pipeline.windows import HOUR_MS, SIZES_MS, shard_of
 from flicker_dagster.pipeline.work import SourceWork
@@ -58,7 +58,7 @@ def forecast(work: SourceWork, windows: Sequence[Window]) -> Forecast:
         request_s = ASSUMED_REQUEST_S
         known_by += "; half a second for each is assumed"
     told = account_notes(work)
-    seconds, paced_by = _paced(source, told, requests, request_s)
+    seconds, paced_by = _paced(source.rate_limit, told, requests, request_s)
     return Forecast(len(windows), requests, seconds, known_by, paced_by)
 
 
@@ -96,7 +96,7 @@ def _close(before: WindowCost, after: WindowCost) -> bool:
 def _by_ledger(work: SourceWork, windows: Sequence[Window]) -> tuple[int, str]:
     """Requests by the events of these windows that were delivered, or of other hours where none of these was."""
     source = work.source
-    least = len(windows) * _least_requests(source)
+    least = len(windows) * _least_requests(SIZES_MS[source.window.size], source.slice_ms)
     hours = {shard_of(ms) for window in windows for ms in range(window.start_ms, window.end_ms, HOUR_MS)}
     try:
         ledger = work.lanes_to_look_at()[0].ledger
@@ -113,17 +113,16 @@ def _by_ledger(work: SourceWork, windows: Sequence[Window]) -> tuple[int, str]:
     return max(least, math.ceil(pages)), f"by the events of {len(sample)} of {whose} hours"
 
 
-def _least_requests(source: SourceConfig) -> int:
+def _least_requests(window_ms: int, slice_ms: int | None) -> int:
     """An empty window takes one for each slice."""
-    size_ms = SIZES_MS[source.window.size]
-    return max(1, math.ceil(size_ms / (source.slice_ms or size_ms)))
+    return max(1, math.ceil(window_ms / (slice_ms or window_ms)))
 
 
-def _paced(source: SourceConfig, notes: AccountNotes, requests: int, request_s: float) -> tuple[float, str]:
+def _paced(limit: RateLimit, notes: AccountNotes, requests: int, request_s: float) -> tuple[float, str]:
     """How long so many requests take, and at which pace: the vendor's, as far as it is known, or our own."""
     own_s = requests * request_s
-    share = 1 - source.rate_limit.reserve
-    per_s = [pace.per_hour / 3_600 for pace in paces_of(source.rate_limit)]
+    share = 1 - limit.reserve
+    per_s = [pace.per_hour / 3_600 for pace in paces_of(limit)]
     told = notes.told
     if told is not None and told.limit and told.span_s:
         per_s.append(told.limit * share / told.span_s)

@@ -12,7 +12,7 @@ import threading
 from contextlib import suppress
 from pathlib import Path
 
-from flicker_dagster.config.models import SourceConfig
+from flicker_dagster.config.grid import Grid
 from flicker_dagster.errors import FlickerError
 from flicker_dagster.pipeline.windows import grid_start_ms, window_at
 from flicker_dagster.state.files import make_directory, replace_file
@@ -28,20 +28,20 @@ log = logging.getLogger("flicker.grid")
 MOST_WAIT_S = 5.0
 
 
-def grid_begin_ms(source: SourceConfig, layout: StateLayout, *, now_ms: int) -> int:
+def grid_begin_ms(grid: Grid, layout: StateLayout, *, now_ms: int) -> int:
     """The start of the first window. `window.start` says it; else it is where collection began, where the registry
     stands for a source that came with one, or where `start_from` points. A grid never reaches further back than the month
     in which retention ends, so that it does not grow for ever."""
-    reach_ms = grid_start_ms(source, now_ms)
-    if source.window.start is not None:
+    reach_ms = grid_start_ms(grid, now_ms)
+    if grid.windows.start is not None:
         return reach_ms
-    began_ms = _began_ms(source, layout)
+    began_ms = _began_ms(grid, layout)
     if began_ms is None:
         try:
-            began_ms = start_from_ms(source.start_from, now_ms)
+            began_ms = start_from_ms(grid.start_from, now_ms)
         except FlickerError:  # a source that cannot start says so itself
             began_ms = now_ms
-    return max(reach_ms, window_at(source.window, min(began_ms, now_ms)).start_ms)
+    return max(reach_ms, window_at(grid.windows, min(began_ms, now_ms)).start_ms)
 
 
 def remember_begin(layout: StateLayout, source: str, began_ms: int) -> None:
@@ -54,8 +54,8 @@ def remember_begin(layout: StateLayout, source: str, began_ms: int) -> None:
         replace_file(path, rfc3339_ms(began_ms).encode(), durable=False)
 
 
-def _began_ms(source: SourceConfig, layout: StateLayout) -> int | None:
-    names = [source.name, *([source.renamed_from] if source.renamed_from else [])]
+def _began_ms(grid: Grid, layout: StateLayout) -> int | None:
+    names = [grid.name, *([grid.renamed_from] if grid.renamed_from else [])]
     if isinstance(layout.store, LocalStore):
         return _stored_ms(layout, names)
     copied = [ms for name in names if (ms := _copied_ms(_copy(layout, name))) is not None]

@@ -5,8 +5,8 @@ from __future__ import annotations
 import msgspec
 
 from flicker_dagster.collect.bounds import end_bound_ms, from_bound_ms, slice_end_ms, until_bound_ms
+from flicker_dagster.config.grid import Grid
 from flicker_dagster.config.listing import Listing, TimeFilter
-from flicker_dagster.config.models import SourceConfig
 from flicker_dagster.errors import FlickerError, NotClosed, NotRetained
 from flicker_dagster.pipeline.windows import DAY_MS
 from flicker_dagster.times import parse_time_ms, rfc3339_ms
@@ -110,11 +110,11 @@ def refuse_if_not_closed(listing: Listing, window: Window, *, now_ms: int) -> No
         )
 
 
-def refuse_if_not_askable(source: SourceConfig) -> None:
+def refuse_if_not_askable(grid: Grid) -> None:
     """Raise FlickerError for a window of an API that cannot be asked for one."""
-    if not source.window.askable:
+    if not grid.windows.askable:
         raise FlickerError(
-            f"{source.name}: this API lists what arrives and cannot be asked for a window, so none can be read again; its "
+            f"{grid.name}: this API lists what arrives and cannot be asked for a window, so none can be read again; its "
             "cursor says that nothing is missing between two polls"
         )
 

@@ -8,8 +8,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import datetime, timedelta, timezone
 
+from flicker_dagster.config.grid import Grid
 from flicker_dagster.config.groups import WindowConfig
-from flicker_dagster.config.models import SourceConfig
 from flicker_dagster.errors import FlickerError
 from flicker_dagster.times import parse_time_ms
 from flicker_dagster.types import Window
@@ -42,47 +42,47 @@ def shard_of(time_ms: int | None) -> str:
 _SHARD_KEYS: dict[int, str] = {}
 
 
-def grid_start_ms(source: SourceConfig, now_ms: int) -> int:
-    """Where the source's partition grid begins: `window.start`, else the first of the month in which retention ends.
+def grid_start_ms(grid: Grid, now_ms: int) -> int:
+    """Where a stream's partition grid begins: `window.start`, else the first of the month in which retention ends.
 
     The first of a month keeps the grid still for weeks; a grid that moved every hour would change under the UI's feet.
     """
-    if source.window.start is not None:
-        start_ms = parse_time_ms(source.window.start)
+    if grid.windows.start is not None:
+        start_ms = parse_time_ms(grid.windows.start)
         if start_ms is None:
-            raise FlickerError(f"{source.name}: window.start {source.window.start!r} is not an ISO date or time")
-        return start_ms // SIZES_MS[source.window.size] * SIZES_MS[source.window.size]
-    reach_ms = source.retention_ms or DEFAULT_REACH_MS
+            raise FlickerError(f"{grid.name}: window.start {grid.windows.start!r} is not an ISO date or time")
+        return start_ms // SIZES_MS[grid.windows.size] * SIZES_MS[grid.windows.size]
+    reach_ms = grid.retention_ms or DEFAULT_REACH_MS
     edge = _utc(now_ms - reach_ms)
     return _ms(edge.replace(day=1, hour=0, minute=0, second=0, microsecond=0))
 
 
-def window_of_key(source: SourceConfig, key: str) -> Window:
+def window_of_key(grid: Grid, key: str) -> Window:
     """The window that a partition key names. Raises FlickerError for a key of another grid."""
     try:
-        start = datetime.strptime(key, KEY_FORMATS[source.window.size]).replace(tzinfo=timezone.utc)
+        start = datetime.strptime(key, KEY_FORMATS[grid.windows.size]).replace(tzinfo=timezone.utc)
     except ValueError:
         raise FlickerError(
-            f"{source.name}: {key!r} is no {source.window.size} window; expected a key such as "
-            f"{window_at(source.window, 0).key!r}"
+            f"{grid.name}: {key!r} is no {grid.windows.size} window; expected a key such as "
+            f"{window_at(grid.windows, 0).key!r}"
         ) from None
-    return Window(key=key, start_ms=_ms(start), end_ms=_ms(start) + SIZES_MS[source.window.size])
+    return Window(key=key, start_ms=_ms(start), end_ms=_ms(start) + SIZES_MS[grid.windows.size])
 
 
-def window_at(grid: WindowConfig, time_ms: int) -> Window:
+def window_at(windows: WindowConfig, time_ms: int) -> Window:
     """The window that holds an instant."""
-    size_ms = SIZES_MS[grid.size]
+    size_ms = SIZES_MS[windows.size]
     start_ms = time_ms // size_ms * size_ms
-    return Window(_utc(start_ms).strftime(KEY_FORMATS[grid.size]), start_ms, start_ms + size_ms)
+    return Window(_utc(start_ms).strftime(KEY_FORMATS[windows.size]), start_ms, start_ms + size_ms)
 
 
-def closed_windows(grid: WindowConfig, since_ms: int, until_ms: int) -> Iterator[Window]:
+def closed_windows(windows: WindowConfig, since_ms: int, until_ms: int) -> Iterator[Window]:
     """Windows, newest first, that end at or before `until_ms` and hold or follow `since_ms`."""
-    size_ms = SIZES_MS[grid.size]
-    window = window_at(grid, until_ms - size_ms)
+    size_ms = SIZES_MS[windows.size]
+    window = window_at(windows, until_ms - size_ms)
     while window.end_ms > since_ms:
         yield window
-        window = window_at(grid, window.start_ms - size_ms)
+        window = window_at(windows, window.start_ms - size_ms)
 
 
 def _utc(ms: int) -> datetime:

@@ -159,7 +159,7 @@ class CatalogueScene:
     def sweep(self, window: Window) -> WindowReport:
         """Read a closed window. Raises CollectError."""
         with self.work() as work, work.exclusive():
-            fetch_window(work, window_of_key(self.source, window.key), fresh=True)
+            fetch_window(work, window_of_key(self.source.grid, window.key), fresh=True)
             return deliver_window(work, window)
 
     def sweep_anyhow(self, window: Window) -> WindowReport:

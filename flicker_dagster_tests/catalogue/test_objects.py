@@ -94,7 +94,7 @@ def many(scene: CatalogueScene) -> None:
 
 def read_window(scene: CatalogueScene, window: Window, *, kill_after: int = 0, **how: Any) -> Tally:
     """A window's counts, of a reading that was perhaps killed and taken up again."""
-    key = window_of_key(scene.source, window.key)
+    key = window_of_key(scene.source.grid, window.key)
     if kill_after:
         with scene.work() as work, work.exclusive(), killed_after_page(kill_after), suppress(Killed):
             fetch_window(work, key, fresh=True, **how)

@@ -70,8 +70,8 @@ def drain(
         with SourceWork(source, stack.settings.layout()) as work:
             order_position(work, Position(rfc3339_ms(closed_ms // HOUR_MS * HOUR_MS), None), redeliver=False)
         layout = stack.settings.layout()
-        from_ms = max(since_ms, grid_begin_ms(source, layout, now_ms=closed_ms))
-        keys = windows_between(source, from_ms, closed_ms, now_ms=closed_ms, layout=layout)
+        from_ms = max(since_ms, grid_begin_ms(source.grid, layout, now_ms=closed_ms))
+        keys = windows_between(source.grid, from_ms, closed_ms, now_ms=closed_ms, layout=layout)
         window_runs.append(WindowRuns(stack, source, keys))
     began_s = looked_s = time.monotonic()
     quiet_since_s: float | None = None

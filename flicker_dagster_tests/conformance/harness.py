@@ -88,7 +88,7 @@ class Scene:
 
     def sweep(self, key: str) -> WindowReport:
         with self.work() as work, work.spool.lock():
-            window = window_of_key(self.source, key)
+            window = window_of_key(self.source.grid, key)
             fetch_window(work, window, fresh=True)
             return deliver_window(work, window)
 

@@ -78,7 +78,7 @@ def _work(task: Task, answer: Any) -> None:
             fetch_live(work, position)
             deliver = partial(deliver_live, work)
         else:
-            window = window_of_key(task.source, task.window)
+            window = window_of_key(task.source.grid, task.window)
             fetch_window(work, window, fresh=True)
             deliver = partial(deliver_window, work, window)
         try:

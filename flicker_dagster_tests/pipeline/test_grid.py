@@ -65,7 +65,7 @@ def begun(source: SourceConfig, layout: StateLayout, at_ms: int) -> None:
 
 
 def begins(source: SourceConfig, layout: StateLayout, *, now_ms: int = NOW_MS) -> int:
-    return grid_begin_ms(source, layout, now_ms=now_ms)
+    return grid_begin_ms(source.grid, layout, now_ms=now_ms)
 
 
 def test_it_begins_with_the_window_in_which_collection_began(layout: StateLayout) -> None:

@@ -34,7 +34,7 @@ def test_what_was_settled_before_a_kill_is_not_sent_again_after_the_lane_failed(
         ids = scene.emit(5, seconds_ago=3_000)
         scene.clock.now_s += 2 * 3_600
         with scene.work() as work, work.exclusive():
-            window = window_of_key(scene.source, key)
+            window = window_of_key(scene.source.grid, key)
             fetch_window(work, window, fresh=True)
             with monkeypatch.context() as killed:
                 killed.setattr(Ledger, "add", lambda *_: None)

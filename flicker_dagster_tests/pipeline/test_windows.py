@@ -29,7 +29,7 @@ def test_an_instant_lies_in_its_window_and_the_key_leads_back_to_it(ms: int) -> 
     for source in (HOURLY, DAILY):
         window = window_at(source.window, ms)
         assert window.start_ms <= ms < window.end_ms
-        assert window_of_key(source, window.key) == window
+        assert window_of_key(source.grid, window.key) == window
 
 
 def test_keys_are_those_of_dagsters_grids() -> None:
@@ -46,12 +46,12 @@ def test_closed_windows_come_newest_first_and_leave_out_the_open_one() -> None:
 
 def test_a_key_of_another_grid_is_refused() -> None:
     with pytest.raises(FlickerError, match="no hour window"):
-        window_of_key(HOURLY, "2026-01-01")
+        window_of_key(HOURLY.grid, "2026-01-01")
 
 
 def test_the_grid_starts_where_told_or_at_the_month_in_which_retention_ends() -> None:
-    assert grid_start_ms(a_source(window=WindowConfig(start="2026-01-01T11:30:00Z")), 0) == NOON_MS - HOUR_MS
-    assert shard_of(grid_start_ms(HOURLY, NOON_MS)) == "2025-10-01T00"
+    assert grid_start_ms(a_source(window=WindowConfig(start="2026-01-01T11:30:00Z")).grid, 0) == NOON_MS - HOUR_MS
+    assert shard_of(grid_start_ms(HOURLY.grid, NOON_MS)) == "2025-10-01T00"
 
 
 def test_shards_are_hours_whatever_the_grid() -> None:

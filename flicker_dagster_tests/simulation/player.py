@@ -189,7 +189,7 @@ class Player:
                         for w in closed_windows(stream.source.window, begun, self.world.clock.now_ms - HOUR_MS // 6)
                     ][:2]
                 for key in keys:
-                    window = window_of_key(stream.source, key)
+                    window = window_of_key(stream.source.grid, key)
                     with machine.work(stream.source) as work:
                         read_window(work, window, fresh=True)
                     with machine.work(stream.source) as work:
