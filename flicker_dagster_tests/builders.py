@@ -9,6 +9,7 @@ import pytest
 
 from flicker_dagster.collect.answer_errors import Mask
 from flicker_dagster.collect.decode import PageDecoder
+from flicker_dagster.collect.filters import EventFilter
 from flicker_dagster.collect.paging import paths_of
 from flicker_dagster.config.destinations.http import HttpDestination
 from flicker_dagster.config.models import SourceConfig
@@ -33,6 +34,12 @@ def know(patch: pytest.MonkeyPatch, preset: Preset) -> None:
     file = SimpleNamespace(read_bytes=lambda: b"", read_text=lambda **_: "")
     patch.setitem(presets()._files, preset.vendor, file)  # type: ignore[arg-type]
     patch.setitem(presets()._read, preset.vendor, preset)
+
+
+def a_filter(**conditions: Any) -> EventFilter:
+    """What `match_on` and `exclude_on` keep."""
+    source = a_source(**conditions)
+    return EventFilter(source.match_on, source.exclude_on, source=source.name)
 
 
 def a_decoder(source: SourceConfig, *, mask: Mask = str) -> PageDecoder:

@@ -10,7 +10,6 @@ import click
 from flicker_dagster.cli.command import defect_told
 from flicker_dagster.cli.selection import show_blocks
 from flicker_dagster.collect.event_fields import EventFields
-from flicker_dagster.collect.filters import EventFilter
 from flicker_dagster.collect.walk import walk as walk_pages
 from flicker_dagster.config.listing import RowSpec
 from flicker_dagster.config.load import load_config
@@ -78,7 +77,7 @@ def _look(source: SourceConfig, settings: Settings) -> Look:
             events, more, samples = 0, False, []
             tally, unfit = Tally(), 0
             times_ms: list[int] = []
-            event_filter, rows = EventFilter(source), source.listing.rows
+            event_filter, rows = work.new_filter(), source.listing.rows
             doubt = ""
             for page, follow in _pages(work, position):
                 requests, more = requests + 1, follow

@@ -14,7 +14,6 @@ import msgspec
 
 from flicker_dagster.collect.paths import Reader
 from flicker_dagster.config.groups import FieldFilter
-from flicker_dagster.config.models import SourceConfig
 from flicker_dagster.config.patterns import MOST_TEXT_BYTES, compiled
 from flicker_dagster.errors import FlickerError
 from flicker_dagster.json_paths import lookup_any, readings
@@ -43,12 +42,13 @@ _TOO_LONG = _TooLong()
 
 
 class EventFilter:
-    """Keeps events that match at least one `match_on` (if there are any) and no `exclude_on`."""
+    """Keeps events that match at least one `match_on` (if there are any) and no `exclude_on`; `source` names the stream in
+    warnings."""
 
-    def __init__(self, source: SourceConfig) -> None:
-        self._source_name = source.name
-        self._match = [_Condition(each) for each in source.match_on]
-        self._exclude = [_Condition(each) for each in source.exclude_on]
+    def __init__(self, match_on: list[FieldFilter], exclude_on: list[FieldFilter], *, source: str) -> None:
+        self._source_name = source
+        self._match = [_Condition(each) for each in match_on]
+        self._exclude = [_Condition(each) for each in exclude_on]
         self._reader = _reader([*self._match, *self._exclude])
         self._told = False
         if self._reader is not None:

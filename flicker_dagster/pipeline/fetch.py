@@ -7,7 +7,6 @@ from functools import partial
 
 import msgspec
 
-from flicker_dagster.collect.filters import EventFilter
 from flicker_dagster.pipeline.begin import usable
 from flicker_dagster.pipeline.intake import Intake, Known
 from flicker_dagster.pipeline.plan import (
@@ -144,7 +143,7 @@ def _intake(
         work.source.listing,
         known=Known(ledgers, waiting, redeliver_until_ms=redeliver_until_ms),
         cutter=work.new_cutter(),
-        event_filter=EventFilter(work.source),
+        event_filter=work.new_filter(),
         tally=tally,
         set_aside=partial(set_aside, work),
         position_ms=position_ms,

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import msgspec
 
-from flicker_dagster.collect.filters import EventFilter
 from flicker_dagster.collect.objects import NoObjects, Objects
 from flicker_dagster.collect.walk import walk as walk_pages
 from flicker_dagster.pipeline.begin import usable
@@ -57,7 +56,7 @@ def probe(work: SourceWork, position: Position) -> ProbeResult:
     if waiting.events:
         return ProbeResult(True, 0, f"{waiting.events} events wait in the spool")
     known = Known([(lane.ledger, lane.since_ms) for lane in lanes], [])
-    event_filter = EventFilter(work.source)
+    event_filter = work.new_filter()
     pages = 0
     unfetched = _Unfetched(work.objects() or NoObjects())
     pages_read = walk_pages(listing, work.client, piece.walk, seen_before=work.names_next_pages, objects=unfetched)

@@ -9,6 +9,7 @@ from types import TracebackType
 
 from flicker_dagster.collect.client import VendorClient
 from flicker_dagster.collect.event_fields import EventFields
+from flicker_dagster.collect.filters import EventFilter
 from flicker_dagster.collect.shape import shape_of
 from flicker_dagster.config.models import SourceConfig
 from flicker_dagster.deliver.cutting import LotCutter
@@ -193,6 +194,10 @@ class SourceWork:
             max_bytes=min(max(sizes), MOST_LOT_BYTES),
             now_ms=self.now_ms,
         )
+
+    def new_filter(self) -> EventFilter:
+        source = self.source
+        return EventFilter(source.match_on, source.exclude_on, source=source.name)
 
     def now_ms(self) -> int:
         return int(self.clock() * 1000)

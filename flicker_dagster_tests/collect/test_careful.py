@@ -11,11 +11,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from flicker_dagster.collect.filters import EventFilter
 from flicker_dagster.config.groups import Limits, Pagination
 from flicker_dagster.errors import BadAnswer
 from flicker_dagster.json_paths import readings
-from flicker_dagster_tests.builders import a_decoder, a_source
+from flicker_dagster_tests.builders import a_decoder, a_filter, a_source
 
 AT = "2026-05-02T09:14:07.221Z"
 AT_MS = 1_777_713_247_221
@@ -47,7 +46,7 @@ def test_a_literal_key_is_found_before_the_path(event: dict[str, Any], fields: d
     page, _ = decoder.decode(b"[" + body[:-1] + odd + b"}]")
     assert page.times_ms == [AT_MS]
     assert page.digests == a_decoder(a_source()).decode(b'[{"id":"1"}]')[0].digests
-    keep = EventFilter(a_source(match_on=[{"field": "meta.id", "pattern": "^1$"}])).mask(page)
+    keep = a_filter(match_on=[{"field": "meta.id", "pattern": "^1$"}]).mask(page)
     assert keep == [True]
 
 
@@ -160,15 +159,13 @@ ABSURD = {
 }
 PROGRAM = """
 import resource
-from flicker_dagster_tests.builders import a_decoder
-from flicker_dagster.collect.filters import EventFilter
 from flicker_dagster.config.groups import Limits
 from flicker_dagster.errors import BadAnswer
-from flicker_dagster_tests.builders import a_source
+from flicker_dagster_tests.builders import a_decoder, a_filter, a_source
 M = 3 << 20
 limits = Limits(page_events=10_000)
-source = a_source(id_field=None, limits=limits, match_on=[{{"pattern": "a"}}], exclude_on=[{{"field": "y", "pattern": "b"}}])
-decoder, judge = a_decoder(source), EventFilter(source)
+decoder = a_decoder(a_source(id_field=None, limits=limits))
+judge = a_filter(match_on=[{{"pattern": "a"}}], exclude_on=[{{"field": "y", "pattern": "b"}}])
 body = {body}
 before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 try:

@@ -10,10 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from flicker_dagster.collect.filters import EventFilter
 from flicker_dagster.config.patterns import BadPattern, compiled
 from flicker_dagster.types import DecodedPage
-from flicker_dagster_tests.builders import a_decoder, a_source
+from flicker_dagster_tests.builders import a_decoder, a_filter, a_source
 
 EVENTS = [
     {"type": "login", "outcome": {"result": "SUCCESS"}, "n": 1},
@@ -26,7 +25,7 @@ EVENTS = [
 
 def kept(events: list[Any], **filters: Any) -> list[int]:
     page = DecodedPage(lambda: [json.dumps(event).encode() for event in events], [], [], 0)
-    mask = EventFilter(a_source(**filters)).mask(page)
+    mask = a_filter(**filters).mask(page)
     return list(range(len(events))) if mask is None else [i for i, keep in enumerate(mask) if keep]
 
 
@@ -73,9 +72,7 @@ def test_a_page_is_judged_as_its_events_are_one_by_one(events: list[Any]) -> Non
 
 @given(st.lists(SCALARS, min_size=1, max_size=5))
 def test_a_page_is_judged_the_same_once_its_values_are_remembered(values: list[Any]) -> None:
-    judge = EventFilter(
-        a_source(match_on=[{"field": "a", "pattern": "hit|1"}], exclude_on=[{"field": "a", "pattern": "2"}])
-    )
+    judge = a_filter(match_on=[{"field": "a", "pattern": "hit|1"}], exclude_on=[{"field": "a", "pattern": "2"}])
     events = [json.dumps({"a": value}).encode() for value in values]
     page = DecodedPage(lambda: events, [], [], 0)
     assert judge.mask(page) == judge.mask(page) == judge.mask(page)
@@ -164,14 +161,14 @@ def test_events_no_decoder_reads_are_judged_by_their_fields() -> None:
         b'{"a":{"type":"logout"},"x":"\x01"}',
     ]
     page, _ = a_decoder(a_source()).decode(b"[" + b",".join(events) + b"]")
-    assert EventFilter(a_source(match_on=[{"field": "type", "pattern": "login"}])).mask(page) == [
+    assert a_filter(match_on=[{"field": "type", "pattern": "login"}]).mask(page) == [
         True,
         False,
         True,
         True,
         False,
     ]
-    assert EventFilter(a_source(exclude_on=[{"pattern": "logout"}])).mask(page) == [True, False, True, True, False]
+    assert a_filter(exclude_on=[{"pattern": "logout"}]).mask(page) == [True, False, True, True, False]
 
 
 patterns = st.recursive(
@@ -197,4 +194,4 @@ def test_a_pattern_is_refused_or_judges_every_text(pattern: str, text: str, odd:
     assert found in (True, False)
     event = b'{"type":"' + odd.replace(b'"', b"").replace(b"\\", b"") + b'"}'
     page, _ = a_decoder(a_source()).decode(b"[" + event + b"]")
-    assert len(EventFilter(a_source(match_on=[{"pattern": pattern}])).mask(page) or []) == 1
+    assert len(a_filter(match_on=[{"pattern": pattern}]).mask(page) or []) == 1
