@@ -6,11 +6,10 @@ import click
 
 from flicker_dagster.config.explain import one_of
 from flicker_dagster.config.load import load_config
-from flicker_dagster.config.models import SourceConfig
 from flicker_dagster.config.whole_file import FlickerConfig
 from flicker_dagster.errors import FlickerError
 from flicker_dagster.orchestration.settings import Settings
-from flicker_dagster.pipeline.lane_places import storages_in_use
+from flicker_dagster.pipeline.lane_places import Lanes, storages_in_use
 from flicker_dagster.state.leftovers import find_left_lanes, forget, forget_lane, is_kept, kept_of
 from flicker_dagster.state.names import file_safe
 
@@ -21,26 +20,21 @@ def forget_state(settings: Settings, name: str, *, ask: bool) -> None:
     source, at, lane = name.rpartition("@")
     known = [each for each in config.sources if each.name == source]
     if at and (known or lane in settings.layout().lane_book(source).read()):
-        _forget_destination(settings, source, lane, configured=known[0] if known else None, ask=ask)
+        _forget_destination(settings, source, lane, lanes=known[0].lanes if known else {}, ask=ask)
     else:
         _forget_source(settings, config, name, ask=ask)
 
 
-def _forget_destination(
-    settings: Settings, source: str, lane: str, *, configured: SourceConfig | None, ask: bool
-) -> None:
+def _forget_destination(settings: Settings, source: str, lane: str, *, lanes: Lanes, ask: bool) -> None:
     name, layout = f"{source}@{lane}", settings.layout()
-    lanes = [] if configured is None else list(configured.lanes)
     if lane in lanes:
         raise FlickerError(
             f"{name} is configured in {settings.config_path}: take it out of the source's destination there first"
         )
-    left = find_left_lanes(
-        layout, in_use={source: lambda: set() if configured is None else storages_in_use(configured, layout)}
-    )
+    left = find_left_lanes(layout, in_use={source: lambda: storages_in_use(source, lanes, layout)})
     kept = next((each for each in left if each.lane == lane), None)
     if kept is None:
-        others = f"; {source} has {one_of(lanes)}" if lanes not in ([], [""]) else ""
+        others = f"; {source} has {one_of(list(lanes))}" if set(lanes) - {""} else ""
         click.echo(f"{name}: nothing is kept of it{others}")
         return
     click.echo(f"{name}: {kept.dead_letters} dead letters, and which events were delivered to it")

@@ -22,7 +22,8 @@ def leftover_lines(settings: Settings, config: FlickerConfig) -> list[str]:
         found, elsewhere = _found(settings, config)
         layout = settings.layout()
         lanes = find_left_lanes(
-            layout, in_use={each.name: partial(storages_in_use, each, layout) for each in config.sources}
+            layout,
+            in_use={each.name: partial(storages_in_use, each.name, each.lanes, layout) for each in config.sources},
         )
     except FlickerError as error:
         return [f"whether state of other sources is kept cannot be told: {error}"]

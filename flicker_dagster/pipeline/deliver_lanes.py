@@ -64,7 +64,7 @@ def _tell_of_former_lanes(work: SourceWork, units: Sequence[SpoolUnit]) -> None:
     former = [(unit, name) for unit in units for name in unit.lanes_on_disk() if name not in names]
     if not former:
         return
-    storages = former_storages(work.source, work.layout)
+    storages = former_storages(work.source.name, work.source.lanes, work.layout)
     ledgers = {lane.storage: lane.ledger for lane in work.lanes}
     for unit, name in former:
         storage = storages.get(name)

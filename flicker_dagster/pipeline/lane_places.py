@@ -10,10 +10,12 @@ import hashlib
 from collections.abc import Collection, Mapping
 
 from flicker_dagster.config.destinations.base import DestinationRecord
-from flicker_dagster.config.models import SourceConfig
 from flicker_dagster.state.lane_book import LanePlace
 from flicker_dagster.state.lane_health import LaneHealthFile
 from flicker_dagster.state.layout import StateLayout
+
+#: The configured destinations by their lanes' names.
+Lanes = Mapping[str, DestinationRecord]
 
 
 def fingerprint(record: DestinationRecord) -> str:
@@ -23,40 +25,38 @@ def fingerprint(record: DestinationRecord) -> str:
 
 
 def places_of(
-    source: SourceConfig, layout: StateLayout, *, begun: bool, since_ms: Mapping[str, int | None], note: bool
+    source: str, lanes: Lanes, layout: StateLayout, *, begun: bool, since_ms: Mapping[str, int | None], note: bool
 ) -> dict[str, LanePlace]:
     """The place of every configured lane; those that are new are written down, unless `note` is false. Raises StateError."""
-    book = layout.lane_book(source.name)
-    if "" in source.lanes:
-        record, known = source.lanes[""], book.read()
+    book = layout.lane_book(source)
+    if "" in lanes:
+        record, known = lanes[""], book.read()
         name = record.lane_name if record.lane_name in known else _used_as(source, layout, record, known)
         return {"": LanePlace() if name is None else known[name]}
-    single = _health_of(source.name, layout, "")
-    heir = next((name for name, record in source.lanes.items() if fingerprint(record) == single), None)
-    return book.places(list(source.lanes), begun=begun, since_ms=since_ms, heir=heir, note=note)
+    single = _health_of(source, layout, "")
+    heir = next((name for name, record in lanes.items() if fingerprint(record) == single), None)
+    return book.places(list(lanes), begun=begun, since_ms=since_ms, heir=heir, note=note)
 
 
-def storages_in_use(source: SourceConfig, layout: StateLayout) -> set[str]:
+def storages_in_use(source: str, lanes: Lanes, layout: StateLayout) -> set[str]:
     """Where the state of the configured lanes lies, of those that are known already. Raises StateError."""
-    if "" in source.lanes:
-        return {places_of(source, layout, begun=False, since_ms={}, note=False)[""].storage}
-    return {place.storage for name, place in layout.lane_book(source.name).read().items() if name in source.lanes}
+    if "" in lanes:
+        return {places_of(source, lanes, layout, begun=False, since_ms={}, note=False)[""].storage}
+    return {place.storage for name, place in layout.lane_book(source).read().items() if name in lanes}
 
 
-def former_storages(source: SourceConfig, layout: StateLayout) -> dict[str, str]:
+def former_storages(source: str, lanes: Lanes, layout: StateLayout) -> dict[str, str]:
     """Where the state of every lane lies that there ever was, the unnamed one included. Raises StateError."""
-    known = layout.lane_book(source.name).read()
-    single = _health_of(source.name, layout, "")
-    heir = next((name for name, r in source.lanes.items() if name in known and fingerprint(r) == single), None)
+    known = layout.lane_book(source).read()
+    single = _health_of(source, layout, "")
+    heir = next((name for name, r in lanes.items() if name in known and fingerprint(r) == single), None)
     return {"": "" if heir is None else known[heir].storage} | {name: place.storage for name, place in known.items()}
 
 
-def _used_as(
-    source: SourceConfig, layout: StateLayout, record: DestinationRecord, names: Collection[str]
-) -> str | None:
+def _used_as(source: str, layout: StateLayout, record: DestinationRecord, names: Collection[str]) -> str | None:
     """Of these lanes the one whose destination last took something configured as this one is, on this machine."""
     wanted = fingerprint(record) if names else None
-    return next((name for name in names if _health_of(source.name, layout, name) == wanted), None)
+    return next((name for name in names if _health_of(source, layout, name) == wanted), None)
 
 
 def _health_of(source: str, layout: StateLayout, lane: str) -> str | None:

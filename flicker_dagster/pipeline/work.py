@@ -139,7 +139,7 @@ class SourceWork:
         stands = None if "" in source.lanes else self.registry.position(source.name)
         begun = stands is not None and stands.last_timestamp is not None
         since = {name: self._lane_start_ms(record.start_from, stands) for name, record in source.lanes.items()}
-        places = places_of(source, self.layout, begun=begun, since_ms=since, note=note)
+        places = places_of(source.name, source.lanes, self.layout, begun=begun, since_ms=since, note=note)
         return [
             LaneWork(
                 source,
