@@ -106,7 +106,7 @@ def _configured(source: SourceConfig, config: FlickerConfig) -> dict[str, Any]:
         "live": source.live,
         "poll_interval_ms": interval_s(source.polling_frequency_ms) * 1000 if source.live else None,
         "window": source.window.size,
-        "destination": ", ".join(shown_destinations(source)),
+        "destination": ", ".join(shown_destinations(source.lanes.values())),
         "overruled": [
             {"key": overrule.key, "line": overrule.line, "why": overrule.why}
             for overrule in config.overruled

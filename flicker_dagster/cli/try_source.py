@@ -49,7 +49,7 @@ class Tried:
 
     @property
     def preset(self) -> Preset | None:
-        return preset_of(self.source)
+        return preset_of(self.source.vendor)
 
     @property
     def fix(self) -> str | None:

@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from flicker_dagster.collect.quota import UNTOLD_WAIT_S, told_wait_s, wait_asked_for_s
-from flicker_dagster.config.masking import names_of_events
 from flicker_dagster.config.vocabulary import AnswerRule
 from flicker_dagster.config.written import vendor_credentials
 from flicker_dagster.errors import (
@@ -117,7 +116,7 @@ class Refusals:
         return VendorRefused(self._client.say(request, f"{said}. {advice}"))
 
     def _said(self, body: bytes) -> str:
-        told = said_in(body, event_fields=names_of_events(self._source))
+        told = said_in(body, event_fields=self._source.listing.rows.event_members)
         return self._client.masker.shown(told, at_most=SHOWN_REASON_CHARS)
 
     def _limited(self, request: Request, status: int, wait_s: float) -> RateLimited:

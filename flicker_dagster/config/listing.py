@@ -61,6 +61,11 @@ class RowSpec:
     page_bytes: int = 64 << 20
 
     @property
+    def event_members(self) -> frozenset[str]:
+        """The members that every event has: by them an object is known for an event."""
+        return frozenset(path.split(".")[0] for path in (*self.id_paths, *self.time_paths[:1]))
+
+    @property
     def plain(self) -> bool:
         """Is it one array of events as they are?"""
         keys = self.keys

@@ -5,9 +5,10 @@ from __future__ import annotations
 import json
 import os
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from urllib.parse import parse_qsl, quote, quote_plus, unquote
 
+from flicker_dagster.config.destinations.base import DestinationRecord
 from flicker_dagster.config.models import SourceConfig
 from flicker_dagster.config.records import Record
 from flicker_dagster.config.secrets import is_secret_key, references, resolve, texts_of
@@ -243,13 +244,6 @@ def shown_endpoint(template: str) -> str:
     return Masker([], others=tuple(_tokens_of(re.sub(r"\$\{[^}]*\}", "", template)))).mask(template)
 
 
-def names_of_events(source: SourceConfig) -> set[str]:
-    """The members that every event of a source has: by them an object is known for an event."""
-    ids = [source.id_field] if isinstance(source.id_field, str) else source.id_field or []
-    times = [source.timestamp_field] if isinstance(source.timestamp_field, str) else source.timestamp_field
-    return {path.split(".")[0] for path in (*ids, *times[:1])}
-
-
 def _parts_of_endpoint(template: str, env: Mapping[str, str]) -> Iterator[str]:
     """What of an endpoint may be a secret: user and password, and in path and query what looks like a token.
 
@@ -296,9 +290,9 @@ def _proxy_credentials() -> Iterator[str]:
             yield from _user_and_password(authority.partition("/")[0])
 
 
-def shown_destinations(source: SourceConfig) -> list[str]:
-    """Where a source's events go, as the configuration has it: addresses without secrets, or what else there is to name."""
+def shown_destinations(destinations: Iterable[DestinationRecord]) -> list[str]:
+    """Where events go, as the configuration has it: addresses without secrets, or what else there is to name."""
     return [
         ", ".join(shown_endpoint(address) for address in record.addresses()) or record.lane_name
-        for record in source.lanes.values()
+        for record in destinations
     ]

@@ -17,8 +17,6 @@ from urllib.parse import urlsplit
 import msgspec
 import yaml
 
-from flicker_dagster.config.models import SourceConfig
-
 GENERIC = "generic"
 
 #: Beside the presets: vendors that have none, and why.
@@ -133,9 +131,9 @@ def left_out() -> dict[str, str]:
     return msgspec.convert(yaml.safe_load(file.read_text(encoding="utf-8")), dict[str, str])
 
 
-def preset_of(source: SourceConfig) -> Preset | None:
-    """The preset that a loaded source was built on."""
-    return presets().get(source.vendor or GENERIC)
+def preset_of(vendor: str | None) -> Preset | None:
+    """The preset that a loaded source of this vendor was built on."""
+    return presets().get(vendor or GENERIC)
 
 
 def recognise(raw: dict[str, Any]) -> Preset | None:

@@ -77,7 +77,7 @@ def build_source(source: SourceConfig, settings: Settings) -> SourceDefinitions:
 def build_asset(source: SourceConfig, settings: Settings, grid_ms: int) -> dg.AssetsDefinition:
     """The graph-backed asset `fetch ─► deliver`, partitioned by window from `grid_ms` on."""
     fetch, deliver = build_fetch(source, settings), build_deliver(source, settings)
-    preset = preset_of(source)
+    preset = preset_of(source.vendor)
 
     @dg.graph_asset(
         name=names.asset_path(source.full_name)[-1],
@@ -123,11 +123,10 @@ def _freshness(windows: WindowConfig, sweep: SweepConfig) -> dg.FreshnessPolicy:
 
 def _description(source: SourceConfig) -> str:
     mode = f"polled every {interval_s(source.polling_frequency_ms)} s" if source.live else "collected window by window"
-    from_, to = shown_endpoint(source.endpoint), " and ".join(f"`{each}`" for each in shown_destinations(source))
-    return (
-        f"{source.description or 'Audit events of ' + source.name}\n\n"
-        f"From `{from_}` to {to}, {mode}. {_what_green_means(source.window, by_arrival=source.listing.by_arrival)}"
-    )
+    from_ = shown_endpoint(source.endpoint)
+    to = " and ".join(f"`{each}`" for each in shown_destinations(source.lanes.values()))
+    green = _what_green_means(source.window, by_arrival=source.listing.by_arrival)
+    return f"{source.description or 'Audit events of ' + source.name}\n\nFrom `{from_}` to {to}, {mode}. {green}"
 
 
 def _what_green_means(windows: WindowConfig, *, by_arrival: bool) -> str:
@@ -155,7 +154,7 @@ def _metadata(source: SourceConfig, *, docs: str | None) -> dict[str, dg.Metadat
     metadata: dict[str, dg.MetadataValue] = {
         "source": dg.MetadataValue.text(source.name),
         "endpoint": dg.MetadataValue.text(shown_endpoint(source.endpoint)),
-        "destination": dg.MetadataValue.text(", ".join(shown_destinations(source))),
+        "destination": dg.MetadataValue.text(", ".join(shown_destinations(source.lanes.values()))),
         "poll interval s": dg.MetadataValue.int(interval_s(source.polling_frequency_ms)),
         "windows by": dg.MetadataValue.text(_axis(source.window, by_arrival=source.listing.by_arrival)),
     }

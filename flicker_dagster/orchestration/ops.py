@@ -92,10 +92,11 @@ def build_fetch(source: SourceConfig, settings: Settings) -> dg.OpDefinition:
 
 def build_deliver(source: SourceConfig, settings: Settings) -> dg.OpDefinition:
     asset = names.asset_key(source.full_name)
+    destinations = " and ".join(record.type for record in source.lanes.values())
 
     @dg.op(
         name=f"{names.graph_name(source.full_name)}__deliver",
-        description=f"Send what waits in the spool to {_destinations(source)}; commit when all is acknowledged.",
+        description=f"Send what waits in the spool to {destinations}; commit when all is acknowledged.",
         ins={"fetched": dg.In(dg.Nothing)},
         out={
             "result": dg.Out(dg.Nothing),
@@ -133,10 +134,6 @@ def build_deliver(source: SourceConfig, settings: Settings) -> dg.OpDefinition:
         yield marked(delivered, state_id)
 
     return deliver
-
-
-def _destinations(source: SourceConfig) -> str:
-    return " and ".join(record.type for record in source.lanes.values())
 
 
 def _refuse_another_spool(context: dg.OpExecutionContext, work: SourceWork) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from flicker_dagster.config.destinations.base import DestinationRecord
-from flicker_dagster.config.masking import Masker, names_of_events
+from flicker_dagster.config.masking import Masker
 from flicker_dagster.config.models import SourceConfig
 from flicker_dagster.config.written import siem_credentials
 from flicker_dagster.deliver.destination import Destination, LaneContext, open_destination
@@ -100,7 +100,7 @@ def open_lane(
         lane=name if called is None else called,
         vendor=source.vendor,
         message_field=source.message_field,
-        event_fields=frozenset(names_of_events(source)),
+        event_fields=source.listing.rows.event_members,
         credentials=lambda: siem_credentials(source, name),
         masker=Masker.for_source(source, env),
         env=os.environ if env is None else env,

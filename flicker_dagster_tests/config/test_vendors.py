@@ -62,14 +62,14 @@ def test_a_generic_source_keeps_every_key_as_written(tmp_path: Path) -> None:
     config = load(tmp_path, text)
     assert config.overruled == []
     assert config.sources[0].id_field is None
-    assert preset_of(config.sources[0]) is None
+    assert preset_of(config.sources[0].vendor) is None
 
 
 def test_a_source_behind_a_variable_names_its_vendor(tmp_path: Path) -> None:
     text = SOURCE.replace("https://api.example.com/events", "${OKTA_URL}/api/v1/logs") + "    vendor: okta\n"
     (source,) = load(tmp_path, text).sources
     assert source.id_field == "uuid"
-    preset = preset_of(source)
+    preset = preset_of(source.vendor)
     assert preset is not None
     assert preset.vendor == "okta"
 
