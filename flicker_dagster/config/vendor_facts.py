@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
+from flicker_dagster.config.auth import Auth
 from flicker_dagster.config.load import parse_config
 from flicker_dagster.config.models import SourceConfig
 from flicker_dagster.config.shape import tag_of
 from flicker_dagster.config.vendor_blocks import block_of, usual_streams
 from flicker_dagster.config.vendors import Preset
+from flicker_dagster.config.vocabulary import RequestKeys
 
 #: Ways to sign, as a table has room for them.
 AUTH_WORDS = {
@@ -48,7 +50,7 @@ def facts_of(preset: Preset) -> Facts:
     sources = example_sources(preset)
     return Facts(
         len(sources),
-        _each(sources, auth_words),
+        _each(sources, lambda source: auth_words(source.auth, source.request)),
         _spans(sources, lambda source: source.retention_ms),
         _spans(sources, lambda source: source.sweep.settle_ms),
         _each(sources, lambda source: source.axis),
@@ -64,12 +66,12 @@ def example_sources(preset: Preset) -> list[SourceConfig]:
     return sorted(found, key=lambda source: source.stream not in usual)
 
 
-def auth_words(source: SourceConfig) -> str:
+def auth_words(auth: Auth | None, request: RequestKeys) -> str:
     """How a source's requests are signed, in a word or two."""
-    if source.auth is not None:
-        tag = tag_of(type(source.auth)) or ""
+    if auth is not None:
+        tag = tag_of(type(auth)) or ""
         return AUTH_WORDS.get(tag, tag)
-    return "key in body" if "${" in str(source.request.body) else "none"
+    return "key in body" if "${" in str(request.body) else "none"
 
 
 def span_words(ms: int) -> str:

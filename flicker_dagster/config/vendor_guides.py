@@ -51,7 +51,7 @@ def how_collected(source: SourceConfig) -> list[tuple[str, str]]:
     swept = f"{span_words(sweep.settle_ms)} after its end" + (f", and again after {revisits}" if revisits else "")
     by = "when they happened" if source.axis == "event" else "when they became available"
     found = [
-        ("signed by", auth_words(source)),
+        ("signed by", auth_words(source.auth, source.request)),
         ("polled", f"every {span_words(source.polling_frequency_ms)}"),
         ("listed by", by),
         ("read again", f"{span_words(source.lookback_ms)} with each poll"),

@@ -38,12 +38,8 @@ def told(error: FlickerError, source: SourceConfig) -> str:
     """An error about a source on one line, with the place in the file of what is unset."""
     if not isinstance(error, SecretUnset) or error.reference is None:
         return error.one_line(source.name)
-    places = [
-        _place(source, source.path_of(path, error.reference))
-        for path, text in texts_of(source, "")
-        if error.reference in map(str, references(text))
-    ]
-    return f"{source.name}: {f'{places[0]}: ' if places else ''}{error}"
+    place = _place_of(error.reference, source)
+    return f"{source.name}: {f'{place}: ' if place else ''}{error}"
 
 
 def _credentials(source: SourceConfig, wanted: re.Pattern[str]) -> str:
@@ -58,7 +54,11 @@ def _credentials(source: SourceConfig, wanted: re.Pattern[str]) -> str:
     return "; ".join(found)
 
 
-def _place(source: SourceConfig, path: str) -> str:
-    path = path.removeprefix(".")
-    line = source.line_of(path)
-    return f"{line}: {path}" if line else path
+def _place_of(reference: str, source: SourceConfig) -> str:
+    """`config.yaml:8: headers.Authorization`, where a reference stands first; empty where it stands nowhere."""
+    for path, text in texts_of(source, ""):
+        if reference in map(str, references(text)):
+            at = source.path_of(path, reference).removeprefix(".")
+            line = source.line_of(at)
+            return f"{line}: {at}" if line else at
+    return ""
