@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import subprocess
 import sys
-import time
 
 import pytest
 
 from flicker_dagster.cli import relay
 from flicker_dagster.cli.relay import relay_output
+from flicker_dagster_tests.waiting import until
 
 OWN = "2026-03-02T09:00:00+0000 INFO    Fetched 3 new events from okta"
 OWN_ERROR = "2026-03-02T09:00:00+0000 ERROR   okta: GET https://okta: HTTP 401: no. check the credentials"
@@ -201,16 +201,18 @@ def test_a_line_is_shown_when_it_comes_and_not_with_the_next_one(capfd: pytest.C
     assert child.stdin is not None
     assert child.stdout is not None
     thread = relay_output("daemon", child)
-    said = ""
-    deadline_s = time.monotonic() + 10
-    while not said and time.monotonic() < deadline_s:
-        time.sleep(0.01)
-        said += capfd.readouterr().err
+    said: list[str] = []
+
+    def shown() -> str:
+        said.append(capfd.readouterr().err)
+        return "".join(said)
+
+    until(shown, "the line is shown while the child lives")
     child.stdin.close()
     thread.join(10)
     child.wait()
     child.stdout.close()
-    assert said == OWN + "\n"
+    assert shown() == OWN + "\n"
 
 
 def test_bytes_that_are_no_text_do_not_end_it(capfd: pytest.CaptureFixture[str]) -> None:

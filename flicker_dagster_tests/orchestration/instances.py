@@ -9,8 +9,7 @@ import signal
 import socket
 import subprocess
 import tempfile
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -25,9 +24,9 @@ from flicker_dagster.orchestration import names, run_socket
 from flicker_dagster.orchestration.launcher import SERVED_MODULE
 from flicker_dagster.simulator.plain import Plain
 from flicker_dagster.simulator.receiver import Receiver
+from flicker_dagster_tests.waiting import until
 
 DAGSTER_YAML = Path(flicker_dagster.__file__).parent / "orchestration" / "dagster.yaml"
-PATIENCE_S = 60.0
 
 
 class Launched:
@@ -73,7 +72,7 @@ class Launched:
         return run
 
     def finished(self, run_id: str) -> str:
-        wait(lambda: self.run(run_id).is_finished, f"run {run_id} has finished")
+        until(lambda: self.run(run_id).is_finished, f"run {run_id} has finished")
         return self.run(run_id).status.value
 
     def server_pid(self) -> int | None:
@@ -133,7 +132,7 @@ def postgres() -> Iterator[str]:
             stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, cwd=directory, **who,
         )  # fmt: skip
         try:
-            wait(lambda: _answers(port), "PostgreSQL answers")
+            until(lambda: _answers(port), "PostgreSQL answers")
             url = f"postgresql+psycopg2://dagster@127.0.0.1:{port}/postgres"
             yield f"\nstorage:\n  postgres:\n    postgres_url: {url}\n"
         finally:
@@ -149,10 +148,3 @@ def _answers(port: int) -> bool:
     except psycopg2.OperationalError:
         return False
     return True
-
-
-def wait(condition: Callable[[], Any], what: str) -> None:
-    deadline_s = time.monotonic() + PATIENCE_S
-    while not condition():
-        assert time.monotonic() < deadline_s, f"waited {PATIENCE_S:g} s until {what}"
-        time.sleep(0.05)

@@ -8,8 +8,7 @@ import socket
 import subprocess
 import sys
 import threading
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import dagster as dg
@@ -19,6 +18,7 @@ from flicker_dagster.orchestration import internals, run_server, run_socket
 from flicker_dagster.orchestration.launcher import PID_TAG, WarmRunLauncher
 from flicker_dagster.orchestration.run_server import DRAIN_S, KILL_S, RunServer
 from flicker_dagster.orchestration.run_socket import RunSocket
+from flicker_dagster_tests.waiting import until
 
 pytestmark = pytest.mark.timeout(180)
 
@@ -67,7 +67,7 @@ def test_a_killed_server_is_replaced(server: tuple[WarmRunLauncher, RunSocket]) 
     launcher._start_server(own)
     first = run_socket.ask(own.path, {"do": "ping"})["pid"]
     os.kill(first, signal.SIGKILL)
-    _await(lambda: launcher._asked(own.path, {"do": "ping"}) is None)
+    until(lambda: launcher._asked(own.path, {"do": "ping"}) is None, "it answers no more")
     launcher._start_server(own)
     assert run_socket.ask(own.path, {"do": "ping"})["pid"] != first
 
@@ -176,10 +176,3 @@ def test_a_server_whose_name_another_has_taken_retires_and_leaves_it(served: tup
     Path(server.path).touch()
     assert server._unneeded()
     assert Path(server.path).exists()
-
-
-def _await(condition: Callable[[], bool]) -> None:
-    deadline_s = time.monotonic() + 20
-    while not condition():
-        assert time.monotonic() < deadline_s
-        time.sleep(0.02)

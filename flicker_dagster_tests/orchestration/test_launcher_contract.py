@@ -14,7 +14,8 @@ import pytest
 import flicker_dagster
 from flicker_dagster.orchestration import internals
 from flicker_dagster.orchestration.launcher import PID_TAG
-from flicker_dagster_tests.orchestration.instances import Launched, launched, postgres, wait
+from flicker_dagster_tests.orchestration.instances import Launched, launched, postgres
+from flicker_dagster_tests.waiting import until
 
 pytestmark = pytest.mark.timeout(180)
 
@@ -100,5 +101,5 @@ def _stuck(scene: Launched, seconds: float = 8) -> str:
     asked = scene.vendor.requests
     scene.vendor.faults.plan("slow", count=1, seconds=seconds)
     run_id = scene.launch()
-    wait(lambda: scene.vendor.requests > asked and PID_TAG in scene.run(run_id).tags, "the run has asked the vendor")
+    until(lambda: scene.vendor.requests > asked and PID_TAG in scene.run(run_id).tags, "the run has asked the vendor")
     return run_id

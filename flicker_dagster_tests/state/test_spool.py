@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import errno
 import os
-import time
 from pathlib import Path
 from threading import Event, Thread
 
@@ -15,6 +14,7 @@ from flicker_dagster.state.spool import Waiting
 from flicker_dagster.types import WalkState
 from flicker_dagster_tests.state.builders import T0_MS, at, digest, digests, lot, state
 from flicker_dagster_tests.state.units import ids, known, live, pending, settle, settle_all, spool_of
+from flicker_dagster_tests.waiting import until
 
 
 def test_a_unit_that_was_never_written_is_empty_and_creates_nothing(tmp_path: Path) -> None:
@@ -160,8 +160,7 @@ def test_acknowledgements_that_wait_for_the_disk_are_written_down_together(
     assert began.wait(30)
     for thread in threads[1:]:
         thread.start()
-    while len(unit.lane("")._told) < len(others):
-        time.sleep(0.001)
+    until(lambda: len(unit.lane("")._told) == len(others), "the others have said what they settled")
     go_on.set()
     for thread in threads:
         thread.join()
