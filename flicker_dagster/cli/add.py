@@ -19,7 +19,7 @@ from flicker_dagster.cli.vendor_answers import (
     can_ask,
     checked_name,
     free_name,
-    param_given,
+    params_given,
     refuse_missing,
     refuse_unknown_streams,
     target_of,
@@ -63,9 +63,10 @@ def add(
     What is given by options is not asked for. Secrets are given by the names of their environment variables.
     """
     preset = preset_named(vendor)
+    _refuse_unwritable(settings.config_path)
     text = _text_of(settings.config_path)
     known = _known(text, settings.config_path)
-    given = dict(param_given(preset, each) for each in params)
+    given = params_given(preset, params)
     refuse_unknown_streams(preset, streams)
     asking = can_ask()
     chosen = list(streams) or (ask_streams(preset) if asking else usual_streams(preset))
@@ -80,16 +81,33 @@ def add(
     target = target_of(destination, known, asking=asking)
     block = block_of(preset, name=name, given=given, streams=chosen, destination=target)
     new = _validated(text, block, settings.config_path, preset)
-    heading(console(), f"Added to {settings.config_path}" if yes else f"To be added to {settings.config_path}")
-    click.echo(block)
-    if asking and not yes and not click.confirm("Write it?", default=True):
-        raise click.Abort
-    _write(settings.config_path, new)
+    if asking and not yes:
+        heading(console(), f"To be added to {settings.config_path}")
+        click.echo(block)
+        if not click.confirm("Write it?", default=True):
+            raise click.Abort
+        _write(settings.config_path, new)
+    else:
+        _write(settings.config_path, new)
+        heading(console(), f"Added to {settings.config_path}")
+        click.echo(block)
     config = parse_config(new, path=settings.config_path)
     sys.exit(_tested(settings, config, name, no_test=no_test))
 
 
 # -- the file
+
+
+def _refuse_unwritable(path: str) -> None:
+    """Before anybody is asked for anything. Raises UsageError."""
+    target = Path(os.path.realpath(path))
+    if not target.parent.is_dir():
+        raise click.UsageError(f"{path}: there is no folder {target.parent}; make it, or name another file with -c")
+    held = target if target.exists() else target.parent
+    if not os.access(held, os.W_OK):
+        raise click.UsageError(
+            f"{path}: {held} may not be written by this user; `flicker vendors show` has blocks to paste"
+        )
 
 
 def _text_of(path: str) -> str:

@@ -31,7 +31,16 @@ def can_ask() -> bool:
 # -- what is given by options
 
 
-def param_given(preset: Preset, text: str) -> tuple[str, str]:
+def params_given(preset: Preset, texts: Sequence[str]) -> dict[str, str]:
+    """Raises UsageError."""
+    given: dict[str, str] = {}
+    for name, value in (_param_given(preset, text) for text in texts):
+        if given.setdefault(name, value) != value:
+            raise click.UsageError(f"--param {name}: given twice, as {given[name][:100]!r} and as {value[:100]!r}")
+    return given
+
+
+def _param_given(preset: Preset, text: str) -> tuple[str, str]:
     name, found, value = text.partition("=")
     if not found:
         raise click.UsageError(f"--param {name[:100]!r}: expected NAME=VALUE")

@@ -107,6 +107,36 @@ def test_a_byte_order_mark_and_a_link_stay(scene: Scene) -> None:
     assert real.read_bytes().startswith(b"\xef\xbb\xbf" + OLD.encode())
 
 
+def test_a_folder_that_is_not_there_is_told_before_anything_is_asked(scene: Scene) -> None:
+    scene.path = scene.path.parent / "nowhere" / "config.yaml"
+    done = scene.run()
+    assert done.exit_code == 2
+    assert "there is no folder" in done.output
+
+
+def test_a_file_that_may_not_be_written_is_told_before_anything_is_asked(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scene.path.write_text(OLD)
+    monkeypatch.setattr(os, "access", lambda *_: False)  # root may write anything
+    done = scene.run()
+    assert done.exit_code == 2
+    assert "may not be written by this user" in done.output
+
+
+def test_a_parameter_that_is_given_twice_is_refused(scene: Scene) -> None:
+    done = scene.run(*GIVEN, "--param", "host=other.example.com")
+    assert done.exit_code == 2
+    assert "given twice, as 'acme.example.com' and as 'other.example.com'" in done.output
+
+
+def test_what_was_written_without_a_question_is_said_to_be_added(scene: Scene) -> None:
+    scene.path.write_text(OLD)
+    done = scene.run(*GIVEN, "--no-test")
+    assert "\nAdded to" in done.output
+    assert "To be added" not in done.output
+
+
 def test_a_new_file_is_made(scene: Scene) -> None:
     done = scene.run(*GIVEN[:4], "--destination", "stdout", "--stream", "logins", "--name", "mine")
     assert done.exit_code == 0, done.output
@@ -153,7 +183,8 @@ def test_mistakes_are_one_line_and_nothing_is_written(scene: Scene, options: lis
 def test_references_of_every_kind_are_taken_for_a_secret(scene: Scene) -> None:
     for reference in ("${file:/run/secrets/token}", "${aws_secret:made/up#token}", "${LOWER_and_upper}"):
         scene.path.write_text(OLD)
-        assert scene.run(*GIVEN, "--param", f"token={reference}", "--no-test").exit_code == 0
+        given = ("--param", "host=acme.example.com", "--param", f"token={reference}", "--destination", "siem")
+        assert scene.run(*given, "--no-test").exit_code == 0
         assert scene.added()["params"]["token"] == reference  # type: ignore[index]
 
 

@@ -207,3 +207,23 @@ def test_vendors_without_a_preset_are_told_with_the_reason() -> None:
     assert {"Notion", "Keeper", "Snowflake"} <= left_out().keys()
     assert all(why and not why.endswith(".") for why in left_out().values())
     assert not {name.lower().replace(" ", "_") for name in left_out()} & presets().keys()
+
+
+#: Hosts in a customer's own network may be one word.
+SELF_MANAGED = {("gitlab", "host"), ("bitbucket", "host")}
+
+
+def test_a_parameter_that_is_a_whole_host_takes_no_single_word() -> None:
+    """`acme` for `acme.okta.com`: refused where it is typed, and not by DNS in the night."""
+    hosts = [
+        (vendor, name, param.pattern)
+        for vendor, preset in presets().items()
+        for name, param in preset.params.items()
+        if f"https://${{param:{name}}}" in f"{preset.source}{[each.source for each in preset.streams.values()]}"
+        and f"https://${{param:{name}}}." not in f"{preset.source}"
+    ]
+    assert len(hosts) > 10
+    for vendor, name, pattern in hosts:
+        if (vendor, name) not in SELF_MANAGED:
+            assert pattern is not None, (vendor, name)
+            assert re.fullmatch(pattern, "acme") is None, (vendor, name)
