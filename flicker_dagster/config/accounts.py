@@ -67,7 +67,7 @@ def _between(source: SourceConfig, other: SourceConfig, line: int) -> str | None
     if account == other.source_name and other.vendor_key != account:
         what = f"is the name of the source on line {line}, whose account is {other.vendor_key!r}"
         return f"{account!r} {what}, expected account: {other.vendor_key}"
-    if account == other.renamed_from and other.vendor_key != account:
+    if account in other.earlier_vendor_keys:
         what = f"is what the source on line {line} was called before, whose account is {other.vendor_key!r} now"
         return f"{account!r} {what}, expected account: {other.vendor_key}, or account: {account} over there as well"
     mint = isinstance(source.auth, MintsToken) and isinstance(other.auth, MintsToken)

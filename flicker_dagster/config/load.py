@@ -207,7 +207,7 @@ class _Load:
             self._complete_query(raw, merged, path)
             source = self._stream(raw, merged, path)
             if source is not None:
-                source = source.as_stream(stream) if stream else source
+                source = source.as_stream(stream, former=raw.get("renamed_from")) if stream else source
                 found.append(source.written(self.path, self._lines_within(path), parameters_of(raw)))
         self.document.lines = lines
         return found

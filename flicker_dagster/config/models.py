@@ -58,8 +58,9 @@ class SourceConfig(Record):
 
     #: The configuration's, set by `within`; no key of a source.
     _namespace: str = PrivateAttr(default="")
-    #: What the source is called of which this is a stream, and the stream; set by `as_stream`.
+    #: What the source is called of which this is a stream, and was before, and the stream; set by `as_stream`.
     _parent: str = PrivateAttr(default="")
+    _former_parent: str | None = PrivateAttr(default=None)
     _stream: str = PrivateAttr(default="")
     _listing: Listing | None = PrivateAttr(default=None)
     #: File, and line of each of its paths there; set by `written`.
@@ -274,13 +275,17 @@ class SourceConfig(Record):
     @property
     def earlier_vendor_keys(self) -> tuple[str, ...]:
         """What the account may have been called before: the source's own name, and the name that this had earlier."""
-        names = (self.source_name, self.renamed_from)
+        names = (self.source_name, self._former_parent or self.renamed_from)
         return tuple(name for name in names if name and name != self.vendor_key)
 
-    def as_stream(self, stream: str) -> SourceConfig:
-        """The same as a stream of the source of its name: it is called `source/stream` from now on."""
-        placed = self.model_copy(update={"name": f"{self.name}/{stream}"})
-        placed._parent, placed._stream = self.name, stream
+    def as_stream(self, stream: str, *, former: str | None = None) -> SourceConfig:
+        """The same as a stream of the source of its name: it is called `source/stream` from now on. `former` is what the
+        whole source was called before; what a stream says for itself stays."""
+        names: dict[str, Any] = {"name": f"{self.name}/{stream}"}
+        if former and self.renamed_from == former:
+            names["renamed_from"] = f"{former}/{stream}"
+        placed = self.model_copy(update=names)
+        placed._parent, placed._stream, placed._former_parent = self.name, stream, former
         return placed
 
     def written(self, file: str, lines: dict[str, int], parameters: dict[str, str] | None = None) -> SourceConfig:

@@ -36,6 +36,15 @@ def test_a_stream_has_the_account_of_its_source(tmp_path: Path) -> None:
             assert (stream.vendor_key, stream.earlier_vendor_keys) == (account, earlier)
 
 
+def test_a_stream_that_is_renamed_by_itself_is_what_it_says(tmp_path: Path) -> None:
+    streams = (
+        "    streams:\n      a: {renamed_from: alone, query_params: {type: a}}\n      b: {query_params: {type: b}}\n"
+    )
+    for said, former, earlier in (("", None, ("alone",)), ("    renamed_from: old\n", "old/b", ("old",))):
+        a, b = load(tmp_path, SOURCE + streams + said).sources
+        assert (a.renamed_from, b.renamed_from, a.earlier_vendor_keys) == ("alone", former, earlier)
+
+
 def test_two_sources_that_look_like_one_account_are_told_of_with_both_places(tmp_path: Path) -> None:
     assert notes(tmp_path, ONE + TWO) == [
         "config.yaml:15: two: asks https://api.example.com with the same credentials as one (config.yaml:2), and each of "
@@ -101,6 +110,11 @@ def test_an_api_is_known_by_its_origin(tmp_path: Path, credentials: str, one: st
         (
             ONE + "    renamed_from: old\n" + TWO + "    account: old\n",
             "29: api_sources[1].account: 'old' is what the source on line 2 was called before, whose account is 'one' now, "
+            "expected account: one, or account: old over there as well",
+        ),
+        (
+            ONE + "    renamed_from: old\n    streams: {a: {}}\n" + TWO + "    account: old\n",
+            "30: api_sources[1].account: 'old' is what the source on line 2 was called before, whose account is 'one' now, "
             "expected account: one, or account: old over there as well",
         ),
         (
