@@ -11,9 +11,12 @@ from flicker_dagster.config.destinations.base import DestinationRecord
 from flicker_dagster.config.destinations.base import FieldRules as RulesRecord
 from flicker_dagster.deliver.destination import LaneContext
 from flicker_dagster.deliver.encoders.ocsf.parquet import OcsfParquet
+from flicker_dagster.deliver.normalise.tables import vendors
 from flicker_dagster.deliver.shaping import Shaper
-from flicker_dagster_tests.deliver.normalise.documents import TYPES, VENDORS, VERSIONS, event
-from flicker_dagster_tests.deliver.normalise.events import event_of, lot_of
+from flicker_dagster_tests.deliver.normalise.documents import TYPES, VERSIONS, event
+from flicker_dagster_tests.deliver.normalise.events import event_of, lot_of, text_of
+from flicker_dagster_tests.deliver.normalise.golden_events import golden_events
+from flicker_dagster_tests.deliver.normalise.simulated import simulated
 
 
 def shaper(schema: str, *, vendor: str | None = "okta", version: str = "1.8.0", **fields: Any) -> Shaper:
@@ -44,8 +47,12 @@ def test_a_lane_normalises_what_its_rules_left_and_no_original_tells_more(schema
 
 @pytest.mark.parametrize("version", VERSIONS)
 def test_every_document_has_columns_in_security_lake(version: str) -> None:
-    for vendor in VENDORS:
-        lot = lot_of(*(event(vendor, event_type) for name, event_type in TYPES if name == vendor))
+    for vendor in sorted(vendors()):
+        told = [event(name, event_type) for name, event_type in TYPES if name == vendor]
+        told += [
+            text_of(json.loads(path.read_text())["event"]) for path in golden_events() if path.parent.name == vendor
+        ]
+        lot = lot_of(*told, *(each.event for each in simulated() if each.vendor == vendor))
         assert OcsfParquet(version).unfit(shaper("ocsf", vendor=vendor, version=version).shape(lot)) == {}
 
 

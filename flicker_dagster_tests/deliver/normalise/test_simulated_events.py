@@ -20,11 +20,36 @@ VENDORS = sorted(vendors())
 
 #: Types that dialects emit and no mapping names: they are API activity under their own names.
 UNNAMED = {
+    "duo": {"telephony"},
+    "google_workspace": {
+        "calendar.add_event_guest",
+        "chat.add_room_member",
+        "chat.room_created",
+        "chrome.CHROMEOS_LOGIN_EVENT",
+        "chrome.DEVICE_BOOT_STATE_CHANGE",
+        "context_aware_access.ACCESS_DENY_EVENT",
+        "data_studio.DOWNLOAD_REPORT",
+        "gcp.DELETE_POSIX_ACCOUNT",
+        "gcp.IMPORT_SSH_PUBLIC_KEY",
+        "groups.add_member",
+        "meet.call_ended",
+        "meet.livestream_watched",
+        "mobile.DEVICE_REGISTER_UNREGISTER_EVENT",
+        "mobile.DEVICE_SYNC_EVENT",
+        "rules.action_complete",
+        "rules.rule_match",
+        "token.activity",
+        "vault.create_matter",
+        "vault.run_search",
+        "vault.view_search_results",
+    },
+    "microsoft_365": {"DlpRuleMatch", "DlpRuleUndo"},
+    "onepassword": {"user.grant", "user.join", "uva.join", "vault.grant"},
     "salesforce": {"ReportExport"},
 }
 
 #: Streams whose events do not say who did it.
-NOBODYS: set[tuple[str, str]] = set()
+NOBODYS = {("duo", "telephony")}
 
 #: Where vendors say whether it went well.
 OUTCOMES = frozenset({"result", "resultstatus", "success", "outcome", "status", "login_status", "errorcode"})
