@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from itertools import combinations
 from typing import Any
 
-from flicker_dagster.config.auth import MintsToken
+from flicker_dagster.config.auth.base import MintsToken
 from flicker_dagster.config.check import LineOf
 from flicker_dagster.config.explain import Problem
 from flicker_dagster.config.models import SourceConfig

@@ -5,14 +5,16 @@ from __future__ import annotations
 import sys
 from importlib import resources
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 
 import yaml
 
-from flicker_dagster.config.auth import AsksTokenEndpoint, Auth, AuthRecord, MintsToken, SendsToken, SigningKey
+from flicker_dagster.config.auth import WAYS
+from flicker_dagster.config.auth.base import AsksTokenEndpoint, AuthRecord, MintsToken, SendsToken
+from flicker_dagster.config.auth.signed import SigningKey
 from flicker_dagster.config.destination_keys import KeyGroup, keys_of
 from flicker_dagster.config.markdown import key_table, page_of
-from flicker_dagster.config.shape import records_in, tag_of
+from flicker_dagster.config.shape import tag_of
 
 #: Records that several kinds share, widest first, and what their keys are called on the page.
 SHARED: tuple[tuple[type[AuthRecord], str], ...] = (
@@ -25,7 +27,7 @@ SHARED: tuple[tuple[type[AuthRecord], str], ...] = (
 
 def kinds() -> list[type[AuthRecord]]:
     """Every way to sign, in the order of the union."""
-    return [record for record in records_in(get_args(Auth)[0]) if issubclass(record, AuthRecord)]
+    return list(WAYS.records().values())
 
 
 def examples() -> list[dict[str, Any]]:

@@ -12,7 +12,7 @@ from pydantic import TypeAdapter, ValidationError
 from flicker_dagster.config import soql
 from flicker_dagster.config.accounts import alike_notes, check_accounts
 from flicker_dagster.config.check import check_destination, check_lanes, check_renamed, check_source, check_together
-from flicker_dagster.config.destinations import destination_adapter
+from flicker_dagster.config.destinations import Destination
 from flicker_dagster.config.destinations.base import DestinationRecord
 from flicker_dagster.config.explain import Problem, explain, one_of, suggestion
 from flicker_dagster.config.file_text import read_file_text
@@ -21,7 +21,6 @@ from flicker_dagster.config.models import SourceConfig, nearest_line
 from flicker_dagster.config.numbers import fill_numbers
 from flicker_dagster.config.records import CENTURY_MS
 from flicker_dagster.config.secrets import parameters_of
-from flicker_dagster.config.shape import places
 from flicker_dagster.config.shown import shown
 from flicker_dagster.config.spans import notes_of
 from flicker_dagster.config.streams import streams_of
@@ -164,7 +163,7 @@ class _Load:
         raw = data.get("retry")
         if raw is None:
             return {}
-        return raw if self._validated(TypeAdapter(RetryConfig), raw, "retry", "retry") is not None else {}
+        return raw if self._validated(RetryConfig, raw, "retry", "retry") is not None else {}
 
     def _destinations(self, data: dict[Any, Any]) -> dict[Any, Any]:
         """The named destinations. One with a fault is told of here, and is any destination to its sources."""
@@ -175,17 +174,17 @@ class _Load:
         usable: dict[Any, Any] = {}
         for name, raw in found.items():
             path, before = f"destinations.{name}", len(self.problems)
-            destination = self._validated(destination_adapter(), raw, path, "destination")
+            destination = self._validated(Destination, raw, path, "destination")
             if destination is not None:
                 self.problems += check_destination(destination, path, self._line)
                 self.named[str(name)] = destination
             usable[name] = raw if len(self.problems) == before else _ANY_DESTINATION
         return usable
 
-    def _validated(self, adapter: TypeAdapter[Any], raw: Any, path: str, root: str) -> Any:
-        filled = fill_numbers(raw, path, self._add, self.env, places()[root])
+    def _validated(self, kind: Any, raw: Any, path: str, root: str) -> Any:
+        filled = fill_numbers(raw, path, self._add, self.env, kind)
         try:
-            return adapter.validate_python(filled)
+            return TypeAdapter(kind).validate_python(filled)
         except ValidationError as error:
             self._explain(error, filled, path, root)
             return None
@@ -216,7 +215,7 @@ class _Load:
         """One stream of a source, as `written` and with everything beneath; None where it has a fault of its types."""
         named = written.get("destination")
         own = [number for number, each in enumerate(_as_list(named)) if not isinstance(each, str)]
-        raw = fill_numbers(raw, path, self._add_once, self.env, [SourceConfig])
+        raw = fill_numbers(raw, path, self._add_once, self.env, SourceConfig)
         faulty: set[Any] = set()
         try:
             source = SourceConfig.model_validate(raw)

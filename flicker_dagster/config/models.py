@@ -10,12 +10,12 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from datetime import tzinfo
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, PrivateAttr
 
 from flicker_dagster.config.auth import Auth
-from flicker_dagster.config.destinations import destinations_type
+from flicker_dagster.config.destinations import Destinations
 from flicker_dagster.config.destinations.base import DestinationRecord
 from flicker_dagster.config.grid import Grid
 from flicker_dagster.config.groups import (
@@ -41,11 +41,6 @@ from flicker_dagster.config.records import (
 from flicker_dagster.config.vocabulary import AnswerRule, Each, Over, Paging, RequestKeys, RowKeys
 from flicker_dagster.times import zone_of
 from flicker_dagster.types import StreamName
-
-if TYPE_CHECKING:
-    Destinations = DestinationRecord | list[DestinationRecord]
-else:
-    Destinations = destinations_type()
 
 
 def asset_name(name: str) -> str:

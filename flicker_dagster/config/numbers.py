@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from flicker_dagster.config.records import Record
 from flicker_dagster.config.secrets import references, resolve
 from flicker_dagster.config.shape import meant, options, plain_kinds, records_in
 from flicker_dagster.errors import SecretUnset
@@ -15,27 +14,26 @@ _EXPECTED = {int: "a whole number", float: "a number", bool: "true or false"}
 
 
 def fill_numbers(
-    raw: Any, path: str, trouble: Callable[[str, str], None], env: Mapping[str, str], records: list[type[Record]]
+    raw: Any, path: str, trouble: Callable[[str, str], None], env: Mapping[str, str], annotation: Any
 ) -> Any:
     """The raw mapping with references in numeric and boolean places replaced by their values.
 
-    `records` are those that the mapping may be. What has no value or is no number is told to `trouble(path, what)`
+    `annotation` says which records the mapping may be. What has no value or is no number is told to `trouble(path, what)`
     and stays as it is.
     """
     if not isinstance(raw, dict):
         return raw
     filled = dict(raw)
-    for record in meant(records, raw)[:1]:
+    for record in meant(records_in(annotation, raw), raw)[:1]:
         for key, value in raw.items():
             field = record.model_fields.get(key) if isinstance(key, str) else None
             if field is None:
                 continue
-            inner = records_in(field.annotation)
-            if isinstance(value, dict) and inner:
-                filled[key] = fill_numbers(value, f"{path}.{key}", trouble, env, inner)
-            elif isinstance(value, list) and inner:
+            if isinstance(value, dict):
+                filled[key] = fill_numbers(value, f"{path}.{key}", trouble, env, field.annotation)
+            elif isinstance(value, list):
                 filled[key] = [
-                    fill_numbers(each, f"{path}.{key}[{number}]", trouble, env, inner)
+                    fill_numbers(each, f"{path}.{key}[{number}]", trouble, env, field.annotation)
                     for number, each in enumerate(value)
                 ]
             elif isinstance(value, str) and references(value):

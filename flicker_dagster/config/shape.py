@@ -8,16 +8,18 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 from pydantic.fields import FieldInfo
 
-from flicker_dagster.config.auth import Auth
+from flicker_dagster.config.auth import WAYS
+from flicker_dagster.config.kinds import Kinds
 from flicker_dagster.config.models import SourceConfig
 from flicker_dagster.config.records import Record
 
 
 def plain_kinds(annotation: Any) -> list[Any]:
-    """The types inside an annotation, through `Annotated` and unions; `Literal[…]` and `list[…]` stay whole."""
+    """The types inside an annotation, through `Annotated` and unions; `Literal[…]`, `list[…]` and `Kinds` stay whole."""
     origin = get_origin(annotation)
     if origin is Annotated:
-        return plain_kinds(get_args(annotation)[0])
+        inside, *about = get_args(annotation)
+        return [each for each in about if isinstance(each, Kinds)] or plain_kinds(inside)
     if origin in (Union, types.UnionType):
         return [kind for each in get_args(annotation) for kind in plain_kinds(each)]
     return [annotation]
@@ -28,12 +30,14 @@ def options(annotation: Any) -> list[str]:
     return [word for kind in plain_kinds(annotation) if get_origin(kind) is Literal for word in get_args(kind)]
 
 
-def records_in(annotation: Any) -> list[type[Record]]:
-    """The records a key takes: as its value, or as items of its list."""
+def records_in(annotation: Any, raw: Any = None) -> list[type[Record]]:
+    """The records a key takes: as its value, or as items of its list. Of `Kinds` only what `raw` names, if it names one."""
     found: list[type[Record]] = []
     for kind in plain_kinds(annotation):
         if get_origin(kind) is list:
-            found += records_in(get_args(kind)[0])
+            found += records_in(get_args(kind)[0], raw)
+        elif isinstance(kind, Kinds):
+            found += kind.meant(raw)
         elif isinstance(kind, type) and issubclass(kind, Record):
             found.append(kind)
     return found
@@ -69,4 +73,4 @@ def meant(records: list[type[Record]], raw: Any) -> list[type[Record]]:
 
 def takes_any_auth(field: FieldInfo) -> bool:
     """Does a key take every way to sign?"""
-    return set(records_in(get_args(Auth)[0])) <= set(records_in(field.annotation))
+    return WAYS in plain_kinds(field.annotation)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from flicker_dagster.config.auth import PartAuth
 from flicker_dagster.config.endpoints import endpoint_fault
 from flicker_dagster.config.models import SourceConfig
 from flicker_dagster.config.parts import part_fault
@@ -32,7 +31,7 @@ def check_vocabulary(source: SourceConfig) -> list[Fault]:
         found.append(("request.method", "is GET, which sends no body, expected POST"))
     if source.axis_field is not None and source.axis != "arrival":
         found.append(("axis_field", "has no meaning for axis: event, expected axis: arrival beside it"))
-    if isinstance(source.auth, PartAuth):
+    if source.auth is not None and source.auth.type == "part":
         found += [("auth.name", what) for what in _part(source.auth.name)]
     if source.rows.part is not None:
         found += [("rows.part", what) for what in _part(source.rows.part)]

@@ -9,7 +9,7 @@ import threading
 from collections.abc import Mapping
 from urllib.parse import quote, urlencode, urlsplit
 
-from flicker_dagster.config.auth import SigV4Auth
+from flicker_dagster.config.auth.sigv4 import SigV4Auth
 from flicker_dagster.config.destinations.object_store import ObjectStore
 from flicker_dagster.config.masking import shown_endpoint
 from flicker_dagster.deliver.destination import LaneContext

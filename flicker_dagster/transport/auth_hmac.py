@@ -13,7 +13,7 @@ from urllib.parse import parse_qsl, quote
 
 import msgspec
 
-from flicker_dagster.config.auth import HmacAuth
+from flicker_dagster.config.auth.hmac import HmacAuth
 from flicker_dagster.config.placeholders import fill
 from flicker_dagster.config.secrets import resolve
 from flicker_dagster.errors import SecretUnset

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 import msgspec
 from pydantic import JsonValue
 
-from flicker_dagster.config.auth import JwtAuth
+from flicker_dagster.config.auth.signed import JwtAuth
 from flicker_dagster.config.placeholders import fill
 from flicker_dagster.errors import SecretUnset
 from flicker_dagster.transport.auth_clock import clock_told

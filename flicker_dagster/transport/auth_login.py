@@ -6,7 +6,7 @@ import json
 from collections.abc import Callable, Mapping
 from urllib.parse import urlencode
 
-from flicker_dagster.config.auth import LoginAuth
+from flicker_dagster.config.auth.login import LoginAuth
 from flicker_dagster.config.placeholders import fill_all
 from flicker_dagster.config.secrets import references, resolve, texts_of
 from flicker_dagster.transport.auth_fixed import with_parameters

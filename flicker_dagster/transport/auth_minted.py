@@ -12,7 +12,7 @@ from hashlib import blake2b
 
 import msgspec
 
-from flicker_dagster.config.auth import SendsToken
+from flicker_dagster.config.auth.base import SendsToken
 from flicker_dagster.config.placeholders import fill
 from flicker_dagster.errors import SecretUnset, StateError
 from flicker_dagster.transport.auth_failed import AuthFailed

@@ -8,7 +8,9 @@ from urllib.parse import quote_plus, urlencode
 
 import msgspec
 
-from flicker_dagster.config.auth import AsksTokenEndpoint, OAuth2ClientCredentials, OAuth2JwtBearer, OAuth2RefreshToken
+from flicker_dagster.config.auth.base import AsksTokenEndpoint
+from flicker_dagster.config.auth.oauth2 import OAuth2ClientCredentials, OAuth2RefreshToken
+from flicker_dagster.config.auth.signed import OAuth2JwtBearer
 from flicker_dagster.config.placeholders import fill
 from flicker_dagster.transport.auth_fixed import with_parameters
 from flicker_dagster.transport.auth_minted import MintedToken, Minter, identity

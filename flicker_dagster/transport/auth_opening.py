@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 
 import msgspec
 
-from flicker_dagster.config.auth import MintsToken
+from flicker_dagster.config.auth.base import MintsToken
 from flicker_dagster.config.secrets import resolve
 from flicker_dagster.transport.auth_minted import MintedToken, Minter
 from flicker_dagster.transport.deadlines import Deadline

@@ -11,7 +11,7 @@ from typing import Any
 
 import msgspec
 
-from flicker_dagster.config.auth import SigV4Auth
+from flicker_dagster.config.auth.sigv4 import SigV4Auth
 from flicker_dagster.config.quiet import unlogged
 from flicker_dagster.config.secrets import resolve
 from flicker_dagster.transport.auth_failed import AuthFailed

@@ -5,24 +5,8 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping
 
-from flicker_dagster.config.auth import (
-    Auth,
-    BasicCredentials,
-    BearerAuth,
-    DigestAuth,
-    GoogleServiceAccount,
-    HeaderAuth,
-    HeadersAuth,
-    HmacAuth,
-    JwtAuth,
-    LoginAuth,
-    OAuth2ClientCredentials,
-    OAuth2JwtBearer,
-    OAuth2RefreshToken,
-    PartAuth,
-    QueryAuth,
-    SigV4Auth,
-)
+from flicker_dagster.config.auth import Auth
+from flicker_dagster.config.auth.fixed import BasicCredentials, BearerAuth, HeaderAuth, HeadersAuth
 from flicker_dagster.config.placeholders import fill
 from flicker_dagster.config.secrets import resolve
 from flicker_dagster.transport.auth_failed import AuthFailed
@@ -56,20 +40,20 @@ def authenticator_of(
     from flicker_dagster.transport.auth_opening import Opening
 
     opening = Opening(env, tokens, key, clock, ends, routes)
-    if isinstance(auth, LoginAuth):
+    if auth.type == "login":
         from flicker_dagster.transport.auth_login import login
 
         nested = auth.auth
         return login(auth, opening, signs=lambda: NoAuth() if nested is None else _signs(nested, env=env, clock=clock))
     from flicker_dagster.transport.auth_oauth2 import client_credentials, jwt_bearer, refresh_token
 
-    if isinstance(auth, OAuth2ClientCredentials):
+    if auth.type == "oauth2_client_credentials":
         return client_credentials(auth, opening)
-    if isinstance(auth, OAuth2RefreshToken):
+    if auth.type == "oauth2_refresh_token":
         return refresh_token(auth, opening)
-    if isinstance(auth, GoogleServiceAccount):
+    if auth.type == "google_service_account":
         return jwt_bearer(auth.written_out(), opening)
-    assert isinstance(auth, OAuth2JwtBearer)
+    assert auth.type == "oauth2_jwt_bearer"
     return jwt_bearer(auth, opening)
 
 
@@ -79,27 +63,27 @@ def _fixed(auth: Auth, *, env: Mapping[str, str] | None, clock: Callable[[], flo
 
     if isinstance(auth, BearerAuth | BasicCredentials | HeaderAuth | HeadersAuth):
         return FixedHeaders(lambda fresh: _headers(auth, env, fresh=fresh))
-    if isinstance(auth, QueryAuth):
+    if auth.type == "query":
         return QueryParameters(lambda fresh: {auth.name: resolve(auth.value, env=env, fresh=fresh)})
-    if isinstance(auth, HmacAuth):
+    if auth.type == "hmac":
         from flicker_dagster.transport.auth_hmac import SignedText
 
         return SignedText(auth, env=env, clock=clock)
-    if isinstance(auth, DigestAuth):
+    if auth.type == "digest":
         from flicker_dagster.transport.auth_digest import Digest
 
         return Digest(
             lambda fresh: (resolve(auth.username, env=env, fresh=fresh), resolve(auth.password, env=env, fresh=fresh))
         )
-    if isinstance(auth, JwtAuth):
+    if auth.type == "jwt":
         from flicker_dagster.transport.auth_jwt import SignedJwt
 
         return SignedJwt(auth, env=env, clock=clock)
-    if isinstance(auth, SigV4Auth):
+    if auth.type == "aws_sigv4":
         from flicker_dagster.transport.auth_sigv4 import SigV4
 
         return SigV4(auth, env=env)
-    if isinstance(auth, PartAuth):
+    if auth.type == "part":
         from flicker_dagster.transport.auth_part import PartAuthenticator
 
         keys = auth.keys
@@ -121,11 +105,11 @@ def _headers(
     def read(template: str) -> str:
         return resolve(template, env=env, fresh=fresh)
 
-    if isinstance(auth, BearerAuth):
+    if auth.type == "bearer":
         token = read(auth.token)
         return {auth.header: fill(auth.format, lambda _: token, env=env, fresh=fresh)}
-    if isinstance(auth, BasicCredentials):
+    if auth.type == "basic":
         return {"Authorization": basic_authorization(read(auth.username), read(auth.password))}
-    if isinstance(auth, HeaderAuth):
+    if auth.type == "header":
         return {auth.name: read(auth.value)}
     return {name: read(value) for name, value in auth.headers.items()}

@@ -11,7 +11,7 @@ from typing import Any
 
 from pydantic import JsonValue
 
-from flicker_dagster.config.auth import SigningKey
+from flicker_dagster.config.auth.signed import SigningKey
 from flicker_dagster.config.placeholders import fill, fill_all
 from flicker_dagster.config.secrets import resolve
 from flicker_dagster.json_paths import lookup_any, readings

@@ -10,7 +10,8 @@ from typing import Any, Literal
 
 import msgspec
 
-from flicker_dagster.config.auth import MintsToken, OAuth2RefreshToken
+from flicker_dagster.config.auth.base import MintsToken
+from flicker_dagster.config.auth.oauth2 import OAuth2RefreshToken
 from flicker_dagster.json_paths import lookup_any, readings
 from flicker_dagster.json_text import read_json
 from flicker_dagster.times import parse_time_ms

@@ -13,7 +13,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from flicker_dagster.config.auth import BearerAuth, GoogleServiceAccount
+from flicker_dagster.config.auth.fixed import BearerAuth
+from flicker_dagster.config.auth.signed import GoogleServiceAccount
 from flicker_dagster.config.destinations.http import HttpDestination
 from flicker_dagster.config.masking import MASK, Masker
 from flicker_dagster.config.records import BasicAuth

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from flicker_dagster.config.auth import BearerAuth
+from flicker_dagster.config.auth.fixed import BearerAuth
 from flicker_dagster.config.destinations.http import HttpDestination
 from flicker_dagster.config.groups import Limits, Pagination, RetryConfig
 from flicker_dagster.config.models import SourceConfig

@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 
-from flicker_dagster.config.auth import Auth, GoogleServiceAccount
+from flicker_dagster.config.auth import Auth
+from flicker_dagster.config.auth.signed import GoogleServiceAccount
 from flicker_dagster.config.destinations.otlp import OtlpDestination
 from flicker_dagster.deliver.destination import Destination, LaneContext, open_destination
 from flicker_dagster.deliver.outcomes import Blocked, Delivered, Retry

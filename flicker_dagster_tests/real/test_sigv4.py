@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from flicker_dagster.config.auth import SigV4Auth
+from flicker_dagster.config.auth.sigv4 import SigV4Auth
 from flicker_dagster.transport.authenticators import authenticator_of
 from flicker_dagster.transport.deadlines import Deadline
 from flicker_dagster.transport.exchange import Answer, Request, Transport

@@ -9,7 +9,8 @@ from typing import Any
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 
-from flicker_dagster.config.auth import GoogleServiceAccount, OAuth2ClientCredentials, OAuth2RefreshToken
+from flicker_dagster.config.auth.oauth2 import OAuth2ClientCredentials, OAuth2RefreshToken
+from flicker_dagster.config.auth.signed import GoogleServiceAccount
 from flicker_dagster.simulator.token_server import TokenServer
 from flicker_dagster.transport.authenticators import authenticator_of
 from flicker_dagster.transport.deadlines import Deadline

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from flicker_dagster.config.auth import DigestAuth
+from flicker_dagster.config.auth.fixed import DigestAuth
 from flicker_dagster.simulator.digest import DigestGuard
 from flicker_dagster.simulator.server import Request as Received
 from flicker_dagster.simulator.server import Response, Server

@@ -8,7 +8,7 @@ from pathlib import Path
 import jwt
 import pytest
 
-from flicker_dagster.config.auth import GoogleServiceAccount
+from flicker_dagster.config.auth.signed import GoogleServiceAccount
 from flicker_dagster.simulator.token_server import TokenServer
 from flicker_dagster.transport.auth_failed import AuthFailed
 from flicker_dagster.transport.signing import Signer

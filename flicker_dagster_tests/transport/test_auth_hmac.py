@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from flicker_dagster.config.auth import HmacAuth
+from flicker_dagster.config.auth.hmac import HmacAuth
 from flicker_dagster.transport.exchange import Answer, Request
 from flicker_dagster_tests.transport.minting import Clock, opened
 

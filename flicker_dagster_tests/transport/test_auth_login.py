@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 from pydantic import TypeAdapter
 
-from flicker_dagster.config.auth import Auth, LoginAuth
+from flicker_dagster.config.auth import Auth
+from flicker_dagster.config.auth.login import LoginAuth
 from flicker_dagster.simulator.digest import DigestGuard
 from flicker_dagster.simulator.server import Request as Received
 from flicker_dagster.simulator.server import Response, Server

@@ -17,7 +17,9 @@ from cryptography.x509.oid import NameOID
 from jwt.algorithms import RSAAlgorithm
 from pydantic import TypeAdapter
 
-from flicker_dagster.config.auth import Auth, JwtAuth, OAuth2ClientCredentials, OAuth2JwtBearer
+from flicker_dagster.config.auth import Auth
+from flicker_dagster.config.auth.oauth2 import OAuth2ClientCredentials
+from flicker_dagster.config.auth.signed import JwtAuth, OAuth2JwtBearer
 from flicker_dagster.simulator.token_server import TokenServer
 from flicker_dagster.transport.auth_failed import AuthFailed
 from flicker_dagster.transport.exchange import Answer, Request

@@ -14,7 +14,7 @@ from urllib.parse import parse_qsl, quote, urlsplit
 
 import pytest
 
-from flicker_dagster.config.auth import SigV4Auth
+from flicker_dagster.config.auth.sigv4 import SigV4Auth
 from flicker_dagster.simulator.server import Request as Asked
 from flicker_dagster.simulator.server import Response, Server
 from flicker_dagster.transport.auth_failed import AuthFailed

@@ -3,70 +3,47 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
-from pydantic import Field
+from flicker_dagster.config.auth.base import AuthRecord
+from flicker_dagster.config.kinds import Kinds
 
-from flicker_dagster.config.auth.base import AsksTokenEndpoint, AuthRecord, MintsToken, SendsToken
-from flicker_dagster.config.auth.fixed import (
-    BasicCredentials,
-    BearerAuth,
-    DigestAuth,
-    HeaderAuth,
-    HeadersAuth,
-    QueryAuth,
-)
-from flicker_dagster.config.auth.hmac import HmacAuth
-from flicker_dagster.config.auth.login import LoginAuth
-from flicker_dagster.config.auth.oauth2 import OAuth2ClientCredentials, OAuth2RefreshToken
-from flicker_dagster.config.auth.part import PartAuth
-from flicker_dagster.config.auth.signed import GoogleServiceAccount, JwtAuth, OAuth2JwtBearer, SigningKey
-from flicker_dagster.config.auth.sigv4 import SigV4Auth
+if TYPE_CHECKING:
+    from flicker_dagster.config.auth import fixed, hmac, login, oauth2, part, signed, sigv4
 
-__all__ = [
-    "AsksTokenEndpoint",
-    "Auth",
-    "AuthRecord",
-    "BasicCredentials",
-    "BearerAuth",
-    "DigestAuth",
-    "GoogleServiceAccount",
-    "HeaderAuth",
-    "HeadersAuth",
-    "HmacAuth",
-    "JwtAuth",
-    "LoginAuth",
-    "MintsToken",
-    "OAuth2ClientCredentials",
-    "OAuth2JwtBearer",
-    "OAuth2RefreshToken",
-    "PartAuth",
-    "QueryAuth",
-    "SendsToken",
-    "SigV4Auth",
-    "SigningKey",
-    "authorization_headers",
-    "two_ways_to_authenticate",
-]
+#: The modules of the ways, and the ways by their `type`, in the order in which they are told of.
+_WAYS = {
+    "fixed": ("bearer", "basic", "header", "headers", "query", "digest"),
+    "oauth2": ("oauth2_client_credentials", "oauth2_refresh_token"),
+    "signed": ("oauth2_jwt_bearer", "google_service_account", "jwt"),
+    "login": ("login",),
+    "hmac": ("hmac",),
+    "sigv4": ("aws_sigv4",),
+    "part": ("part",),
+}
 
-Auth = Annotated[
-    BearerAuth
-    | BasicCredentials
-    | HeaderAuth
-    | HeadersAuth
-    | QueryAuth
-    | DigestAuth
-    | OAuth2ClientCredentials
-    | OAuth2RefreshToken
-    | OAuth2JwtBearer
-    | GoogleServiceAccount
-    | JwtAuth
-    | LoginAuth
-    | HmacAuth
-    | SigV4Auth
-    | PartAuth,
-    Field(discriminator="type"),
-]
+WAYS = Kinds({kind: f"{__name__}.{module}" for module, kinds in _WAYS.items() for kind in kinds})
+
+if TYPE_CHECKING:
+    Auth = (
+        fixed.BearerAuth
+        | fixed.BasicCredentials
+        | fixed.HeaderAuth
+        | fixed.HeadersAuth
+        | fixed.QueryAuth
+        | fixed.DigestAuth
+        | oauth2.OAuth2ClientCredentials
+        | oauth2.OAuth2RefreshToken
+        | signed.OAuth2JwtBearer
+        | signed.GoogleServiceAccount
+        | signed.JwtAuth
+        | login.LoginAuth
+        | hmac.HmacAuth
+        | sigv4.SigV4Auth
+        | part.PartAuth
+    )
+else:
+    Auth = Annotated[AuthRecord, WAYS]
 
 
 def authorization_headers(headers: Mapping[str, str]) -> list[str]:

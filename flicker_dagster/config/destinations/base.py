@@ -7,7 +7,7 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
-from flicker_dagster.config.auth import AuthRecord
+from flicker_dagster.config.auth.base import AuthRecord
 from flicker_dagster.config.endpoints import endpoint_fault
 from flicker_dagster.config.records import FieldPath, Record, Template, TimeoutMs, Tls
 

@@ -6,13 +6,8 @@ from typing import Literal
 
 from pydantic import Field
 
-from flicker_dagster.config.auth import (
-    Auth,
-    BasicCredentials,
-    BearerAuth,
-    authorization_headers,
-    two_ways_to_authenticate,
-)
+from flicker_dagster.config.auth import Auth, authorization_headers, two_ways_to_authenticate
+from flicker_dagster.config.auth.fixed import BasicCredentials, BearerAuth
 from flicker_dagster.config.destinations.base import DestinationRecord, Fix, Guide
 from flicker_dagster.config.records import BasicAuth, Count, FieldPath, Record, Status, Template, Tls
 

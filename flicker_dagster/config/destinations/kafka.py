@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from flicker_dagster.config.auth import OAuth2ClientCredentials
+from flicker_dagster.config.auth.oauth2 import OAuth2ClientCredentials
 from flicker_dagster.config.destinations.base import DestinationRecord, Fix, Guide
 from flicker_dagster.config.records import Milliseconds, Record, Template, TimeoutMs, Tls
 from flicker_dagster.config.shown import shown

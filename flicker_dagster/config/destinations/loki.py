@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from flicker_dagster.config.auth import BasicCredentials, BearerAuth, HeaderAuth
+from flicker_dagster.config.auth.fixed import BasicCredentials, BearerAuth, HeaderAuth
 from flicker_dagster.config.destinations.base import Fix, Guide
 from flicker_dagster.config.destinations.posted import SMALLEST_BODY_BYTES, PostedRecord
 from flicker_dagster.config.records import Count, Template

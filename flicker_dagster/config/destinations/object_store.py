@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from flicker_dagster.config.auth import SigV4Auth
+from flicker_dagster.config.auth.sigv4 import SigV4Auth
 from flicker_dagster.config.destinations.base import DestinationRecord
 from flicker_dagster.config.endpoints import endpoint_fault
 from flicker_dagster.config.records import Count, Template, TimeoutMs, Tls

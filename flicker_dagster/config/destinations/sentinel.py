@@ -7,7 +7,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from flicker_dagster.config.auth import OAuth2ClientCredentials
+from flicker_dagster.config.auth.oauth2 import OAuth2ClientCredentials
 from flicker_dagster.config.destinations.base import Fix, Guide
 from flicker_dagster.config.destinations.posted import SMALLEST_BODY_BYTES, PostedRecord
 from flicker_dagster.config.records import Count, Record, Template

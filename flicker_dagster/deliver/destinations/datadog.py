@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from flicker_dagster.config.auth import HeaderAuth
+from flicker_dagster.config.auth.fixed import HeaderAuth
 from flicker_dagster.config.destinations.datadog import DatadogDestination
 from flicker_dagster.deliver.destination import LaneContext
 from flicker_dagster.deliver.encoders.message import MessageField

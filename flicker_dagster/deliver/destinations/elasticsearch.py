@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from flicker_dagster.config.auth import Auth, HeaderAuth
+from flicker_dagster.config.auth import Auth
+from flicker_dagster.config.auth.fixed import HeaderAuth
 from flicker_dagster.config.destinations.elasticsearch import ElasticsearchDestination
 from flicker_dagster.deliver.bulk.destination import BulkDestination
 from flicker_dagster.deliver.destination import LaneContext

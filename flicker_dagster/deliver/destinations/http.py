@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from flicker_dagster.config.auth import HmacAuth
+from flicker_dagster.config.auth.hmac import HmacAuth
 from flicker_dagster.config.destinations.http import AcceptedWhen, HttpDestination
 from flicker_dagster.deliver.destination import LaneContext, LotLimits
 from flicker_dagster.deliver.encoders.encoder import Encoder

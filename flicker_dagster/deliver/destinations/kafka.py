@@ -11,7 +11,7 @@ from collections.abc import Mapping
 
 import msgspec
 
-from flicker_dagster.config.auth import OAuth2ClientCredentials
+from flicker_dagster.config.auth.oauth2 import OAuth2ClientCredentials
 from flicker_dagster.config.destinations.kafka import KafkaDestination
 from flicker_dagster.config.secrets import resolve
 from flicker_dagster.deliver.destination import DestinationBase, LaneContext, LotLimits

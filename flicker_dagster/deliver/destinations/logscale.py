@@ -11,7 +11,7 @@ from urllib.parse import urlsplit, urlunsplit
 
 import msgspec
 
-from flicker_dagster.config.auth import BearerAuth
+from flicker_dagster.config.auth.fixed import BearerAuth
 from flicker_dagster.config.destinations.logscale import EVENT, EVENT_UID, MESSAGE, LogScaleDestination
 from flicker_dagster.deliver.destination import LaneContext, LotLimits
 from flicker_dagster.deliver.encoders.message import MessageField

@@ -8,7 +8,7 @@ from dataclasses import replace
 
 import msgspec
 
-from flicker_dagster.config.auth import HeaderAuth
+from flicker_dagster.config.auth.fixed import HeaderAuth
 from flicker_dagster.config.destinations.splunk_hec import SplunkHecDestination
 from flicker_dagster.deliver.destination import LaneContext, LotLimits
 from flicker_dagster.deliver.hec.acknowledgements import (

@@ -6,7 +6,7 @@ import logging
 from collections.abc import Callable
 from typing import Any
 
-from flicker_dagster.config.auth import OAuth2ClientCredentials
+from flicker_dagster.config.auth.oauth2 import OAuth2ClientCredentials
 from flicker_dagster.config.destinations.kafka import KafkaDestination, SaslScram
 from flicker_dagster.config.secrets import resolve
 from flicker_dagster.deliver.destination import LaneContext

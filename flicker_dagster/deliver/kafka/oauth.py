@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from flicker_dagster.config.auth import OAuth2ClientCredentials
+from flicker_dagster.config.auth.oauth2 import OAuth2ClientCredentials
 from flicker_dagster.deliver.destination import LaneContext
 from flicker_dagster.transport.auth_oauth2 import client_credentials
 from flicker_dagster.transport.auth_opening import Opening

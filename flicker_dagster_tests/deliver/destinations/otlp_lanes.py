@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from flicker_dagster.config.auth import BearerAuth
+from flicker_dagster.config.auth.fixed import BearerAuth
 from flicker_dagster.config.destinations.otlp import OtlpDestination
 from flicker_dagster.config.masking import Masker
 from flicker_dagster.deliver.destination import LaneContext
