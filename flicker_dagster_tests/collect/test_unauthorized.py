@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from flicker_dagster.collect.client import VendorClient
-from flicker_dagster.config.auth import OAuth2ClientCredentials
+from flicker_dagster.config.auth.oauth2 import OAuth2ClientCredentials
 from flicker_dagster.config.vocabulary import AnswerRule
 from flicker_dagster.errors import VendorRefused
 from flicker_dagster.simulator.server import Request as Asked
