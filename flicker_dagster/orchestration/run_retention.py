@@ -16,11 +16,11 @@ from pathlib import Path
 import dagster as dg
 import msgspec
 
-from flicker_dagster.config.models import asset_name
 from flicker_dagster.config.whole_file import FlickerConfig
 from flicker_dagster.orchestration import internals, names
 from flicker_dagster.orchestration.recorded import Recorded, RunsMade, delete_run_row, history_folder
 from flicker_dagster.state.layout import StateLayout
+from flicker_dagster.types import StreamName
 
 #: Runs whose rows are deleted in one transaction: other processes write in between.
 BATCH = 100
@@ -65,11 +65,7 @@ class Ours(msgspec.Struct, frozen=True):
         sources = list(foreign)
         return msgspec.structs.replace(
             self,
-            foreign_assets=frozenset(
-                dg.AssetKey([namespace, asset_name(name)] if namespace else [asset_name(name)])
-                for namespace, name in sources
-            )
-            - self.assets,
+            foreign_assets=frozenset(key for source in sources for key in _assets_called(*source)) - self.assets,
             foreign_sources=frozenset(names.source_tag(namespace, name) for namespace, name in sources),
         )
 
@@ -85,6 +81,12 @@ class Ours(msgspec.Struct, frozen=True):
         if mark is None or source is None or source in self.foreign_sources:
             return False
         return source.startswith(names.source_tag(self.namespace, ""))
+
+
+def _assets_called(namespace: str, name: str) -> set[dg.AssetKey]:
+    """A stream of `google` may be called `google/login`, and a source may be as well."""
+    source, _, stream = name.partition("/")
+    return {names.asset_key(StreamName(*each, namespace)) for each in ((name, ""), (source, stream))}
 
 
 class Removed(msgspec.Struct):

@@ -15,6 +15,7 @@ from flicker_dagster.errors import StateError
 from flicker_dagster.orchestration import maintenance, names
 from flicker_dagster.orchestration.factory import build_definitions
 from flicker_dagster.orchestration.maintenance import ABANDONED_S, remove_copies, remove_untracked
+from flicker_dagster.orchestration.run_retention import Ours
 from flicker_dagster.orchestration.settings import Settings
 from flicker_dagster.orchestration.verified import due_windows
 from flicker_dagster.pipeline.work import SourceWork
@@ -143,3 +144,10 @@ def test_a_broken_source_keeps_no_other_from_being_maintained(tmp_path: Path, mo
         maintenance.maintain(month.instance, month.config, works, month.ours, now_s=month.now_s)
     assert len(looked_at) == 2
     assert failed.value.metadata["ledger shards"].value == 3
+
+
+@pytest.mark.parametrize("parts", [["google", "login"], ["google_login"]], ids=["a stream", "a source"])
+def test_the_assets_of_another_configuration_on_the_same_state_are_its_own(tmp_path: Path, parts: list[str]) -> None:
+    ours = Ours("state", tmp_path, jobs=frozenset(), assets=frozenset({dg.AssetKey(["prod", "okta"])}))
+    assert dg.AssetKey(["theirs", *parts]) in ours.but([("theirs", "google/login")]).foreign_assets
+    assert ours.but([("prod", "okta")]).foreign_assets == frozenset()
