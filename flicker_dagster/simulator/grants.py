@@ -34,10 +34,10 @@ def client_of(request: Request) -> tuple[str, str]:
     return request.form.get("client_id", ""), request.form.get("client_secret", "")
 
 
-def granted(minting: Minting, lifetime_s: float, *, prefix: str = "at-", **more: Any) -> Response:
+def granted(minting: Minting, *, prefix: str = "at-", **more: Any) -> Response:
     """A new token. `more` are further members of the answer, or other spellings of the usual ones."""
-    token = minting.mint(lifetime_s=lifetime_s, prefix=prefix)
-    answer = {"access_token": token, "token_type": "Bearer", "expires_in": int(lifetime_s)}
+    token = minting.mint(prefix=prefix)
+    answer = {"access_token": token, "token_type": "Bearer", "expires_in": int(minting.lifetime_s)}
     return Response.json(answer | more, headers=[("Cache-Control", "no-store")])
 
 
@@ -51,7 +51,6 @@ def token_for_client(
     minting: Minting,
     clients: Mapping[str, str],
     *,
-    lifetime_s: float,
     must: Mapping[str, str] | None = None,
     may: tuple[str, ...] = (),
     grant_implied: bool = False,
@@ -71,6 +70,6 @@ def token_for_client(
     wrong = [name for name, value in must.items() if form.get(name) != value]
     if strange or wrong:
         return refused("invalid_request", f"bad parameter: {', '.join(strange + wrong)}")
-    answer = granted(minting, lifetime_s)
+    answer = granted(minting)
     answer.status = status
     return answer

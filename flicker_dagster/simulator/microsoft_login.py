@@ -25,7 +25,7 @@ def is_login(request: Request) -> bool:
     return _PATH.fullmatch(request.path) is not None and is_for(request, HOST)
 
 
-def login(request: Request, minting: Minting, *, resource: str, lifetime_s: float) -> Response:
+def login(request: Request, minting: Minting, *, resource: str) -> Response:
     """A token for `resource` (its origin): asked for as a scope in version 2, as a resource in version 1, whose numbers
     are text. Codes and texts: https://learn.microsoft.com/entra/identity-platform/reference-error-codes"""
     found = _PATH.fullmatch(request.path)
@@ -48,7 +48,7 @@ def login(request: Request, minting: Minting, *, resource: str, lifetime_s: floa
                 "invalid_scope",
                 f"AADSTS1002012: The provided value for scope is not valid, expected {resource}/.default",
             )
-        return granted(minting, lifetime_s, ext_expires_in=int(lifetime_s))
+        return granted(minting, ext_expires_in=int(minting.lifetime_s))
     if request.form.get("resource", "").rstrip("/") != resource:
         return refused("invalid_resource", "AADSTS500011: The resource principal was not found in the tenant.")
-    return granted(minting, lifetime_s, expires_in=str(int(lifetime_s)), resource=resource)
+    return granted(minting, expires_in=str(int(minting.lifetime_s)), resource=resource)

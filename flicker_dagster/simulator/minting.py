@@ -10,18 +10,19 @@ from collections.abc import Callable
 class Minting:
     """Tokens of one account. `minted` counts those given out: a collector that asks for one too often shows here."""
 
-    def __init__(self, clock: Callable[[], float], *, seed: int = 0) -> None:
+    def __init__(self, clock: Callable[[], float], *, lifetime_s: float = 3_600, seed: int = 0) -> None:
+        self.lifetime_s = lifetime_s
         self._clock = clock
         self._random = random.Random(seed)
         self._lock = threading.Lock()
         self._ends_s: dict[str, float] = {}
         self.given_out: list[str] = []
 
-    def mint(self, *, lifetime_s: float = 3600.0, prefix: str = "at-") -> str:
+    def mint(self, *, prefix: str = "at-") -> str:
         """A new token."""
         with self._lock:
             token = f"{prefix}{self._random.getrandbits(160):040x}"
-            self._ends_s[token] = self._clock() + lifetime_s
+            self._ends_s[token] = self._clock() + self.lifetime_s
             self.given_out.append(token)
             return token
 

@@ -10,14 +10,10 @@ import msgspec
 
 from flicker_dagster.simulator.emitter import Event, rows
 from flicker_dagster.simulator.server import Request, Response
-from flicker_dagster.simulator.vendor import ELSEWHERE
 from flicker_dagster.times import parse_time_ms
 
 #: Who asks for a port of this machine means whichever host of the vendor has the path.
 _HERE = ("127.0.0.1", "localhost", "")
-_NEXT_LINK = re.compile(
-    rb'("next(?:_page|_page_url|PageLink)?":\s*(?:\{[^{}]*?"(?:href|link)":\s*)?")(?:https?://[^/"]+)?(?=/)'
-)
 SECONDS_Z = r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ"
 MILLISECONDS_Z = r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z"
 
@@ -59,8 +55,3 @@ def document(value: Any, headers: list[tuple[str, str]] | None = None) -> Respon
 def compact(event: dict[str, Any]) -> bytes:
     """An event as a row of the log."""
     return msgspec.json.encode(event)
-
-
-def lead_next_elsewhere(response: Response) -> None:
-    """Make the next link inside a JSON document point to another host."""
-    response.body = _NEXT_LINK.sub(rb"\g<1>" + ELSEWHERE.encode(), response.body, count=1)

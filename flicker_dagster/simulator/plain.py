@@ -10,7 +10,7 @@ from typing import Any
 
 from flicker_dagster.simulator.emitter import Event, rows
 from flicker_dagster.simulator.server import Request, Response
-from flicker_dagster.simulator.vendor import Vendor
+from flicker_dagster.simulator.vendor import Vendor, quota_told
 from flicker_dagster.times import parse_time_ms, rfc3339_ms
 
 PATH = "/events"
@@ -45,6 +45,12 @@ class Plain(Vendor):
         if self.shape.with_ids:
             event["id"] = event_id
         return event_id, json.dumps(event, separators=(",", ":")).encode()
+
+    def quota_headers(self, remaining: int, reset_s: int) -> list[tuple[str, str]]:
+        return quota_told("X-RateLimit", self.per_minute, remaining, reset_s)
+
+    def exhausted(self) -> Response:
+        return self.too_many(self.quota_headers(0, self.reset_s()))
 
     def answer(self, request: Request, *, expired: bool) -> Response:
         if request.path != PATH:

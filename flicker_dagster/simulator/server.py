@@ -73,6 +73,11 @@ class Request:
         """Names in the query that the API does not know."""
         return [name for name, _ in self.pairs if name not in known]
 
+    def credentials(self, scheme: str) -> str:
+        """What the Authorization header holds behind this scheme; "" where it is of another one."""
+        found, _, credentials = self.headers.get("authorization", "").partition(" ")
+        return credentials if found == scheme else ""
+
     def bearer(self) -> str:
         """The last word of the Authorization header: the token, whatever the scheme is called."""
         return self.headers.get("authorization", "").split(" ")[-1]

@@ -3,24 +3,25 @@
 from __future__ import annotations
 
 import json
-import re
+import logging
+import math
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Collection
 from email.utils import formatdate
 from functools import partial
 from typing import Any, ClassVar
 
 from flicker_dagster.errors import FlickerError
+from flicker_dagster.simulator.elsewhere import lead_elsewhere
 from flicker_dagster.simulator.emitter import Emitter, Event, Habits
 from flicker_dagster.simulator.faults import Fault, Faults
 from flicker_dagster.simulator.minting import Minting
 from flicker_dagster.simulator.server import Request, Response, Server
 from flicker_dagster.simulator.vendor_pages import own_page
 
-ELSEWHERE = "http://evil.invalid"
-#: Scheme and server of an absolute link.
-ORIGIN = re.compile(r"https?://[^/?\s\"<>]+")
+_LOG = logging.getLogger(__name__)
 HTML = b"<!doctype html><html><title>Sign in</title><body>Please sign in.</body></html>"
 
 
@@ -46,6 +47,12 @@ class Vendor:
     equal_rows: ClassVar[bool] = False
     #: Requests that one account may make per minute.
     quota_per_minute: ClassVar[int] = 6_000
+    #: Rows that a page has to have room for at least.
+    least_page_size: ClassVar[int] = 1
+    #: Is one request too many told, in Retry-After, how long to wait?
+    tells_wait: ClassVar[bool] = True
+    #: How long its access tokens live, unless told otherwise.
+    token_lifetime_s: float = 3_600
 
     def __init__(
         self,
@@ -58,6 +65,7 @@ class Vendor:
         habits: Habits | None = None,
         seed: int = 0,
         per_minute: int | None = None,
+        token_lifetime_s: float | None = None,
         clock: Callable[[], float] = time.time,
         host: str = "127.0.0.1",
         port: int = 0,
@@ -66,8 +74,12 @@ class Vendor:
         self.clock = clock
         self.per_minute = self.quota_per_minute if per_minute is None else per_minute
         self.requests = 0
+        self.raised = 0  # requests that the dialect failed to answer
+        self.fetched: Counter[str] = Counter()  # by id, how often what was listed was fetched by itself
         self.faults = Faults(seed=seed)
-        self.minting = Minting(clock, seed=seed)
+        if token_lifetime_s is not None:
+            self.token_lifetime_s = token_lifetime_s
+        self.minting = Minting(clock, lifetime_s=self.token_lifetime_s, seed=seed)
         self.busy = tuple(self.streams if busy is None else busy)
         self.emitters: dict[str, Emitter] = {}
         self.emitters = {
@@ -140,7 +152,10 @@ class Vendor:
 
     def authorize(self, request: Request) -> Response | None:
         """None for a request with the right credentials, else how the vendor refuses it."""
-        return None if self.token is None or request.bearer() == self.token else self.unauthorized()
+        return None if self.is_authorized(request) else self.unauthorized()
+
+    def is_authorized(self, request: Request) -> bool:
+        return self.token is None or request.bearer() == self.token
 
     def is_token_request(self, request: Request) -> bool:
         """Is it for the part of the API that gives out tokens? It needs no other credentials, and costs no quota."""
@@ -148,7 +163,11 @@ class Vendor:
 
     def limited(self, wait_s: float) -> Response:
         """The refusal of one request too many, in this vendor's own way of saying how long to wait."""
-        return self.too_many([("Retry-After", f"{wait_s:g}")])
+        return self.too_many([("Retry-After", str(math.ceil(wait_s)))] if self.tells_wait else [])
+
+    def exhausted(self) -> Response:
+        """The refusal of what a used-up quota does not cover."""
+        return self.limited(self.reset_s() - self.clock())
 
     def make_event(self, number: int, published_ms: int, chance: Any) -> tuple[str, bytes]:
         raise FlickerError(f"the dialect {self.name} does not say")
@@ -163,24 +182,27 @@ class Vendor:
         return Response.json({"message": "Too Many Requests"}, 429, headers)
 
     def quota_headers(self, remaining: int, reset_s: int) -> list[tuple[str, str]]:
-        return [
-            ("X-RateLimit-Limit", str(self.per_minute)),
-            ("X-RateLimit-Remaining", str(remaining)),
-            ("X-RateLimit-Reset", str(reset_s)),
-        ]
+        """What an answer tells of the quota."""
+        return []
 
     def lead_elsewhere(self, response: Response) -> None:
         """Make the next link of an answer point to another host."""
-        response.headers = [
-            (name, ORIGIN.sub(ELSEWHERE, value) if name.lower() == "link" else value)
-            for name, value in response.headers
-        ]
+        lead_elsewhere(response)
 
     # -- one request
 
     def handle(self, request: Request) -> Response:
         if request.path.startswith("/_sim/"):
             return own_page(self, request)
+        try:
+            return self._handled(request)
+        except Exception:
+            self.raised += 1
+            told = (self.name, request.method, request.path)
+            _LOG.exception("the dialect %s raised while answering %s %r: a defect of the simulator", *told)
+            return Response.json({"message": f"the simulated {self.name} failed, see the log of the simulator"}, 500)
+
+    def _handled(self, request: Request) -> Response:
         self.requests += 1
         fault = self.faults.take()
         if fault is not None and fault.kind.isdigit():
@@ -195,7 +217,7 @@ class Vendor:
             return refused
         quota = self._quota()
         if quota is None:
-            return self._exhausted()
+            return self.exhausted()
         response = self.answer(request, expired=fault is not None and fault.kind == "expired")
         response.headers += self.quota_headers(quota, self.reset_s())
         return self._spoiled(response, fault)
@@ -215,11 +237,6 @@ class Vendor:
             self._used += 1
             return self.per_minute - self._used
 
-    def _exhausted(self) -> Response:
-        if type(self).limited is not Vendor.limited:
-            return self.limited(self.reset_s() - self.clock())
-        return self.too_many(self.quota_headers(0, self.reset_s()))
-
     def _spoiled(self, response: Response, fault: Fault | None) -> Response:
         if fault is None:
             return response
@@ -238,12 +255,16 @@ class Vendor:
         elif fault.retry_after != "none" and status in (429, 503):
             headers.append(("Retry-After", fault.retry_after or f"{fault.seconds:g}"))
         if status == 429:
-            own = not fault.retry_after and type(self).limited is not Vendor.limited
-            return self.limited(fault.seconds) if own else self.too_many(headers)
+            return self.too_many(headers) if fault.retry_after else self.limited(fault.seconds)
         if status == 401:
             self.minting.revoke_all()
             return self.unauthorized()
         return Response.json({"message": f"simulated {status}"}, status, headers)
+
+
+def quota_told(prefix: str, limit: int, remaining: int, reset: object) -> list[tuple[str, str]]:
+    """The three headers that most vendors tell a quota with, of names that begin so."""
+    return [(f"{prefix}-Limit", str(limit)), (f"{prefix}-Remaining", str(remaining)), (f"{prefix}-Reset", str(reset))]
 
 
 def value_at(event: dict[str, Any], path: str) -> Any:

@@ -232,6 +232,7 @@ def scene_of(
     try:
         source = source_of(simulated, siem, stream, page_size=page_size, **keys)
         yield CatalogueScene(simulated, siem, source, directory, clock)
+        assert not simulated.raised, "the dialect itself failed, see the log: no row is proven with it"
     finally:
         simulated.close()
 
@@ -255,7 +256,7 @@ def source_of(
     if stream:
         raw["streams"] = [stream]
     source = _loaded(raw)
-    least = max(page_size or 0, getattr(simulated, "least_page_size", 0))
+    least = max(page_size or 0, simulated.least_page_size)
     if page_size is not None and source.listing.paging.limit is not None and least < source.listing.paging.page_size:
         own = "paging" if source.paging is not None else "pagination"
         source = _loaded({**raw, own: {**raw.get(own, {}), "page_size": least}})

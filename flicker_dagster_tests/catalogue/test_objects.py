@@ -40,9 +40,9 @@ def test_a_look_finds_a_new_object_and_fetches_none(scene: CatalogueScene) -> No
     assert not look(scene).found
     scene.emit(5)
     scene.clock.wait(120)
-    fetched = sum(scene.vendor.fetched.values())  # type: ignore[attr-defined]
+    fetched = sum(scene.vendor.fetched.values())
     assert look(scene).found
-    assert sum(scene.vendor.fetched.values()) == fetched  # type: ignore[attr-defined]
+    assert sum(scene.vendor.fetched.values()) == fetched
     scene.drain()
     scene.assert_each_once()
     assert not look(scene).found

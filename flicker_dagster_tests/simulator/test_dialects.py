@@ -34,7 +34,7 @@ def test_its_events_are_found_again_and_equal_ones_are_declared(vendor: Vendor) 
         events = emitter.emitted()
         assert len(events) == 240
         equal = len(events) - len({event.id for event in events})
-        assert bool(equal) == getattr(vendor, "equal_rows", False), f"{stream}: {equal} are equal"
+        assert bool(equal) == vendor.equal_rows, f"{stream}: {equal} are equal"
 
 
 def test_an_unknown_one_is_refused_by_name() -> None:

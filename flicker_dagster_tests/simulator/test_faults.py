@@ -44,11 +44,24 @@ def test_a_status_is_answered_instead_of_events_and_only_once(okta: Okta, status
     assert len(ask(okta).json()) == 5
 
 
-def test_a_rate_limit_says_when_to_come_back_in_seconds(okta: Okta) -> None:
+def test_a_rate_limit_says_when_to_come_back_in_whole_seconds(okta: Okta) -> None:
     okta.faults.plan("429", retry_after="17")
     okta.faults.plan("429", seconds=2.5)
     assert ask(okta).headers["Retry-After"] == "17"
-    assert ask(okta).headers["Retry-After"] == "2.5"
+    assert ask(okta).headers["Retry-After"] == "3"
+
+
+def test_a_dialect_that_raises_is_answered_with_a_500_and_told_by_name(
+    okta: Okta, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    with monkeypatch.context() as broken:
+        broken.setattr(okta, "emitters", {})
+        answer = ask(okta)
+    assert (answer.status_code, "simulated okta failed" in answer.text, okta.raised) == (500, True, 1)
+    [record] = caplog.records
+    assert "the dialect okta raised while answering GET '/api/v1/logs'" in record.message
+    assert record.exc_info
+    assert ask(okta).status_code == 200
 
 
 def test_a_rate_limit_says_when_to_come_back_as_a_date_of_the_vendors_clock(okta: Okta) -> None:

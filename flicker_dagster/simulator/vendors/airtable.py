@@ -30,6 +30,7 @@ class Airtable(Vendor):
     params = {"enterprise_account_id": "entUBq2RGdihxl3vU", "token": "patL2PNC5o3H4lBEi.5f0c2d1e"}
     traits = frozenset({"expired", "empty", "copies", "late"})
     quota_per_minute = 300
+    tells_wait = False
 
     def __init__(self, *, newest_first_in_pages: bool = True, **options: Any) -> None:
         self._newest_first = newest_first_in_pages
@@ -63,22 +64,15 @@ class Airtable(Vendor):
         }
         return event_id, compact(event)
 
-    def authorize(self, request: Request) -> Response | None:
-        expected = f"Bearer {self.params['token']}"
-        return None if request.headers.get("authorization") == expected else self.unauthorized()
+    def is_authorized(self, request: Request) -> bool:
+        return request.credentials("Bearer") == self.params["token"]
 
     def unauthorized(self) -> Response:
         return _error(401, "AUTHENTICATION_REQUIRED", "Authentication required")
 
-    def limited(self, wait_s: float) -> Response:
-        return self.too_many([])
-
     def too_many(self, headers: list[tuple[str, str]]) -> Response:
         says = {"error": "RATE_LIMIT_REACHED", "message": "Rate limit exceeded. Please try again later"}
         return Response.json({"errors": [says]}, 429, headers)
-
-    def quota_headers(self, remaining: int, reset_s: int) -> list[tuple[str, str]]:
-        return []
 
     def answer(self, request: Request, *, expired: bool) -> Response:
         path = f"/v0/meta/enterpriseAccounts/{self.params['enterprise_account_id']}/auditLogEvents"

@@ -6,7 +6,6 @@ that asks until nothing is new never ends then, and no account of such a simulat
 
 from __future__ import annotations
 
-import math
 import random
 import threading
 from typing import Any
@@ -60,21 +59,15 @@ class Anthropic(Vendor):
             event |= {"claude_chat_id": f"claude_chat_01{number:06d}", "claude_project_id": None}
         return event_id, compact(event)
 
-    def authorize(self, request: Request) -> Response | None:
+    def is_authorized(self, request: Request) -> bool:
         right = self.token or self.params["api_key"]
-        return None if request.headers.get("x-api-key") == right else self.unauthorized()
+        return request.headers.get("x-api-key") == right
 
     def unauthorized(self) -> Response:
         return _error(401, "authentication_error", "invalid x-api-key")
 
-    def limited(self, wait_s: float) -> Response:
-        return self.too_many([("retry-after", str(math.ceil(wait_s)))])
-
     def too_many(self, headers: list[tuple[str, str]]) -> Response:
         return _error(429, "rate_limit_error", "This request would exceed your rate limit", headers)
-
-    def quota_headers(self, remaining: int, reset_s: int) -> list[tuple[str, str]]:
-        return []
 
     def answer(self, request: Request, *, expired: bool) -> Response:
         if (request.method, request.path) != ("GET", PATH) or not is_for(request, HOST):

@@ -3,7 +3,6 @@ on for ever once there was an event."""
 
 from __future__ import annotations
 
-import math
 import random
 import re
 from typing import Any
@@ -13,7 +12,7 @@ from flicker_dagster.simulator.checks import span_of
 from flicker_dagster.simulator.listings import by_event_time, cursor_of, place_of
 from flicker_dagster.simulator.pages import beyond, compact, document, is_for, place, raw
 from flicker_dagster.simulator.server import Request, Response
-from flicker_dagster.simulator.vendor import ELSEWHERE, Vendor
+from flicker_dagster.simulator.vendor import Vendor
 from flicker_dagster.times import rfc3339_ms
 
 HOST, API = "app.asana.com", "/api/1.0"
@@ -26,7 +25,6 @@ TYPES = (
 )
 FILTERS = {"event_type": '"event_type":"{}"', "actor_type": '"actor_type":"{}"', "actor_gid": '"gid":"{}"'}
 _TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,9})?(Z|[+-]\d\d:?\d\d)")
-_LINK = re.compile(rb'("uri":")https?://[^/"]+')
 
 
 class Asana(Vendor):
@@ -62,21 +60,14 @@ class Asana(Vendor):
         }
         return event_id, compact(event)
 
-    def authorize(self, request: Request) -> Response | None:
-        known = self.token or self.params["token"]
-        return None if request.headers.get("authorization") == f"Bearer {known}" else self.unauthorized()
+    def is_authorized(self, request: Request) -> bool:
+        return request.credentials("Bearer") == (self.token or self.params["token"])
 
     def unauthorized(self) -> Response:
         return _error(401, "Not Authorized")
 
-    def limited(self, wait_s: float) -> Response:
-        return self.too_many([("Retry-After", str(math.ceil(wait_s)))])
-
     def too_many(self, headers: list[tuple[str, str]]) -> Response:
         return _error(429, "You have made too many requests recently.", headers)
-
-    def quota_headers(self, remaining: int, reset_s: int) -> list[tuple[str, str]]:
-        return []
 
     def answer(self, request: Request, *, expired: bool) -> Response:
         path = f"{API}/workspaces/{self.params['workspace']}/audit_log_events"
@@ -116,9 +107,6 @@ class Asana(Vendor):
         offset = cursor_of(after=after)
         path = f"{request.path}?{urlencode(request.query | {'offset': offset})}"
         return {"offset": offset, "path": path.removeprefix(API), "uri": f"{request.base}{path}"}
-
-    def lead_elsewhere(self, response: Response) -> None:
-        response.body = _LINK.sub(rb"\1" + ELSEWHERE.encode(), response.body)
 
 
 def _error(status: int, message: str, headers: list[tuple[str, str]] | None = None) -> Response:

@@ -11,9 +11,9 @@ from urllib.parse import urlencode
 
 from flicker_dagster.simulator.emitter import Event
 from flicker_dagster.simulator.listings import by_arrival, cursor_of, place_of
-from flicker_dagster.simulator.pages import compact, document, is_for, lead_next_elsewhere, raw
+from flicker_dagster.simulator.pages import compact, document, is_for, raw
 from flicker_dagster.simulator.server import Request, Response
-from flicker_dagster.simulator.vendor import Vendor
+from flicker_dagster.simulator.vendor import Vendor, quota_told
 from flicker_dagster.times import format_time, parse_time_ms, rfc3339_ms
 
 HOST = "api.atlassian.com"
@@ -65,10 +65,8 @@ class Atlassian(Vendor):
         }
         return event_id, compact(event)
 
-    def authorize(self, request: Request) -> Response | None:
-        scheme, _, token = request.headers.get("authorization", "").partition(" ")
-        known = self.token or self.params["api_key"]
-        return None if scheme == "Bearer" and token == known else self.unauthorized()
+    def is_authorized(self, request: Request) -> bool:
+        return request.credentials("Bearer") == (self.token or self.params["api_key"])
 
     def unauthorized(self) -> Response:
         return _error(401, "ADMIN-401-1", "Unauthorized")
@@ -81,12 +79,7 @@ class Atlassian(Vendor):
 
     def quota_headers(self, remaining: int, reset_s: int) -> list[tuple[str, str]]:
         """The reset is an ISO time to the minute: the first full one that is late enough."""
-        minute_ms = -(-reset_s // 60) * 60_000
-        return [
-            ("X-RateLimit-Limit", str(self.per_minute)),
-            ("X-RateLimit-Remaining", str(remaining)),
-            ("X-RateLimit-Reset", format_time(minute_ms, MINUTE)),
-        ]
+        return quota_told("X-RateLimit", self.per_minute, remaining, format_time(-(-reset_s // 60) * 60_000, MINUTE))
 
     def answer(self, request: Request, *, expired: bool) -> Response:
         found = _PATH.fullmatch(request.path)
@@ -123,9 +116,6 @@ class Atlassian(Vendor):
         if cursor is not None:
             links = {"next": f"{request.base}{request.path}?{urlencode(request.query | {'cursor': cursor})}"}
         return document({"data": raw(page), "meta": {"next": cursor, "page_size": len(page)}, "links": links})
-
-    def lead_elsewhere(self, response: Response) -> None:
-        lead_next_elsewhere(response)
 
 
 def _span(request: Request) -> tuple[int | None, int | None] | None:

@@ -11,7 +11,7 @@ from flicker_dagster.simulator.emitter import Event
 from flicker_dagster.simulator.listings import by_event_time
 from flicker_dagster.simulator.pages import compact, document, is_for, raw, time_in
 from flicker_dagster.simulator.server import Request, Response
-from flicker_dagster.simulator.vendor import Vendor
+from flicker_dagster.simulator.vendor import Vendor, quota_told
 from flicker_dagster.times import datetime_of, rfc3339_ms
 
 DOMAIN = "acme.eu.auth0.com"
@@ -43,10 +43,10 @@ class Auth0(Vendor):
     }
     traits = frozenset({"copies", "late", "minted"})
     quota_per_minute = 960
+    token_lifetime_s = 86_400
 
-    def __init__(self, *, kept_days: int = 30, token_lifetime_s: float = 86_400, **options: Any) -> None:
+    def __init__(self, *, kept_days: int = 30, **options: Any) -> None:
         self.kept_days = kept_days
-        self.token_lifetime_s = token_lifetime_s
         super().__init__(**options)
 
     def make(self, stream: str, number: int, published_ms: int, chance: random.Random) -> tuple[str, bytes]:
@@ -89,7 +89,7 @@ class Auth0(Vendor):
             return _refused(401, "access_denied", "Unauthorized")
         if asked.get("audience") != f"https://{DOMAIN}/api/v2/":
             return _refused(403, "access_denied", f"Service not found: {asked.get('audience')}")
-        token = self.minting.mint(lifetime_s=self.token_lifetime_s)
+        token = self.minting.mint()
         return Response.json(
             {
                 "access_token": token,
@@ -99,16 +99,14 @@ class Auth0(Vendor):
             }
         )
 
-    def authorize(self, request: Request) -> Response | None:
-        scheme, _, token = request.headers.get("authorization", "").partition(" ")
-        return None if scheme == "Bearer" and self.minting.accepts(token) else self.unauthorized()
+    def is_authorized(self, request: Request) -> bool:
+        return self.minting.accepts(request.credentials("Bearer"))
 
     def unauthorized(self) -> Response:
         return _error(401, "Unauthorized", "Invalid token", "invalid_token")
 
     def quota_headers(self, remaining: int, reset_s: int) -> list[tuple[str, str]]:
-        names = ("x-ratelimit-limit", "x-ratelimit-remaining", "x-ratelimit-reset")
-        return list(zip(names, (str(self.per_minute), str(remaining), str(reset_s))))
+        return quota_told("X-RateLimit", self.per_minute, remaining, reset_s)
 
     def too_many(self, headers: list[tuple[str, str]]) -> Response:
         return _error(429, "Too Many Requests", "Global limit has been reached", "too_many_requests", headers)

@@ -3,7 +3,6 @@ without ids, newest first, with a page cursor of time and number. Bitbucket Clou
 
 from __future__ import annotations
 
-import math
 import random
 import re
 from typing import Any
@@ -11,7 +10,7 @@ from urllib.parse import urlencode
 
 from flicker_dagster.simulator.checks import span_of
 from flicker_dagster.simulator.listings import by_event_time
-from flicker_dagster.simulator.pages import beyond, compact, document, is_for, lead_next_elsewhere, place, raw
+from flicker_dagster.simulator.pages import beyond, compact, document, is_for, place, raw
 from flicker_dagster.simulator.server import Request, Response
 from flicker_dagster.simulator.vendor import Vendor, content_of
 from flicker_dagster.times import rfc3339_ms
@@ -57,23 +56,16 @@ class Bitbucket(Vendor):
         }
         return content_of(event), compact(event)
 
-    def authorize(self, request: Request) -> Response | None:
+    def is_authorized(self, request: Request) -> bool:
         """An HTTP access token is a bearer's, and the password of its user."""
         token = self.token or self.params["token"]
-        bearer = request.headers.get("authorization", "") == f"Bearer {token}"
-        return None if bearer or request.basic() == (USER, token) else self.unauthorized()
+        return request.credentials("Bearer") == token or request.basic() == (USER, token)
 
     def unauthorized(self) -> Response:
         return _error(401, "Authentication failed. Please check your credentials and try again.")
 
-    def limited(self, wait_s: float) -> Response:
-        return self.too_many([("Retry-After", str(math.ceil(wait_s)))])
-
     def too_many(self, headers: list[tuple[str, str]]) -> Response:
         return _error(429, "You have sent too many requests.", headers)
-
-    def quota_headers(self, remaining: int, reset_s: int) -> list[tuple[str, str]]:
-        return []
 
     def answer(self, request: Request, *, expired: bool) -> Response:
         if request.path != PATH or not is_for(request, self.params["host"]) or request.method != "GET":
@@ -102,9 +94,6 @@ class Bitbucket(Vendor):
             following["pageCursor"] = paging["nextPageCursor"]
             paging["nextPageLink"] = f"{request.base}{PATH}?{urlencode(following)}"
         return document({"pagingInfo": paging, "entities": raw(page)})
-
-    def lead_elsewhere(self, response: Response) -> None:
-        lead_next_elsewhere(response)
 
 
 def _error(status: int, message: str, headers: list[tuple[str, str]] | None = None) -> Response:

@@ -39,9 +39,8 @@ class Bitwarden(Vendor):
     traits = frozenset({"expired", "empty", "copies", "late", "minted"})
     quota_per_minute = 200
 
-    def __init__(self, *, storage: str = "cloud", token_lifetime_s: int = 3_600, **options: Any) -> None:
+    def __init__(self, *, storage: str = "cloud", **options: Any) -> None:
         self.storage = storage
-        self.token_lifetime_s = token_lifetime_s
         super().__init__(**options)
 
     def make_event(self, number: int, published_ms: int, chance: random.Random) -> tuple[str, bytes]:
@@ -62,29 +61,22 @@ class Bitwarden(Vendor):
     def is_token_request(self, request: Request) -> bool:
         return request.path == TOKEN_PATH and is_for(request, TOKEN_HOST)
 
-    def authorize(self, request: Request) -> Response | None:
-        scheme, _, token = request.headers.get("authorization", "").partition(" ")
-        return None if scheme == "Bearer" and self.minting.accepts(token) else self.unauthorized()
+    def is_authorized(self, request: Request) -> bool:
+        return self.minting.accepts(request.credentials("Bearer"))
 
     def unauthorized(self) -> Response:
         return Response(401, b"", [("WWW-Authenticate", 'Bearer error="invalid_token"')])
-
-    def quota_headers(self, remaining: int, reset_s: int) -> list[tuple[str, str]]:
-        return []
 
     def too_many(self, headers: list[tuple[str, str]]) -> Response:
         answer = _error(429, "Slow down! Too many requests. Try again soon.")
         answer.headers += headers
         return answer
 
-    def limited(self, wait_s: float) -> Response:
-        return self.too_many([("Retry-After", str(int(-(-wait_s // 1))))])
-
     def answer(self, request: Request, *, expired: bool) -> Response:
         if self.is_token_request(request):
             clients = {self.params["client_id"]: self.params["client_secret"]}
             must = {"scope": "api.organization"}
-            return token_for_client(request, self.minting, clients, lifetime_s=self.token_lifetime_s, must=must)
+            return token_for_client(request, self.minting, clients, must=must)
         if request.path != PATH or not is_for(request, HOST):
             return Response(404)
         if request.method != "GET":

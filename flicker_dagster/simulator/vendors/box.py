@@ -3,7 +3,6 @@ that can be kept, the history by time, and the three ways in which an applicatio
 
 from __future__ import annotations
 
-import math
 import random
 import re
 import threading
@@ -11,7 +10,7 @@ from typing import Any, ClassVar
 
 from flicker_dagster.simulator.assertions import BadAssertion, claims_of, private_key_pem
 from flicker_dagster.simulator.checks import content_type, rfc3339_of
-from flicker_dagster.simulator.grants import FORM, JWT_BEARER, refused
+from flicker_dagster.simulator.grants import FORM, JWT_BEARER, granted, refused
 from flicker_dagster.simulator.listings import by_arrival, by_event_time
 from flicker_dagster.simulator.pages import compact, document, is_for, raw
 from flicker_dagster.simulator.server import Request, Response
@@ -24,7 +23,7 @@ PATH, TOKEN_PATH = "/2.0/events", "/oauth2/token"
 FIRST_POSITION = 1_152_922_979_252_290_886
 LARGEST_PAGE = 500
 STREAM_KEPT_MS, HISTORY_KEPT_MS = 14 * 86_400_000, 365 * 86_400_000
-TOKEN_LIFE_S, ASSERTION_LIFE_S = 3_600, 60
+ASSERTION_LIFE_S = 60
 WESTERN = "%Y-%m-%dT%H:%M:%S-08:00"
 TYPES = ("DOWNLOAD", "UPLOAD", "LOGIN", "ITEM_SHARED", "DELETE")
 GRANTS = {"client_credentials": "client_credentials", "jwt": JWT_BEARER, "refresh_token": "refresh_token"}
@@ -103,20 +102,15 @@ class Box(Vendor):
         wrong = self._wrong_assertion(form.get("assertion", "")) if self.auth == "jwt" else _wrong_subject(form)
         if wrong is not None:
             return refused("invalid_grant", wrong)
-        return Response.json({**self._minted(), "restricted_to": []})
-
-    def _minted(self) -> dict[str, Any]:
-        token = self.minting.mint(lifetime_s=TOKEN_LIFE_S)
-        return {"access_token": token, "expires_in": TOKEN_LIFE_S, "token_type": "bearer"}
+        return granted(self.minting, token_type="bearer", restricted_to=[])
 
     def _renewed(self, refresh_token: str) -> Response:
         """A refresh token is good for one time: the answer holds the next one."""
         with self._guard:
             if refresh_token != self._refresh_token:
                 return refused("invalid_grant", "Refresh token has expired")
-            answer = self._minted()
-            self._refresh_token = f"rt-{answer['access_token']}"
-        return Response.json({**answer, "refresh_token": self._refresh_token, "restricted_to": []})
+            self._refresh_token = f"rt-{self.minting.minted + 1:016x}"
+            return granted(self.minting, token_type="bearer", refresh_token=self._refresh_token, restricted_to=[])
 
     def _wrong_assertion(self, assertion: str) -> str | None:
         audience = f"https://{HOST}{TOKEN_PATH}"
@@ -141,22 +135,15 @@ class Box(Vendor):
 
     # -- events
 
-    def authorize(self, request: Request) -> Response | None:
-        scheme, _, token = request.headers.get("authorization", "").partition(" ")
-        return None if scheme == "Bearer" and self.minting.accepts(token) else self.unauthorized()
+    def is_authorized(self, request: Request) -> bool:
+        return self.minting.accepts(request.credentials("Bearer"))
 
     def unauthorized(self) -> Response:
         asks = ("WWW-Authenticate", 'Bearer realm="Service", error="invalid_token"')
         return _error(401, "unauthorized", "Unauthorized", [asks])
 
-    def limited(self, wait_s: float) -> Response:
-        return self.too_many([("retry-after", str(math.ceil(wait_s)))])
-
     def too_many(self, headers: list[tuple[str, str]]) -> Response:
         return _error(429, "rate_limit_exceeded", "Request rate limit exceeded, please try again later", headers)
-
-    def quota_headers(self, remaining: int, reset_s: int) -> list[tuple[str, str]]:
-        return []
 
     def answer(self, request: Request, *, expired: bool) -> Response:
         if self.is_token_request(request):

@@ -6,7 +6,6 @@ whole seconds, unless `inclusive`. A cursor stands beside the last row too: the 
 
 from __future__ import annotations
 
-import math
 import random
 import uuid
 from typing import Any
@@ -78,22 +77,16 @@ class Cloudflare(Vendor):
         return event_id, compact(event)
 
     def authorize(self, request: Request) -> Response | None:
-        scheme, _, token = request.headers.get("authorization", "").partition(" ")
-        if scheme != "Bearer" or not token:
+        token = request.credentials("Bearer")
+        if not token:
             return _error(400, 6003, "Invalid request headers")
         return None if token == (self.token or self.params["token"]) else self.unauthorized()
 
     def unauthorized(self) -> Response:
         return _error(401, 10000, "Authentication error")
 
-    def limited(self, wait_s: float) -> Response:
-        return self.too_many([("retry-after", str(math.ceil(wait_s)))])
-
     def too_many(self, headers: list[tuple[str, str]]) -> Response:
         return _error(429, 10429, "Rate limited. Please wait and consider throttling your request speed", headers)
-
-    def quota_headers(self, remaining: int, reset_s: int) -> list[tuple[str, str]]:
-        return []
 
     def answer(self, request: Request, *, expired: bool) -> Response:
         here = f"/client/v4/accounts/{self.params['account_id']}"

@@ -57,9 +57,9 @@ class Confluence(Vendor):
         }
         return content_of(event), compact(event)
 
-    def authorize(self, request: Request) -> Response | None:
+    def is_authorized(self, request: Request) -> bool:
         known = (self.params["email"], self.token or self.params["token"])
-        return None if request.basic() == known else self.unauthorized()
+        return request.basic() == known
 
     def unauthorized(self) -> Response:
         return _error(401, "Unauthorized")

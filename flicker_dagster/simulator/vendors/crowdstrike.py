@@ -6,7 +6,6 @@ what it updated, as in the real listing. Refusals of a question stand in `errors
 
 from __future__ import annotations
 
-import math
 import random
 import re
 from typing import Any
@@ -31,6 +30,7 @@ class CrowdStrike(Vendor):
     id_path = None
     params = {"host": "api.us-2.crowdstrike.com", "client_id": "c3b2f6a14d5e", "client_secret": "fA1c0nS3cr3t"}
     traits = frozenset({"copies", "late", "expired", "minted"})
+    token_lifetime_s = 1_799
 
     def __init__(self, *, only_latest: bool = False, errors_status: int = 200, **options: Any) -> None:
         self.only_latest, self.errors_status = only_latest, errors_status
@@ -61,16 +61,13 @@ class CrowdStrike(Vendor):
     def is_token_request(self, request: Request) -> bool:
         return request.path == TOKEN_PATH
 
-    def authorize(self, request: Request) -> Response | None:
+    def is_authorized(self, request: Request) -> bool:
         is_bearer = request.headers.get("authorization", "").lower().startswith("bearer ")
         known = request.bearer() == self.token or self.minting.accepts(request.bearer())
-        return None if is_bearer and known else self.unauthorized()
+        return is_bearer and known
 
     def unauthorized(self) -> Response:
         return _error(401, "access denied, invalid bearer token")
-
-    def limited(self, wait_s: float) -> Response:
-        return self.too_many([("Retry-After", str(math.ceil(wait_s)))])
 
     def too_many(self, headers: list[tuple[str, str]]) -> Response:
         return _error(429, "API rate limit exceeded.", headers=headers)
@@ -83,9 +80,7 @@ class CrowdStrike(Vendor):
             return _error(404, "404: Page Not Found")
         if request.path == TOKEN_PATH:
             clients = {self.params["client_id"]: self.params["client_secret"]}
-            return token_for_client(
-                request, self.minting, clients, lifetime_s=1799, may=("member_cid",), grant_implied=True, status=201
-            )
+            return token_for_client(request, self.minting, clients, may=("member_cid",), grant_implied=True, status=201)
         if (request.method, request.path) != ("POST", PATH):
             return _error(404, "404: Page Not Found")
         if content_type(request) != "application/json":

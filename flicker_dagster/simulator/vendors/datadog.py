@@ -12,7 +12,7 @@ from typing import Any
 from urllib.parse import urlencode
 
 from flicker_dagster.simulator.checks import content_type, rfc3339_of
-from flicker_dagster.simulator.pages import compact, document, is_for, lead_next_elsewhere, raw
+from flicker_dagster.simulator.pages import compact, document, is_for, raw
 from flicker_dagster.simulator.server import Request, Response
 from flicker_dagster.simulator.spans import in_span, page_after
 from flicker_dagster.simulator.vendor import Vendor
@@ -56,10 +56,10 @@ class Datadog(Vendor):
         }
         return event_id, compact(event)
 
-    def authorize(self, request: Request) -> Response | None:
+    def is_authorized(self, request: Request) -> bool:
         found = request.headers.get("dd-api-key"), request.headers.get("dd-application-key")
         right = self.params["api_key"], self.token or self.params["application_key"]
-        return None if found == right else self.unauthorized()
+        return found == right
 
     def unauthorized(self) -> Response:
         return _error(403, "Forbidden")
@@ -78,9 +78,6 @@ class Datadog(Vendor):
             ("X-RateLimit-Remaining", str(remaining)),
             ("X-RateLimit-Reset", str(math.ceil(reset_s - self.clock()))),
         ]
-
-    def lead_elsewhere(self, response: Response) -> None:
-        lead_next_elsewhere(response)
 
     def answer(self, request: Request, *, expired: bool) -> Response:
         if not is_for(request, f"api.{self.params['site']}"):

@@ -28,9 +28,10 @@ class DockerHub(Vendor):
     params = {"account": ACCOUNT, "username": "ana", "token": "dckr_pat_simulated0personal0access0"}
     traits = frozenset({"late", "minted"})
     quota_per_minute = 600
+    token_lifetime_s = 600
+    tells_wait = False
 
-    def __init__(self, *, token_lifetime_s: float = 600, **options: Any) -> None:
-        self.token_lifetime_s = token_lifetime_s
+    def __init__(self, **options: Any) -> None:
         self._alike = Alike()
         super().__init__(**options)
 
@@ -61,24 +62,17 @@ class DockerHub(Vendor):
             return _error(400, "expected identifier and secret")
         if (body["identifier"], body["secret"]) != (self.params["username"], self.params["token"]):
             return _error(401, "Incorrect authentication credentials")
-        token = self.minting.mint(lifetime_s=self.token_lifetime_s, prefix="eyJhbGciOiJSUzI1NiJ9.")
+        token = self.minting.mint(prefix="eyJhbGciOiJSUzI1NiJ9.")
         return Response.json({"access_token": token})
 
-    def authorize(self, request: Request) -> Response | None:
-        scheme, _, token = request.headers.get("authorization", "").partition(" ")
-        return None if scheme == "Bearer" and self.minting.accepts(token) else self.unauthorized()
+    def is_authorized(self, request: Request) -> bool:
+        return self.minting.accepts(request.credentials("Bearer"))
 
     def unauthorized(self) -> Response:
         return _error(401, "unauthorized")
 
-    def quota_headers(self, remaining: int, reset_s: int) -> list[tuple[str, str]]:
-        return []
-
     def too_many(self, headers: list[tuple[str, str]]) -> Response:
         return Response.json({"detail": "Rate limit exceeded", "error": False}, 429, headers)
-
-    def limited(self, wait_s: float) -> Response:
-        return self.too_many([])
 
     def answer(self, request: Request, *, expired: bool) -> Response:
         if not is_for(request, HOST):

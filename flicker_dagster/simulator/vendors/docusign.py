@@ -12,7 +12,7 @@ from flicker_dagster.simulator.grants import JWT_BEARER, fault_of_request, grant
 from flicker_dagster.simulator.listings import cursor_of, place_of
 from flicker_dagster.simulator.pages import compact, document, is_for, raw, time_in
 from flicker_dagster.simulator.server import Request, Response
-from flicker_dagster.simulator.vendor import Vendor
+from flicker_dagster.simulator.vendor import Vendor, quota_told
 from flicker_dagster.times import datetime_of
 
 HOST, TOKEN_HOST = "lens.docusign.net", "account.docusign.com"
@@ -88,13 +88,12 @@ class DocuSign(Vendor):
         asked = set(str(claims.get("scope", "")).split())
         if "impersonation" not in asked or not asked <= self._granted:
             return refused("consent_required", "an administrator has to consent first")
-        return granted(self.minting, 3600, prefix="eyJ0eXAi")
+        return granted(self.minting, prefix="eyJ0eXAi")
 
     # -- the stream
 
-    def authorize(self, request: Request) -> Response | None:
-        scheme, _, token = request.headers.get("authorization", "").partition(" ")
-        return None if scheme == "Bearer" and self.minting.accepts(token) else self.unauthorized()
+    def is_authorized(self, request: Request) -> bool:
+        return self.minting.accepts(request.credentials("Bearer"))
 
     def unauthorized(self) -> Response:
         return _error(401, "AUTHORIZATION_INVALID_TOKEN", "The access token provided is expired, revoked or malformed.")
@@ -104,6 +103,9 @@ class DocuSign(Vendor):
 
     def limited(self, wait_s: float) -> Response:
         return self.too_many(self.quota_headers(0, int(self.clock() + wait_s)))
+
+    def quota_headers(self, remaining: int, reset_s: int) -> list[tuple[str, str]]:
+        return quota_told("X-RateLimit", self.per_minute, remaining, reset_s)
 
     def answer(self, request: Request, *, expired: bool) -> Response:
         if request.path == TOKEN_PATH:

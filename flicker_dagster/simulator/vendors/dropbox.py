@@ -3,14 +3,13 @@ with its cursor, for ever where it has no end. Events have no ids and no order."
 
 from __future__ import annotations
 
-import math
 import random
 import re
 from typing import Any, ClassVar
 
 from flicker_dagster.simulator.alike import Alike, once_each
 from flicker_dagster.simulator.checks import content_type
-from flicker_dagster.simulator.grants import FORM, refused
+from flicker_dagster.simulator.grants import client_of, fault_of_request, granted, refused
 from flicker_dagster.simulator.listings import cursor_of, place_of
 from flicker_dagster.simulator.pages import document, is_for
 from flicker_dagster.simulator.server import Request, Response
@@ -20,7 +19,6 @@ from flicker_dagster.times import format_time, parse_time_ms
 API, OAUTH = "api.dropboxapi.com", "api.dropbox.com"
 PATH, CONTINUE, TOKEN_PATH = "/2/team_log/get_events", "/2/team_log/get_events/continue", "/oauth2/token"
 LARGEST_PAGE = 1_000
-TOKEN_LIFE_S = 14_400
 SECOND = "%Y-%m-%dT%H:%M:%SZ"
 TYPES = (
     ("sharing", "shared_content_download", "(sharing) Downloaded shared file/folder"),
@@ -36,6 +34,7 @@ class Dropbox(Vendor):
     params = {"app_key": "dropboxapp01", "app_secret": "dropbox-secret-01", "refresh_token": "dbx-refresh-01"}
     traits = frozenset({"late", "minted", "empty", "expired"})
     quota_per_minute = 1_000
+    token_lifetime_s = 14_400
     equal_rows: ClassVar[bool] = True
 
     def __init__(self, **options: Any) -> None:
@@ -51,37 +50,26 @@ class Dropbox(Vendor):
         return request.path == TOKEN_PATH and is_for(request, API, OAUTH)
 
     def _token(self, request: Request) -> Response:
-        form = request.form
-        if request.method != "POST" or content_type(request) != FORM:
-            return refused("invalid_request", "expected a form by POST")
-        if form.get("grant_type") != "refresh_token":
-            return refused("unsupported_grant_type", "grant_type must be refresh_token")
-        client = request.basic() or (form.get("client_id", ""), form.get("client_secret", ""))
-        if client != (self.params["app_key"], self.token or self.params["app_secret"]):
+        fault = fault_of_request(request, "refresh_token")
+        if fault is not None:
+            return refused(*fault)
+        if client_of(request) != (self.params["app_key"], self.token or self.params["app_secret"]):
             return refused("invalid_client", "Invalid client_id or client_secret")
-        if form.get("refresh_token") != self.params["refresh_token"]:
+        if request.form.get("refresh_token") != self.params["refresh_token"]:
             return refused("invalid_grant", "refresh token is invalid or revoked")
-        token = self.minting.mint(lifetime_s=TOKEN_LIFE_S, prefix="sl.")
-        return Response.json({"access_token": token, "token_type": "bearer", "expires_in": TOKEN_LIFE_S})
+        return granted(self.minting, prefix="sl.", token_type="bearer")
 
     # -- events
 
-    def authorize(self, request: Request) -> Response | None:
-        scheme, _, token = request.headers.get("authorization", "").partition(" ")
-        return None if scheme == "Bearer" and self.minting.accepts(token) else self.unauthorized()
+    def is_authorized(self, request: Request) -> bool:
+        return self.minting.accepts(request.credentials("Bearer"))
 
     def unauthorized(self) -> Response:
         return _error(401, "expired_access_token")
 
-    def limited(self, wait_s: float) -> Response:
-        return self.too_many([("Retry-After", str(math.ceil(wait_s)))])
-
     def too_many(self, headers: list[tuple[str, str]]) -> Response:
         answer = {"error_summary": "too_many_requests/..", "error": {"reason": {".tag": "too_many_requests"}}}
         return Response.json(answer, 429, headers)
-
-    def quota_headers(self, remaining: int, reset_s: int) -> list[tuple[str, str]]:
-        return []
 
     def answer(self, request: Request, *, expired: bool) -> Response:
         if self.is_token_request(request):

@@ -39,6 +39,7 @@ class Duo(Vendor):
         "secret_key": "Zh5eGmUq9zpfQnyUIu5OL9iWoMMv5ZNmk3zLJ4Ep",
     }
     traits = frozenset({"expired", "empty", "copies", "late"})
+    tells_wait = False
 
     def __init__(self, *, lag_s: float = 120.0, v1_most: int = 1_000, **options: Any) -> None:
         self.lag_ms = int(lag_s * 1000)
@@ -102,16 +103,10 @@ class Duo(Vendor):
     def unauthorized(self) -> Response:
         return _error(401, 40103, "Invalid signature in request credentials")
 
-    def quota_headers(self, remaining: int, reset_s: int) -> list[tuple[str, str]]:
-        return []
-
     def too_many(self, headers: list[tuple[str, str]]) -> Response:
         answer = _error(429, 42901, "Too Many Requests")
         answer.headers += headers
         return answer
-
-    def limited(self, wait_s: float) -> Response:
-        return self.too_many([])
 
     def answer(self, request: Request, *, expired: bool) -> Response:
         stream = PATHS.get(request.path)

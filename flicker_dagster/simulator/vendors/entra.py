@@ -14,7 +14,7 @@ from flicker_dagster.simulator.listings import cursor_of, place_of
 from flicker_dagster.simulator.microsoft_login import ACCOUNT, is_login, login
 from flicker_dagster.simulator.pages import compact, document, is_for, raw
 from flicker_dagster.simulator.server import Request, Response
-from flicker_dagster.simulator.vendor import ELSEWHERE, ORIGIN, Vendor
+from flicker_dagster.simulator.vendor import Vendor
 from flicker_dagster.times import datetime_of, parse_time_ms
 
 HOST = "graph.microsoft.com"
@@ -40,13 +40,11 @@ class Entra(Vendor):
     id_path = "id"
     params = ACCOUNT
     traits = frozenset({"expired", "empty", "copies", "late", "minted"})
+    token_lifetime_s = 3_599
 
-    def __init__(
-        self, *, requests_per_10_s: int = 5, kept_days: int = 30, token_lifetime_s: float = 3_599, **options: Any
-    ) -> None:
+    def __init__(self, *, requests_per_10_s: int = 5, kept_days: int = 30, **options: Any) -> None:
         self.requests_per_10_s = requests_per_10_s
         self.kept_days = kept_days
-        self.token_lifetime_s = token_lifetime_s
         self._asked_s: deque[float] = deque()
         super().__init__(**options)
 
@@ -94,15 +92,11 @@ class Entra(Vendor):
     def is_token_request(self, request: Request) -> bool:
         return is_login(request)
 
-    def authorize(self, request: Request) -> Response | None:
-        scheme, _, token = request.headers.get("authorization", "").partition(" ")
-        return None if scheme == "Bearer" and self.minting.accepts(token) else self.unauthorized()
+    def is_authorized(self, request: Request) -> bool:
+        return self.minting.accepts(request.credentials("Bearer"))
 
     def unauthorized(self) -> Response:
         return self._error(401, "InvalidAuthenticationToken", "Lifetime validation failed, the token is expired.")
-
-    def quota_headers(self, remaining: int, reset_s: int) -> list[tuple[str, str]]:
-        return []
 
     def too_many(self, headers: list[tuple[str, str]]) -> Response:
         return self._error(429, "TooManyRequests", "Too many requests", headers)
@@ -110,14 +104,9 @@ class Entra(Vendor):
     def limited(self, wait_s: float) -> Response:
         return self.too_many([("Retry-After", f"{wait_s:.3f}")])
 
-    def lead_elsewhere(self, response: Response) -> None:
-        text = response.body.decode()
-        before, key, link = text.partition('"@odata.nextLink":')
-        response.body = (before + key + ORIGIN.sub(ELSEWHERE, link, count=1)).encode()
-
     def answer(self, request: Request, *, expired: bool) -> Response:
         if is_login(request):
-            return login(request, self.minting, resource=f"https://{HOST}", lifetime_s=self.token_lifetime_s)
+            return login(request, self.minting, resource=f"https://{HOST}")
         stream = PATHS.get(request.path)
         if stream is None or not is_for(request, HOST) or request.method != "GET":
             return self._error(404, "ResourceNotFound", "Resource not found for the segment.")

@@ -10,7 +10,7 @@ import re
 from typing import Any
 
 from flicker_dagster.simulator.checks import content_type, span_of
-from flicker_dagster.simulator.grants import FORM
+from flicker_dagster.simulator.grants import FORM, granted
 from flicker_dagster.simulator.listings import by_event_time, cursor_of, place_of
 from flicker_dagster.simulator.pages import beyond, compact, document, is_for, place, raw
 from flicker_dagster.simulator.server import Request, Response
@@ -20,7 +20,6 @@ HOST = "api.figma.com"
 PATH, TOKEN_PATH = "/v1/activity_logs", "/v1/oauth/refresh"
 LARGEST_PAGE = 1_000
 YEAR_MS = 365 * 86_400_000
-TOKEN_LIFE_S = 90 * 86_400
 ACTIONS = ("fig_file_export", "fig_file_create", "org_user_create", "team_member_add", "user_password_login")
 _SECONDS = re.compile(r"\d{10}")
 
@@ -30,6 +29,7 @@ class Figma(Vendor):
     params = {"client_id": "figmaClient01", "client_secret": "figma-secret-01", "refresh_token": "figr-acme-01"}
     traits = frozenset({"copies", "late", "minted", "expired"})
     quota_per_minute = 300
+    token_lifetime_s = 90 * 86_400
 
     def make_event(self, number: int, published_ms: int, chance: random.Random) -> tuple[str, bytes]:
         event_id = str(663_031_239_808_667 + number * 1_000 + chance.randrange(1_000))
@@ -65,14 +65,12 @@ class Figma(Vendor):
             return _error(400, "Unsupported grant type")
         if request.form.get("refresh_token") != self.params["refresh_token"]:
             return _error(400, "Invalid refresh token")
-        token = self.minting.mint(lifetime_s=TOKEN_LIFE_S, prefix="figu_")
-        return Response.json({"access_token": token, "token_type": "bearer", "expires_in": TOKEN_LIFE_S})
+        return granted(self.minting, prefix="figu_", token_type="bearer")
 
     # -- activity
 
-    def authorize(self, request: Request) -> Response | None:
-        scheme, _, token = request.headers.get("authorization", "").partition(" ")
-        return None if scheme == "Bearer" and self.minting.accepts(token) else self.unauthorized()
+    def is_authorized(self, request: Request) -> bool:
+        return self.minting.accepts(request.credentials("Bearer"))
 
     def unauthorized(self) -> Response:
         return _error(401, "Invalid token")
@@ -83,9 +81,6 @@ class Figma(Vendor):
 
     def too_many(self, headers: list[tuple[str, str]]) -> Response:
         return _error(429, "Rate limit exceeded", headers)
-
-    def quota_headers(self, remaining: int, reset_s: int) -> list[tuple[str, str]]:
-        return []
 
     def answer(self, request: Request, *, expired: bool) -> Response:
         if self.is_token_request(request):

@@ -14,11 +14,11 @@ from flicker_dagster.simulator.assertions import BadAssertion, claims_of, privat
 from flicker_dagster.simulator.emitter import Event, rows
 from flicker_dagster.simulator.pages import is_for
 from flicker_dagster.simulator.server import Request, Response
-from flicker_dagster.simulator.vendor import Vendor
+from flicker_dagster.simulator.vendor import Vendor, quota_told
 from flicker_dagster.times import format_time, parse_time_ms
 
 HOST = "api.github.com"
-TOKEN_LIFE_S, ASSERTION_LIFE_S = 3_600, 600
+ASSERTION_LIFE_S = 600
 DAY_MS = 86_400_000
 PATH = re.compile(r"/(orgs|enterprises)/[^/]+/audit-log")
 ACTIONS = ("org.add_member", "repo.create", "team.add_repository", "protected_branch.update", "git.clone")
@@ -73,10 +73,14 @@ class GitHub(Vendor):
     def is_token_request(self, request: Request) -> bool:
         return _INSTALLATION.fullmatch(request.path) is not None and is_for(request, HOST)
 
-    def authorize(self, request: Request) -> Response | None:
-        if not self.app:
-            return super().authorize(request)
-        return None if self.minting.accepts(request.bearer()) else self.unauthorized()
+    def is_authorized(self, request: Request) -> bool:
+        return self.minting.accepts(request.bearer()) if self.app else super().is_authorized(request)
+
+    def quota_headers(self, remaining: int, reset_s: int) -> list[tuple[str, str]]:
+        return quota_told("X-RateLimit", self.per_minute, remaining, reset_s)
+
+    def exhausted(self) -> Response:
+        return self.too_many([])
 
     def _token(self, request: Request, installation_id: str) -> Response:
         """For an assertion of ten minutes at most that the app signed."""
@@ -90,8 +94,8 @@ class GitHub(Vendor):
             return Response.json({"message": "'Expiration time' claim ('exp') is too far in the future"}, 401)
         if request.method != "POST" or installation_id != self.installation["installation_id"]:
             return Response.json({"message": "Not Found"}, 404)
-        ends = format_time(self.emitter.now_ms() + TOKEN_LIFE_S * 1000, "%Y-%m-%dT%H:%M:%SZ")
-        token = self.minting.mint(lifetime_s=TOKEN_LIFE_S, prefix="ghs_")
+        ends = format_time(self.emitter.now_ms() + int(self.token_lifetime_s * 1000), "%Y-%m-%dT%H:%M:%SZ")
+        token = self.minting.mint(prefix="ghs_")
         return Response.json({"token": token, "expires_at": ends, "permissions": {}}, 201)
 
     def too_many(self, headers: list[tuple[str, str]]) -> Response:

@@ -68,10 +68,9 @@ class GitLab(Vendor):
         }
         return str(event_id), compact(event)
 
-    def authorize(self, request: Request) -> Response | None:
-        scheme, _, token = request.headers.get("authorization", "").partition(" ")
-        given = request.headers.get("private-token") or (token if scheme == "Bearer" else "")
-        return None if given == (self.token or self.params["token"]) else self.unauthorized()
+    def is_authorized(self, request: Request) -> bool:
+        given = request.headers.get("private-token") or request.credentials("Bearer")
+        return given == (self.token or self.params["token"])
 
     def unauthorized(self) -> Response:
         return _message(401, "401 Unauthorized")

@@ -59,10 +59,11 @@ class GoogleWorkspace(Vendor):
     }
     traits = frozenset({"expired", "empty", "copies", "late", "minted"})
     quota_per_minute = 2_400
+    token_lifetime_s = 3_599
+    tells_wait = False
 
-    def __init__(self, *, quota_status: int = 403, token_lifetime_s: float = 3_599, **options: Any) -> None:
+    def __init__(self, *, quota_status: int = 403, **options: Any) -> None:
         self.quota_status = quota_status
-        self.token_lifetime_s = token_lifetime_s
         self._activities = {stream: Activities(stream) for stream in self.streams}
         self._nobodys: set[str] = set()  # tokens of the service account itself, which is no administrator
         super().__init__(**options)
@@ -102,14 +103,14 @@ class GoogleWorkspace(Vendor):
             return refused("invalid_grant", "Invalid email or User ID")
         if SCOPE not in str(claims["scope"]).split():
             return refused("unauthorized_client", "Client is not authorized for any of the scopes requested.", 401)
-        answer = granted(self.minting, self.token_lifetime_s)
+        answer = granted(self.minting)
         if "sub" not in claims:
             self._nobodys.add(json.loads(answer.body)["access_token"])
         return answer
 
     def authorize(self, request: Request) -> Response | None:
-        scheme, _, token = request.headers.get("authorization", "").partition(" ")
-        if scheme != "Bearer" or not self.minting.accepts(token):
+        token = request.credentials("Bearer")
+        if not self.minting.accepts(token):
             return self.unauthorized()
         if token in self._nobodys:
             return _error(401, "authError", "Access denied. You are not authorized to read activity records.")
@@ -117,9 +118,6 @@ class GoogleWorkspace(Vendor):
 
     def unauthorized(self) -> Response:
         return _error(401, "authError", "Invalid Credentials", "UNAUTHENTICATED")
-
-    def quota_headers(self, remaining: int, reset_s: int) -> list[tuple[str, str]]:
-        return []
 
     def too_many(self, headers: list[tuple[str, str]]) -> Response:
         says = (
@@ -129,9 +127,6 @@ class GoogleWorkspace(Vendor):
         answer = _error(self.quota_status, reason, says, "RESOURCE_EXHAUSTED", domain="usageLimits")
         answer.headers += headers
         return answer
-
-    def limited(self, wait_s: float) -> Response:
-        return self.too_many([])
 
     # -- the listing
 

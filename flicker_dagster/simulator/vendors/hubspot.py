@@ -16,7 +16,6 @@ from flicker_dagster.simulator.pages import (
     compact,
     document,
     is_for,
-    lead_next_elsewhere,
     place,
     raw,
     time_in,
@@ -59,6 +58,7 @@ class HubSpot(Vendor):
     params = {"token": "pat-na1-5f0c2d1e"}
     traits = frozenset({"expired", "copies", "late"})
     quota_per_minute = 600
+    tells_wait = False
 
     def __init__(self, *, sort: str = "-occurredAt", **options: Any) -> None:
         self._sort = sort
@@ -103,15 +103,11 @@ class HubSpot(Vendor):
             }
         return event_id, compact(event)
 
-    def authorize(self, request: Request) -> Response | None:
-        expected = f"Bearer {self.params['token']}"
-        return None if request.headers.get("authorization") == expected else self.unauthorized()
+    def is_authorized(self, request: Request) -> bool:
+        return request.credentials("Bearer") == self.params["token"]
 
     def unauthorized(self) -> Response:
         return _error(401, "INVALID_AUTHENTICATION", "Authentication credentials not found")
-
-    def limited(self, wait_s: float) -> Response:
-        return self.too_many([])
 
     def too_many(self, headers: list[tuple[str, str]]) -> Response:
         """It says which rule was broken, not for how long."""
@@ -125,9 +121,6 @@ class HubSpot(Vendor):
             ("X-HubSpot-RateLimit-Secondly", "19"),
             ("X-HubSpot-RateLimit-Secondly-Remaining", str(min(18, remaining))),
         ]
-
-    def lead_elsewhere(self, response: Response) -> None:
-        lead_next_elsewhere(response)
 
     def answer(self, request: Request, *, expired: bool) -> Response:
         path = PATH.fullmatch(request.path)

@@ -52,9 +52,9 @@ class Jira(Vendor):
         }
         return str(record_id), compact(event)
 
-    def authorize(self, request: Request) -> Response | None:
+    def is_authorized(self, request: Request) -> bool:
         known = (self.params["email"], self.token or self.params["token"])
-        return None if request.basic() == known else self.unauthorized()
+        return request.basic() == known
 
     def unauthorized(self) -> Response:
         return _error(401, "Client must be authenticated to access this resource.")

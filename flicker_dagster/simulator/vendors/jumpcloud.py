@@ -80,9 +80,6 @@ class JumpCloud(Vendor):
     def unauthorized(self) -> Response:
         return _error(401, "Unauthorized")
 
-    def quota_headers(self, remaining: int, reset_s: int) -> list[tuple[str, str]]:
-        return []
-
     def limited(self, wait_s: float) -> Response:
         answer = _error(429, "Too Many Requests")
         answer.headers.append(("Retry-After", str(math.ceil(wait_s))))

@@ -51,18 +51,15 @@ class LastPass(Vendor):
 
         return self._alike.row(stream, published_ms, chance, event)
 
-    def authorize(self, request: Request) -> Response | None:
+    def is_authorized(self, request: Request) -> bool:
         """The credentials are in the body."""
         body = request.json()
         given = body if isinstance(body, dict) else {}
         right = (str(given.get("cid")), given.get("provhash")) == (self.params["cid"], self.params["provhash"])
-        return None if right or request.path != PATH else self.unauthorized()
+        return right or request.path != PATH
 
     def unauthorized(self) -> Response:
         return _fail("Authorization Error")
-
-    def quota_headers(self, remaining: int, reset_s: int) -> list[tuple[str, str]]:
-        return []
 
     def answer(self, request: Request, *, expired: bool) -> Response:
         if request.path != PATH or not is_for(request, HOST):

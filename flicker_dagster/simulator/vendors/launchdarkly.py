@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import random
 import re
-from collections import Counter
 from typing import Any
 from urllib.parse import urlencode
 
@@ -13,7 +12,7 @@ import msgspec
 
 from flicker_dagster.simulator.emitter import Event
 from flicker_dagster.simulator.listings import by_event_time, cursor_of, place_of
-from flicker_dagster.simulator.pages import beyond, compact, document, is_for, lead_next_elsewhere, place, raw
+from flicker_dagster.simulator.pages import beyond, compact, document, is_for, place, raw
 from flicker_dagster.simulator.server import Request, Response
 from flicker_dagster.simulator.vendor import Vendor
 from flicker_dagster.times import parse_time_ms
@@ -34,10 +33,6 @@ class LaunchDarkly(Vendor):
     params = {"access_token": "api-5f0c2d1e-9c1d-4e7f-8a00-1b2c3d4e5f60"}
     traits = frozenset({"copies", "late"})
     quota_per_minute = 1_200
-
-    def __init__(self, **options: Any) -> None:
-        self.fetched: Counter[str] = Counter()
-        super().__init__(**options)
 
     def make_event(self, number: int, published_ms: int, chance: random.Random) -> tuple[str, bytes]:
         event_id = f"{chance.getrandbits(96):024x}"
@@ -60,9 +55,9 @@ class LaunchDarkly(Vendor):
         }
         return event_id, compact(event)
 
-    def authorize(self, request: Request) -> Response | None:
+    def is_authorized(self, request: Request) -> bool:
         """The token stands alone: there is no scheme."""
-        return None if request.headers.get("authorization") == self.params["access_token"] else self.unauthorized()
+        return request.headers.get("authorization") == self.params["access_token"]
 
     def unauthorized(self) -> Response:
         return _error(401, "unauthorized", "Invalid access token")
@@ -82,9 +77,6 @@ class LaunchDarkly(Vendor):
             ("X-Ratelimit-Route-Remaining", str(remaining)),
             ("X-Ratelimit-Reset", str(reset_ms)),
         ]
-
-    def lead_elsewhere(self, response: Response) -> None:
-        lead_next_elsewhere(response)
 
     def answer(self, request: Request, *, expired: bool) -> Response:
         if not is_for(request, HOST):

@@ -13,7 +13,7 @@ from flicker_dagster.simulator.emitter import Event, rows
 from flicker_dagster.simulator.listings import by_event_time
 from flicker_dagster.simulator.pages import compact, is_for
 from flicker_dagster.simulator.server import Request, Response
-from flicker_dagster.simulator.vendor import Vendor
+from flicker_dagster.simulator.vendor import Vendor, quota_told
 from flicker_dagster.times import parse_time_ms, rfc3339_ms
 
 HOST, PATH = "api.linear.app", "/graphql"
@@ -74,9 +74,9 @@ class Linear(Vendor):
         }
         return event_id, compact(event)
 
-    def authorize(self, request: Request) -> Response | None:
+    def is_authorized(self, request: Request) -> bool:
         """A personal key stands alone; only OAuth tokens have a scheme."""
-        return None if request.headers.get("authorization") == self.params["api_key"] else self.unauthorized()
+        return request.headers.get("authorization") == self.params["api_key"]
 
     def unauthorized(self) -> Response:
         return _error(401, "AUTHENTICATION_ERROR", "authentication error", "Authentication required, not authenticated")
@@ -89,12 +89,8 @@ class Linear(Vendor):
 
     def quota_headers(self, remaining: int, reset_s: int) -> list[tuple[str, str]]:
         return [
-            ("X-RateLimit-Requests-Limit", str(self.per_minute)),
-            ("X-RateLimit-Requests-Remaining", str(remaining)),
-            ("X-RateLimit-Requests-Reset", str(reset_s * 1000)),
-            ("X-RateLimit-Complexity-Limit", str(COMPLEXITY_PER_MINUTE)),
-            ("X-RateLimit-Complexity-Remaining", str(COMPLEXITY_PER_MINUTE)),
-            ("X-RateLimit-Complexity-Reset", str(reset_s * 1000)),
+            *quota_told("X-RateLimit-Requests", self.per_minute, remaining, reset_s * 1000),
+            *quota_told("X-RateLimit-Complexity", COMPLEXITY_PER_MINUTE, COMPLEXITY_PER_MINUTE, reset_s * 1000),
         ]
 
     def answer(self, request: Request, *, expired: bool) -> Response:

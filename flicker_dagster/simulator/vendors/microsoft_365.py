@@ -11,11 +11,12 @@ from typing import Any
 from urllib.parse import urlencode
 
 from flicker_dagster.simulator.activity_blobs import Blob, Blobs
+from flicker_dagster.simulator.elsewhere import ELSEWHERE, lead_elsewhere
 from flicker_dagster.simulator.listings import cursor_of, place_of
 from flicker_dagster.simulator.microsoft_login import ACCOUNT, TENANT_ID, is_login, login
 from flicker_dagster.simulator.pages import compact, is_for, time_in
 from flicker_dagster.simulator.server import Request, Response
-from flicker_dagster.simulator.vendor import ELSEWHERE, ORIGIN, Vendor
+from flicker_dagster.simulator.vendor import Vendor
 from flicker_dagster.times import datetime_of
 
 HOST = "manage.office.com"
@@ -56,6 +57,8 @@ class Microsoft365(Vendor):
     params = ACCOUNT
     traits = frozenset({"expired", "empty", "copies", "late", "minted"})
     quota_per_minute = 2_000
+    token_lifetime_s = 3_599
+    tells_wait = False
 
     def __init__(
         self,
@@ -65,7 +68,6 @@ class Microsoft365(Vendor):
         blobs_per_page: int = 20,
         quota_status: int = 403,
         next_header: str = "NextPageUri",
-        token_lifetime_s: float = 3_599,
         **options: Any,
     ) -> None:
         self.start_every_s = start_every_s
@@ -73,8 +75,6 @@ class Microsoft365(Vendor):
         self.blobs_per_page = blobs_per_page
         self.quota_status = quota_status
         self.next_header = next_header
-        self.token_lifetime_s = token_lifetime_s
-        self.fetched: Counter[str] = Counter()
         self.started: Counter[str] = Counter()
         self._guard = threading.Lock()
         self._enabled: dict[str, bool] = {}  # by content type, in the order of their first start
@@ -112,35 +112,25 @@ class Microsoft365(Vendor):
     def is_token_request(self, request: Request) -> bool:
         return is_login(request)
 
-    def authorize(self, request: Request) -> Response | None:
-        scheme, _, token = request.headers.get("authorization", "").partition(" ")
-        return None if scheme == "Bearer" and self.minting.accepts(token) else self.unauthorized()
+    def is_authorized(self, request: Request) -> bool:
+        return self.minting.accepts(request.credentials("Bearer"))
 
     def unauthorized(self) -> Response:
         return Response.json({"Message": "Authorization has been denied for this request."}, 401)
 
-    def quota_headers(self, remaining: int, reset_s: int) -> list[tuple[str, str]]:
-        return []
-
     def too_many(self, headers: list[tuple[str, str]]) -> Response:
         return _error("AF429", "Too many requests. Method=GetBlob", self.quota_status, headers)
-
-    def limited(self, wait_s: float) -> Response:
-        return self.too_many([])
 
     def lead_elsewhere(self, response: Response) -> None:
         """The next page and the content, which want the token as well."""
         response.body = _CONTENT_URI.sub(rb"\g<1>" + ELSEWHERE.encode(), response.body)
-        response.headers = [
-            (name, ORIGIN.sub(ELSEWHERE, value) if name == self.next_header else value)
-            for name, value in response.headers
-        ]
+        lead_elsewhere(response, header=self.next_header)
 
     # -- the feed
 
     def answer(self, request: Request, *, expired: bool) -> Response:
         if is_login(request):
-            return login(request, self.minting, resource=f"https://{HOST}", lifetime_s=self.token_lifetime_s)
+            return login(request, self.minting, resource=f"https://{HOST}")
         found = PATH.fullmatch(request.path)
         if found is None or not is_for(request, HOST):
             return Response.json({"Message": "No HTTP resource was found that matches the request URI."}, 404)

@@ -41,6 +41,8 @@ class Mimecast(Vendor):
     }
     traits = frozenset({"copies", "late", "expired", "minted"})
     quota_per_minute = 300
+    token_lifetime_s = 1_800
+    tells_wait = False  # which headers tell the wait is documented nowhere: none does
 
     def __init__(self, *, version: str = "2.0", ends_empty: bool = True, **options: Any) -> None:
         self.version, self.ends_empty = version, ends_empty
@@ -65,11 +67,10 @@ class Mimecast(Vendor):
     def is_token_request(self, request: Request) -> bool:
         return request.path == TOKEN_PATH and self.version == "2.0"
 
-    def authorize(self, request: Request) -> Response | None:
+    def is_authorized(self, request: Request) -> bool:
         if self.version == "2.0":
-            is_bearer = request.headers.get("authorization", "").startswith("Bearer ")
-            known = request.bearer() == self.token or self.minting.accepts(request.bearer())
-            return None if is_bearer and known else self.unauthorized()
+            token = request.credentials("Bearer")
+            return token == self.token or self.minting.accepts(token)
         date, number = request.headers.get("x-mc-date", ""), request.headers.get("x-mc-req-id", "")
         sent_ms = parse_http_date_ms(date)
         fresh = sent_ms is not None and abs(sent_ms - self.emitter.now_ms()) <= STALE_MS
@@ -79,27 +80,20 @@ class Mimecast(Vendor):
         right = f"MC {self.signing['access_key']}:{signature}"
         same = hmac.compare_digest(request.headers.get("authorization", ""), right)
         signed = same and request.headers.get("x-mc-app-id") == self.signing["app_id"]
-        return None if fresh and number and signed else self.unauthorized()
+        return fresh and bool(number) and signed
 
     def unauthorized(self) -> Response:
         return _failed("err_xdk_invalid_signature", "0018 Invalid credentials", status=401)
 
-    def limited(self, wait_s: float) -> Response:
-        """Which headers tell the wait is documented nowhere: none does."""
-        return self.too_many([])
-
     def too_many(self, headers: list[tuple[str, str]]) -> Response:
         return _failed("err_rate_limit", "Quota exceeded", status=429, headers=headers)
-
-    def quota_headers(self, remaining: int, reset_s: int) -> list[tuple[str, str]]:
-        return []
 
     def answer(self, request: Request, *, expired: bool) -> Response:
         if not is_for(request, HOST if self.version == "2.0" else HOST_1):
             return _failed("err_not_found", "Not Found", status=404)
         if self.is_token_request(request):
             clients = {self.params["client_id"]: self.params["client_secret"]}
-            return token_for_client(request, self.minting, clients, lifetime_s=1800)
+            return token_for_client(request, self.minting, clients)
         if (request.method, request.path) != ("POST", PATH):
             return _failed("err_not_found", "Not Found", status=404)
         body = request.json()

@@ -9,7 +9,7 @@ from flicker_dagster.simulator.emitter import Event
 from flicker_dagster.simulator.listings import by_event_time
 from flicker_dagster.simulator.pages import MILLISECONDS_Z, compact, document, is_for, raw, time_in
 from flicker_dagster.simulator.server import Request, Response
-from flicker_dagster.simulator.vendor import Vendor
+from flicker_dagster.simulator.vendor import Vendor, quota_told
 from flicker_dagster.times import datetime_of
 
 HOST, PATH = "api.miro.com", "/v2/audit/logs"
@@ -50,9 +50,8 @@ class Miro(Vendor):
         }
         return event_id, compact(event)
 
-    def authorize(self, request: Request) -> Response | None:
-        expected = f"Bearer {self.params['token']}"
-        return None if request.headers.get("authorization") == expected else self.unauthorized()
+    def is_authorized(self, request: Request) -> bool:
+        return request.credentials("Bearer") == self.params["token"]
 
     def unauthorized(self) -> Response:
         return _error(401, "tokenNotProvided", "No authorization data was found on the request")
@@ -62,6 +61,9 @@ class Miro(Vendor):
 
     def too_many(self, headers: list[tuple[str, str]]) -> Response:
         return _error(429, "tooManyRequests", "Request limit reached", headers)
+
+    def quota_headers(self, remaining: int, reset_s: int) -> list[tuple[str, str]]:
+        return quota_told("X-RateLimit", self.per_minute, remaining, reset_s)
 
     def answer(self, request: Request, *, expired: bool) -> Response:
         if request.path != PATH or not is_for(request, HOST):

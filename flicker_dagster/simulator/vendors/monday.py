@@ -26,6 +26,7 @@ class Monday(Vendor):
     params = {"account": "acme", "token": "audit-9c1d0e7f"}
     traits = frozenset({"late"})
     quota_per_minute = 50
+    tells_wait = False
     least_page_size = 100
     equal_rows = True
 
@@ -56,21 +57,14 @@ class Monday(Vendor):
         self._last = event
         return content_of(event), compact(event)
 
-    def authorize(self, request: Request) -> Response | None:
-        expected = f"Bearer {self.params['token']}"
-        return None if request.headers.get("authorization") == expected else self.unauthorized()
+    def is_authorized(self, request: Request) -> bool:
+        return request.credentials("Bearer") == self.params["token"]
 
     def unauthorized(self) -> Response:
         return _error(401, "Not Authenticated")
 
-    def limited(self, wait_s: float) -> Response:
-        return self.too_many([])
-
     def too_many(self, headers: list[tuple[str, str]]) -> Response:
         return _error(429, "Rate limit exceeded: 50 requests per minute", headers)
-
-    def quota_headers(self, remaining: int, reset_s: int) -> list[tuple[str, str]]:
-        return []
 
     def answer(self, request: Request, *, expired: bool) -> Response:
         if request.path != PATH or not is_for(request, f"{self.params['account']}.monday.com"):

@@ -12,11 +12,12 @@ from urllib.parse import urlencode
 
 from flicker_dagster.simulator.checks import rfc3339_of
 from flicker_dagster.simulator.digest import DigestGuard
+from flicker_dagster.simulator.elsewhere import ELSEWHERE
 from flicker_dagster.simulator.grants import token_for_client
 from flicker_dagster.simulator.pages import compact, document, is_for, raw
 from flicker_dagster.simulator.server import Request, Response
 from flicker_dagster.simulator.spans import in_span
-from flicker_dagster.simulator.vendor import ELSEWHERE, Vendor
+from flicker_dagster.simulator.vendor import Vendor
 from flicker_dagster.times import datetime_of
 
 HOST, TOKEN_PATH, REALM = "cloud.mongodb.com", "/api/oauth/token", "MMS Public API"
@@ -43,6 +44,7 @@ class MongoDBAtlas(Vendor):
     #: A service account, which authenticates with OAuth instead.
     service_account = {"client_id": "mdb_sa_id_1", "client_secret": "mdb_sa_sk_1"}
     quota_per_minute = 100
+    tells_wait = False  # which headers tell the wait is not documented: none does
 
     def __init__(self, **options: Any) -> None:
         super().__init__(**options)
@@ -70,24 +72,16 @@ class MongoDBAtlas(Vendor):
         return request.path == TOKEN_PATH
 
     def authorize(self, request: Request) -> Response | None:
-        scheme, _, token = request.headers.get("authorization", "").partition(" ")
-        if scheme == "Bearer":
-            return None if self.minting.accepts(token) else self.unauthorized()
+        if self.minting.accepts(request.credentials("Bearer")):
+            return None
         asks = self.digest.refused(request)
         return None if asks is None else _denied(asks)
 
     def unauthorized(self) -> Response:
         return _denied(self.digest.challenge())
 
-    def limited(self, wait_s: float) -> Response:
-        """Which headers tell the wait is not documented: none does."""
-        return self.too_many([])
-
     def too_many(self, headers: list[tuple[str, str]]) -> Response:
         return _error(429, "RATE_LIMITED", "Resource is limited to 100 requests every 1 minutes.", headers)
-
-    def quota_headers(self, remaining: int, reset_s: int) -> list[tuple[str, str]]:
-        return []
 
     def lead_elsewhere(self, response: Response) -> None:
         """The next page is a link of the list; events have links of their own."""
@@ -102,7 +96,7 @@ class MongoDBAtlas(Vendor):
             return _error(404, "RESOURCE_NOT_FOUND", f"Cannot find resource {request.path}.")
         if request.path == TOKEN_PATH:
             clients = {self.service_account["client_id"]: self.service_account["client_secret"]}
-            return token_for_client(request, self.minting, clients, lifetime_s=3600)
+            return token_for_client(request, self.minting, clients)
         found = PATH.fullmatch(request.path)
         if found is None or request.method != "GET":
             return _error(404, "RESOURCE_NOT_FOUND", f"Cannot find resource {request.path}.")

@@ -14,7 +14,7 @@ from typing import Any
 from flicker_dagster.simulator.listings import by_arrival
 from flicker_dagster.simulator.pages import compact, document, is_for, raw
 from flicker_dagster.simulator.server import Request, Response
-from flicker_dagster.simulator.vendor import Vendor
+from flicker_dagster.simulator.vendor import Vendor, quota_told
 
 MOST = 10_000
 #: What each stream is called in a path, and its events in themselves.
@@ -62,9 +62,9 @@ class Netskope(Vendor):
             event["srcip"] = f"203.0.113.{chance.randrange(1, 255)}"
         return event_id, compact(event)
 
-    def authorize(self, request: Request) -> Response | None:
+    def is_authorized(self, request: Request) -> bool:
         right = self.token or self.params["token"]
-        return None if request.headers.get("netskope-api-token") == right else self.unauthorized()
+        return request.headers.get("netskope-api-token") == right
 
     def unauthorized(self) -> Response:
         return _error(401, "Unauthorized")
@@ -77,12 +77,7 @@ class Netskope(Vendor):
         return _error(429, "API rate limit exceeded", headers)
 
     def quota_headers(self, remaining: int, reset_s: int) -> list[tuple[str, str]]:
-        reset = str(math.ceil(reset_s - self.clock()))
-        return [
-            ("ratelimit-limit", str(self.per_minute)),
-            ("ratelimit-remaining", str(remaining)),
-            ("ratelimit-reset", reset),
-        ]
+        return quota_told("ratelimit", self.per_minute, remaining, math.ceil(reset_s - self.clock()))
 
     def answer(self, request: Request, *, expired: bool) -> Response:
         if request.method != "GET" or not is_for(request, f"{self.params['tenant']}.goskope.com"):

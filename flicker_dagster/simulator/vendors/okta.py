@@ -18,7 +18,7 @@ from flicker_dagster.simulator.assertions import BadAssertion, claims_of, privat
 from flicker_dagster.simulator.emitter import Event, rows
 from flicker_dagster.simulator.grants import fault_of_request, granted, refused
 from flicker_dagster.simulator.server import Request, Response
-from flicker_dagster.simulator.vendor import Vendor
+from flicker_dagster.simulator.vendor import Vendor, quota_told
 from flicker_dagster.times import parse_time_ms, rfc3339_ms
 
 DAY_MS = 86_400_000
@@ -50,9 +50,8 @@ class Okta(Vendor):
     }
     traits = frozenset({"expired", "empty", "copies", "late"})
 
-    def __init__(self, *, oauth: bool = False, token_lifetime_s: float = 3_600, **options: Any) -> None:
+    def __init__(self, *, oauth: bool = False, **options: Any) -> None:
         self.oauth = oauth
-        self.token_lifetime_s = token_lifetime_s
         self._asserted: set[str] = set()  # assertions that name themselves are good for once
         super().__init__(**options)
 
@@ -122,22 +121,19 @@ class Okta(Vendor):
             return refused("invalid_scope", "One or more scopes are not configured for the application.")
         if own is not None:
             self._asserted.add(own)
-        return granted(self.minting, self.token_lifetime_s, scope=SCOPE)
+        return granted(self.minting, scope=SCOPE)
 
-    def authorize(self, request: Request) -> Response | None:
-        scheme, _, token = request.headers.get("authorization", "").partition(" ")
-        if self.oauth and scheme == "Bearer":
-            return None if self.minting.accepts(token) else self.unauthorized()
-        return super().authorize(request)
+    def is_authorized(self, request: Request) -> bool:
+        token = request.credentials("Bearer")
+        return self.minting.accepts(token) if self.oauth and token else super().is_authorized(request)
 
     # -- the log
 
     def quota_headers(self, remaining: int, reset_s: int) -> list[tuple[str, str]]:
-        return [
-            ("X-Rate-Limit-Limit", str(self.per_minute)),
-            ("X-Rate-Limit-Remaining", str(remaining)),
-            ("X-Rate-Limit-Reset", str(reset_s)),
-        ]
+        return quota_told("X-Rate-Limit", self.per_minute, remaining, reset_s)
+
+    def exhausted(self) -> Response:
+        return self.too_many([])
 
     def unauthorized(self) -> Response:
         return _error(401, "E0000011", "Invalid token provided")

@@ -10,7 +10,7 @@ from flicker_dagster.simulator.emitter import Event
 from flicker_dagster.simulator.listings import by_event_time, cursor_of, place_of
 from flicker_dagster.simulator.pages import compact, document, is_for, raw, time_in
 from flicker_dagster.simulator.server import Request, Response
-from flicker_dagster.simulator.vendor import ELSEWHERE, Vendor
+from flicker_dagster.simulator.vendor import Vendor
 from flicker_dagster.times import rfc3339_ms
 
 SUBDOMAIN = "acme"
@@ -24,7 +24,6 @@ TYPES = {
     8: "USER_LOGGED_INTO_APP",
     11: "PASSWORD_CHANGED",
 }
-_NEXT_LINK = re.compile(rb'("next_link":")https?://[^/"]+')
 _LOGIN = re.compile(r"client_id:\s*([^,\s]+),\s*client_secret:\s*(\S+)")
 
 
@@ -39,10 +38,11 @@ class OneLogin(Vendor):
         "client_secret": "9f8e7d6c5b4a39281706f5e4d3c2b1a0ffeeddcc",
     }
     traits = frozenset({"expired", "empty", "copies", "late", "minted"})
+    token_lifetime_s = 36_000
+    tells_wait = False
 
-    def __init__(self, *, refused_with_200: bool = False, token_lifetime_s: float = 36_000, **options: Any) -> None:
+    def __init__(self, *, refused_with_200: bool = False, **options: Any) -> None:
         self.refused_with_200 = refused_with_200
-        self.token_lifetime_s = token_lifetime_s
         super().__init__(**options)
 
     def make_event(self, number: int, published_ms: int, chance: random.Random) -> tuple[str, bytes]:
@@ -80,30 +80,21 @@ class OneLogin(Vendor):
         given = _LOGIN.fullmatch(request.headers.get("authorization", ""))
         if given is None or (given[1], given[2]) != (self.params["client_id"], self.params["client_secret"]):
             return _status(401, "Unauthorized", "Authentication Failure")
-        token = self.minting.mint(lifetime_s=self.token_lifetime_s, prefix="")
+        token = self.minting.mint(prefix="")
         answer = {"access_token": token, "created_at": rfc3339_ms(self.emitter.now_ms()), "token_type": "bearer"}
         return Response.json(answer | {"expires_in": int(self.token_lifetime_s), "account_id": 12345})
 
-    def authorize(self, request: Request) -> Response | None:
+    def is_authorized(self, request: Request) -> bool:
         scheme, colon, token = request.headers.get("authorization", "").partition(":")
-        return None if (scheme, colon) == ("bearer", ":") and self.minting.accepts(token) else self.unauthorized()
+        return (scheme, colon) == ("bearer", ":") and self.minting.accepts(token)
 
     def unauthorized(self) -> Response:
         return self._refused(401, "Unauthorized", "Authentication Failure")
-
-    def quota_headers(self, remaining: int, reset_s: int) -> list[tuple[str, str]]:
-        return []
 
     def too_many(self, headers: list[tuple[str, str]]) -> Response:
         answer = _status(429, "Too Many Requests", "Rate limit exceeded")
         answer.headers += headers
         return answer
-
-    def limited(self, wait_s: float) -> Response:
-        return self.too_many([])
-
-    def lead_elsewhere(self, response: Response) -> None:
-        response.body = _NEXT_LINK.sub(rb"\g<1>" + ELSEWHERE.encode(), response.body, count=1)
 
     # -- events
 

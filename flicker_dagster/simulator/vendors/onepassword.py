@@ -35,6 +35,7 @@ class OnePassword(Vendor):
     params = {"token": "eyJhbGciOiJFUzI1NiJ9.eyJzdWIiOiJzaW11bGF0ZWQifQ.c2lnbmF0dXJl"}
     traits = frozenset({"expired", "empty", "copies", "late"})
     quota_per_minute = 600
+    tells_wait = False
 
     def make(self, stream: str, number: int, published_ms: int, chance: random.Random) -> tuple[str, bytes]:
         event_id = _uuid(chance)
@@ -88,22 +89,14 @@ class OnePassword(Vendor):
             }
         return event_id, compact(event)
 
-    def authorize(self, request: Request) -> Response | None:
-        scheme, _, token = request.headers.get("authorization", "").partition(" ")
-        known = self.params["token"] if self.token is None else self.token
-        return None if scheme == "Bearer" and token == known else self.unauthorized()
+    def is_authorized(self, request: Request) -> bool:
+        return request.credentials("Bearer") == (self.token or self.params["token"])
 
     def unauthorized(self) -> Response:
         return _error(401, "Unauthorized access")
 
-    def quota_headers(self, remaining: int, reset_s: int) -> list[tuple[str, str]]:
-        return []
-
     def too_many(self, headers: list[tuple[str, str]]) -> Response:
         return _error(429, "Too many requests", headers)
-
-    def limited(self, wait_s: float) -> Response:
-        return self.too_many([])
 
     def answer(self, request: Request, *, expired: bool) -> Response:
         if not is_for(request, HOST):

@@ -5,7 +5,6 @@ The details of an event stand under a key that is named as its type is, dots inc
 
 from __future__ import annotations
 
-import math
 import random
 import re
 from typing import Any
@@ -46,21 +45,14 @@ class OpenAI(Vendor):
         event[kind] = {"id": f"obj_{number}"}
         return event_id, compact(event)
 
-    def authorize(self, request: Request) -> Response | None:
-        right = f"Bearer {self.token or self.params['admin_key']}"
-        return None if request.headers.get("authorization") == right else self.unauthorized()
+    def is_authorized(self, request: Request) -> bool:
+        return request.credentials("Bearer") == (self.token or self.params["admin_key"])
 
     def unauthorized(self) -> Response:
         return _error(401, "Incorrect API key provided.", code="invalid_api_key")
 
-    def limited(self, wait_s: float) -> Response:
-        return self.too_many([("Retry-After", str(math.ceil(wait_s)))])
-
     def too_many(self, headers: list[tuple[str, str]]) -> Response:
         return _error(429, "Rate limit reached.", code="rate_limit_exceeded", headers=headers)
-
-    def quota_headers(self, remaining: int, reset_s: int) -> list[tuple[str, str]]:
-        return []
 
     def answer(self, request: Request, *, expired: bool) -> Response:
         if (request.method, request.path) != ("GET", PATH) or not is_for(request, HOST):

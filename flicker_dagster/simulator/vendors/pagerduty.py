@@ -9,7 +9,7 @@ import re
 from flicker_dagster.simulator.listings import by_event_time, cursor_of, place_of
 from flicker_dagster.simulator.pages import beyond, compact, document, is_for, place, raw
 from flicker_dagster.simulator.server import Request, Response
-from flicker_dagster.simulator.vendor import Vendor
+from flicker_dagster.simulator.vendor import Vendor, quota_told
 from flicker_dagster.times import parse_time_ms, rfc3339_ms
 
 HOST, PATH = "api.pagerduty.com", "/audit/records"
@@ -54,9 +54,9 @@ class PagerDuty(Vendor):
             del event["actors"]
         return event_id, compact(event)
 
-    def authorize(self, request: Request) -> Response | None:
+    def is_authorized(self, request: Request) -> bool:
         expected = f"Token token={self.params['api_key']}"
-        return None if request.headers.get("authorization") == expected else self.unauthorized()
+        return request.headers.get("authorization") == expected
 
     def unauthorized(self) -> Response:
         return _error(401, 2006, "Authentication failed")
@@ -69,11 +69,7 @@ class PagerDuty(Vendor):
 
     def quota_headers(self, remaining: int, reset_s: int) -> list[tuple[str, str]]:
         """The reset is told as seconds to wait."""
-        return [
-            ("ratelimit-limit", str(self.per_minute)),
-            ("ratelimit-remaining", str(remaining)),
-            ("ratelimit-reset", str(max(0, math.ceil(reset_s - self.clock())))),
-        ]
+        return quota_told("ratelimit", self.per_minute, remaining, max(0, math.ceil(reset_s - self.clock())))
 
     def answer(self, request: Request, *, expired: bool) -> Response:
         if request.path != PATH or not is_for(request, HOST):

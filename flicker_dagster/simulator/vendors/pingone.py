@@ -10,7 +10,7 @@ from urllib.parse import urlencode
 
 from flicker_dagster.simulator.grants import token_for_client
 from flicker_dagster.simulator.listings import by_event_time
-from flicker_dagster.simulator.pages import compact, document, is_for, lead_next_elsewhere, raw, time_in
+from flicker_dagster.simulator.pages import compact, document, is_for, raw, time_in
 from flicker_dagster.simulator.server import Request, Response
 from flicker_dagster.simulator.spans import page_after
 from flicker_dagster.simulator.vendor import Vendor
@@ -37,10 +37,10 @@ class PingOne(Vendor):
     }
     traits = frozenset({"expired", "empty", "copies", "late", "minted"})
     quota_per_minute = 1_000
+    tells_wait = False
 
-    def __init__(self, *, inclusive_filters: bool = False, token_lifetime_s: int = 3_600, **options: Any) -> None:
+    def __init__(self, *, inclusive_filters: bool = False, **options: Any) -> None:
         self.operators = ("gt", "lt", "ge", "le") if inclusive_filters else ("gt", "lt")
-        self.token_lifetime_s = token_lifetime_s
         super().__init__(**options)
 
     def make_event(self, number: int, published_ms: int, chance: random.Random) -> tuple[str, bytes]:
@@ -67,33 +67,23 @@ class PingOne(Vendor):
     def is_token_request(self, request: Request) -> bool:
         return request.path == TOKEN_PATH and is_for(request, TOKEN_HOST)
 
-    def authorize(self, request: Request) -> Response | None:
-        scheme, _, token = request.headers.get("authorization", "").partition(" ")
-        return None if scheme == "Bearer" and self.minting.accepts(token) else self.unauthorized()
+    def is_authorized(self, request: Request) -> bool:
+        return self.minting.accepts(request.credentials("Bearer"))
 
     def unauthorized(self) -> Response:
         return _error(
             401, "ACCESS_FAILED", "The request could not be completed. You do not have access to this resource."
         )
 
-    def quota_headers(self, remaining: int, reset_s: int) -> list[tuple[str, str]]:
-        return []
-
     def too_many(self, headers: list[tuple[str, str]]) -> Response:
         answer = _error(429, "REQUEST_LIMITED", "The request could not be completed. The request limit was reached.")
         answer.headers += headers
         return answer
 
-    def limited(self, wait_s: float) -> Response:
-        return self.too_many([])
-
-    def lead_elsewhere(self, response: Response) -> None:
-        lead_next_elsewhere(response)
-
     def answer(self, request: Request, *, expired: bool) -> Response:
         if self.is_token_request(request):
             clients = {self.params["client_id"]: self.params["client_secret"]}
-            return token_for_client(request, self.minting, clients, lifetime_s=self.token_lifetime_s)
+            return token_for_client(request, self.minting, clients)
         if request.path != PATH or not is_for(request, HOST):
             return _error(404, "NOT_FOUND", "The request could not be completed. The requested resource was not found.")
         if request.method != "GET":

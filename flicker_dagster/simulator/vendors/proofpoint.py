@@ -38,6 +38,7 @@ class Proofpoint(Vendor):
     name = "proofpoint"
     id_path = None
     params = {"principal": "5a6b7c8d-tap", "secret": "pr00fp01nt"}
+    tells_wait = False
 
     def __init__(self, *, per_day: int = 1_800, least_s: int = 30, nothing_is_204: bool = True, **options: Any) -> None:
         self.per_day, self.least_s, self.nothing_is_204 = per_day, least_s, nothing_is_204
@@ -84,21 +85,15 @@ class Proofpoint(Vendor):
     def delivered(self, event: Event) -> dict[str, Any]:
         return super().delivered(event) | {"array": _array_of(event)}
 
-    def authorize(self, request: Request) -> Response | None:
+    def is_authorized(self, request: Request) -> bool:
         right = (self.params["principal"], self.token or self.params["secret"])
-        return None if request.basic() == right else self.unauthorized()
+        return request.basic() == right
 
     def unauthorized(self) -> Response:
         return _said(401, "The credentials are not valid.")
 
-    def limited(self, wait_s: float) -> Response:
-        return self.too_many([])
-
     def too_many(self, headers: list[tuple[str, str]]) -> Response:
         return Response(429, b"", headers)
-
-    def quota_headers(self, remaining: int, reset_s: int) -> list[tuple[str, str]]:
-        return []
 
     def answer(self, request: Request, *, expired: bool) -> Response:
         arrays = PATHS.get(request.path)

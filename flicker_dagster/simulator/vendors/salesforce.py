@@ -7,7 +7,6 @@ import itertools
 import json
 import random
 import re
-from collections import Counter
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -17,7 +16,7 @@ from flicker_dagster.simulator.emitter import Event, rows
 from flicker_dagster.simulator.grants import FORM, JWT_BEARER, client_of, refused
 from flicker_dagster.simulator.pages import is_for
 from flicker_dagster.simulator.server import Request, Response
-from flicker_dagster.simulator.vendor import ELSEWHERE, Vendor
+from flicker_dagster.simulator.vendor import Vendor
 from flicker_dagster.simulator.vendors._event_log_files import LogFile, files_of, listed, make_row, values_of
 from flicker_dagster.simulator.vendors._salesforce_objects import (
     INSTANCE,
@@ -51,7 +50,8 @@ class _Query:
 
 class Salesforce(Vendor):
     """Without a `token`, anybody is let in until the first one is given out. `file_delay_s`: how long after its hour a log
-    file is there, 3 to 6 h at the real one. `session_s`: how long tokens live, which their answer does not say. `fetched`
+    file is there, 3 to 6 h at the real one. How long tokens live
+    their answer does not say. `fetched`
     counts the downloads of each file."""
 
     name = "salesforce"
@@ -60,13 +60,12 @@ class Salesforce(Vendor):
     params = {"domain": INSTANCE, "client_id": "3MVG9acme.audit", "client_secret": "salesforce-secret-01"}
     username: ClassVar = "audit@acme.test"
     traits = frozenset({"copies", "late", "expired", "minted"})
+    token_lifetime_s = 7_200
 
-    def __init__(self, *, file_delay_s: float = 10_800, session_s: float = 7_200, **options: Any) -> None:
+    def __init__(self, *, file_delay_s: float = 10_800, **options: Any) -> None:
         self._queries: dict[str, _Query] = {}
         self._numbers = itertools.count()
         self._file_delay_ms = int(file_delay_s * 1000)
-        self._session_s = session_s
-        self.fetched: Counter[str] = Counter()
         super().__init__(**options)
 
     @classmethod
@@ -104,7 +103,7 @@ class Salesforce(Vendor):
         if refusal is not None:
             return refusal
         answer = {
-            "access_token": self.minting.mint(lifetime_s=self._session_s, prefix="00D000000000001!AQ"),
+            "access_token": self.minting.mint(prefix="00D000000000001!AQ"),
             "scope": "api",
             "instance_url": request.base if is_for(request) else f"https://{INSTANCE}",
             "id": f"https://{LOGIN}/id/00D000000000001/005000000000001",
@@ -133,12 +132,10 @@ class Salesforce(Vendor):
             return refused("invalid_grant", "user hasn't approved this consumer")
         return None
 
-    def authorize(self, request: Request) -> Response | None:
+    def is_authorized(self, request: Request) -> bool:
         token = request.bearer()
-        if self.minting.accepts(token) or token == self.token:
-            return None
         nobody = self.token is None and not self.minting.minted
-        return None if nobody else self.unauthorized()
+        return nobody or token == self.token or self.minting.accepts(token)
 
     # -- queries and files
 
@@ -147,6 +144,9 @@ class Salesforce(Vendor):
 
     def too_many(self, headers: list[tuple[str, str]]) -> Response:
         return _error(403, "REQUEST_LIMIT_EXCEEDED", "TotalRequests Limit exceeded.", headers)
+
+    def exhausted(self) -> Response:
+        return self.too_many(self.quota_headers(0, self.reset_s()))
 
     def quota_headers(self, remaining: int, reset_s: int) -> list[tuple[str, str]]:
         return [("Sforce-Limit-Info", f"api-usage={self.per_minute - remaining}/{self.per_minute}")]
@@ -219,10 +219,6 @@ class Salesforce(Vendor):
         if query is None or expired or self.clock() - query.asked_s > LOCATOR_LIFE_S:
             return _error(400, "INVALID_QUERY_LOCATOR", "invalid query locator")
         return _batch(query, name, start)
-
-    def lead_elsewhere(self, response: Response) -> None:
-        """The next link is in the body here."""
-        response.body = response.body.replace(b'"nextRecordsUrl": "', f'"nextRecordsUrl": "{ELSEWHERE}'.encode())
 
 
 def _batch(query: _Query, name: str, start: int) -> Response:

@@ -11,7 +11,7 @@ from flicker_dagster.simulator.emitter import Event
 from flicker_dagster.simulator.listings import by_event_time
 from flicker_dagster.simulator.pages import compact, document, is_for, place, raw
 from flicker_dagster.simulator.server import Request, Response
-from flicker_dagster.simulator.vendor import ELSEWHERE, Vendor
+from flicker_dagster.simulator.vendor import Vendor, quota_told
 from flicker_dagster.times import rfc3339_ms
 
 PATH = re.compile(r"/api/0/organizations/([^/]+)/audit-logs/")
@@ -43,9 +43,8 @@ class Sentry(Vendor):
         }
         return event_id, compact(event)
 
-    def authorize(self, request: Request) -> Response | None:
-        expected = f"Bearer {self.params['token']}"
-        return None if request.headers.get("authorization") == expected else self.unauthorized()
+    def is_authorized(self, request: Request) -> bool:
+        return request.credentials("Bearer") == self.params["token"]
 
     def unauthorized(self) -> Response:
         return Response.json({"detail": "Invalid token"}, 401)
@@ -57,17 +56,7 @@ class Sentry(Vendor):
         return Response.json({"detail": "You are attempting to use this endpoint too frequently."}, 429, headers)
 
     def quota_headers(self, remaining: int, reset_s: int) -> list[tuple[str, str]]:
-        return [
-            ("X-Sentry-Rate-Limit-Limit", str(self.per_minute)),
-            ("X-Sentry-Rate-Limit-Remaining", str(remaining)),
-            ("X-Sentry-Rate-Limit-Reset", str(reset_s)),
-        ]
-
-    def lead_elsewhere(self, response: Response) -> None:
-        response.headers = [
-            (name, re.sub(r"<https?://[^/]+", f"<{ELSEWHERE}", value) if name == "Link" else value)
-            for name, value in response.headers
-        ]
+        return quota_told("X-Sentry-Rate-Limit", self.per_minute, remaining, reset_s)
 
     def answer(self, request: Request, *, expired: bool) -> Response:
         path = PATH.fullmatch(request.path)

@@ -14,7 +14,7 @@ from urllib.parse import urlencode
 from flicker_dagster.simulator.emitter import Event, rows
 from flicker_dagster.simulator.pages import compact, document, is_for, raw
 from flicker_dagster.simulator.server import Request, Response
-from flicker_dagster.simulator.vendor import ELSEWHERE, Vendor
+from flicker_dagster.simulator.vendor import Vendor
 from flicker_dagster.times import datetime_of, parse_time_ms
 
 PATH = "/api/now/table/sys_audit"
@@ -80,9 +80,9 @@ class ServiceNow(Vendor):
         self._rows[event_id] = event
         return event_id, compact(event)
 
-    def authorize(self, request: Request) -> Response | None:
+    def is_authorized(self, request: Request) -> bool:
         expected = (self.params["username"], self.params["password"])
-        return None if request.basic() == expected else self.unauthorized()
+        return request.basic() == expected
 
     def unauthorized(self) -> Response:
         return _error(401, "User Not Authenticated", "Required to provide Auth information")
@@ -96,12 +96,6 @@ class ServiceNow(Vendor):
 
     def quota_headers(self, remaining: int, reset_s: int) -> list[tuple[str, str]]:
         return [("X-RateLimit-Limit", str(self.per_minute)), ("X-RateLimit-Reset", str(reset_s))]
-
-    def lead_elsewhere(self, response: Response) -> None:
-        response.headers = [
-            (name, re.sub(r"<https?://[^/]+", f"<{ELSEWHERE}", value) if name == "Link" else value)
-            for name, value in response.headers
-        ]
 
     def answer(self, request: Request, *, expired: bool) -> Response:
         if not is_for(request, f"{self.params['instance']}.service-now.com"):

@@ -3,7 +3,6 @@ remember a place and nothing else."""
 
 from __future__ import annotations
 
-import math
 import random
 import uuid
 
@@ -57,14 +56,8 @@ class Slack(Vendor):
     def unauthorized(self) -> Response:
         return _error(401, "invalid_auth")
 
-    def limited(self, wait_s: float) -> Response:
-        return self.too_many([("Retry-After", str(math.ceil(wait_s)))])
-
     def too_many(self, headers: list[tuple[str, str]]) -> Response:
         return _error(429, "ratelimited", headers)
-
-    def quota_headers(self, remaining: int, reset_s: int) -> list[tuple[str, str]]:
-        return []
 
     def answer(self, request: Request, *, expired: bool) -> Response:
         if not is_for(request, HOST) or request.path != PATH:

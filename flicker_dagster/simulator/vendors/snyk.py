@@ -20,7 +20,7 @@ from flicker_dagster.simulator.grants import token_for_client
 from flicker_dagster.simulator.pages import compact, document, is_for, raw
 from flicker_dagster.simulator.server import Request, Response
 from flicker_dagster.simulator.spans import in_span, page_after
-from flicker_dagster.simulator.vendor import ELSEWHERE, Vendor, content_of
+from flicker_dagster.simulator.vendor import Vendor, content_of
 from flicker_dagster.times import rfc3339_ms
 
 HOST, TOKEN_PATH, ORGS_PATH = "api.snyk.io", "/oauth2/token", "/rest/orgs"
@@ -45,6 +45,7 @@ class Snyk(Vendor):
     service_account = {"client_id": "snyk-client", "client_secret": "snyk-secret"}
     traits = frozenset({"copies", "late", "expired", "empty"})
     quota_per_minute = 1_600
+    token_lifetime_s = 3_599
 
     def __init__(self, *, organizations: int = 12, api_access: float = 0.0, **options: Any) -> None:
         self.organizations = [f"00000000-0000-4000-8000-{number:012x}" for number in range(organizations)]
@@ -71,12 +72,9 @@ class Snyk(Vendor):
     def is_token_request(self, request: Request) -> bool:
         return request.path == TOKEN_PATH
 
-    def authorize(self, request: Request) -> Response | None:
-        scheme, _, token = request.headers.get("authorization", "").partition(" ")
-        if scheme == "Bearer":
-            return None if self.minting.accepts(token) else self.unauthorized()
-        right = self.token or self.params["token"]
-        return None if scheme == "token" and token == right else self.unauthorized()
+    def is_authorized(self, request: Request) -> bool:
+        by_key = request.credentials("token") == (self.token or self.params["token"])
+        return by_key or self.minting.accepts(request.credentials("Bearer"))
 
     def unauthorized(self) -> Response:
         return _error(401, "Unauthorized", "Authentication credentials not recognized")
@@ -97,16 +95,12 @@ class Snyk(Vendor):
             ("X-RateLimit-Reset", str(math.ceil(wait_s))),
         ]
 
-    def lead_elsewhere(self, response: Response) -> None:
-        """The links are relative; one to another server is none that Snyk would give."""
-        response.body = response.body.replace(b'"next":"/rest/', f'"next":"{ELSEWHERE}/rest/'.encode())
-
     def answer(self, request: Request, *, expired: bool) -> Response:
         if not is_for(request, HOST):
             return _error(404, "Not Found", "The requested path does not exist")
         if request.path == TOKEN_PATH:
             clients = {self.service_account["client_id"]: self.service_account["client_secret"]}
-            return token_for_client(request, self.minting, clients, lifetime_s=3599)
+            return token_for_client(request, self.minting, clients)
         if request.headers.get("accept", "") != MEDIA_TYPE:
             return _error(406, "Not Acceptable", f"expected Accept: {MEDIA_TYPE}")
         version = request.query.get("version", "")

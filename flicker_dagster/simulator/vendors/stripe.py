@@ -26,6 +26,7 @@ class Stripe(Vendor):
     params = {"api_key": "rk_live_sim5f0c2d1e9c1d0e7f"}
     traits = frozenset({"expired", "copies", "late"})
     quota_per_minute = 6_000
+    tells_wait = False
 
     def make_event(self, number: int, published_ms: int, chance: random.Random) -> tuple[str, bytes]:
         event_id = "evt_1" + "".join(chance.choice(_ALPHABET) for _ in range(23))
@@ -46,25 +47,18 @@ class Stripe(Vendor):
         }
         return event_id, compact(event)
 
-    def authorize(self, request: Request) -> Response | None:
+    def is_authorized(self, request: Request) -> bool:
         """The key is a Basic user without a password, or a Bearer token."""
         key = self.params["api_key"]
-        given = request.headers.get("authorization", "")
-        return None if request.basic() == (key, "") or given == f"Bearer {key}" else self.unauthorized()
+        return request.basic() == (key, "") or request.credentials("Bearer") == key
 
     def unauthorized(self) -> Response:
         return _error(401, "Invalid API Key provided")
-
-    def limited(self, wait_s: float) -> Response:
-        return self.too_many([])
 
     def too_many(self, headers: list[tuple[str, str]]) -> Response:
         """It says that the request may be repeated, not when."""
         told = [("Stripe-Should-Retry", "true"), *headers]
         return _error(429, "Request rate limit exceeded.", code="rate_limit", headers=told)
-
-    def quota_headers(self, remaining: int, reset_s: int) -> list[tuple[str, str]]:
-        return []
 
     def answer(self, request: Request, *, expired: bool) -> Response:
         if request.path != PATH or not is_for(request, HOST) or request.method != "GET":

@@ -13,7 +13,7 @@ from typing import Any
 from flicker_dagster.simulator.pages import compact, document, is_for, raw
 from flicker_dagster.simulator.server import Request, Response
 from flicker_dagster.simulator.spans import in_span
-from flicker_dagster.simulator.vendor import Vendor
+from flicker_dagster.simulator.vendor import Vendor, quota_told
 from flicker_dagster.times import parse_time_ms, rfc3339_ms
 
 HOST = "app.terraform.io"
@@ -53,10 +53,8 @@ class Terraform(Vendor):
         }
         return event_id, compact(event)
 
-    def authorize(self, request: Request) -> Response | None:
-        scheme, _, token = request.headers.get("authorization", "").partition(" ")
-        known = scheme == "Bearer" and token == (self.token or self.params["token"])
-        return None if known else self.unauthorized()
+    def is_authorized(self, request: Request) -> bool:
+        return request.credentials("Bearer") == (self.token or self.params["token"])
 
     def unauthorized(self) -> Response:
         return _error(401, "unauthorized")
@@ -69,11 +67,7 @@ class Terraform(Vendor):
         return _error(429, "Too many requests", headers)
 
     def quota_headers(self, remaining: int, reset_s: int) -> list[tuple[str, str]]:
-        return [
-            ("X-RateLimit-Limit", str(self.per_minute)),
-            ("X-RateLimit-Remaining", str(remaining)),
-            ("X-RateLimit-Reset", f"{reset_s - self.clock():.3f}"),
-        ]
+        return quota_told("X-RateLimit", self.per_minute, remaining, f"{reset_s - self.clock():.3f}")
 
     def answer(self, request: Request, *, expired: bool) -> Response:
         if request.path != PATH or request.method != "GET" or not is_for(request, HOST):

@@ -13,7 +13,6 @@ from flicker_dagster.simulator.pages import (
     compact,
     document,
     is_for,
-    lead_next_elsewhere,
     place,
     raw,
     time_in,
@@ -33,6 +32,7 @@ class Twilio(Vendor):
     params = {"account_sid": "AC0123456789abcdef0123456789abcdef", "auth_token": "5f0c2d1e9c1d0e7f8a001b2c3d4e5f60"}
     traits = frozenset({"expired", "copies", "late"})
     quota_per_minute = 1_200
+    tells_wait = False
 
     def make_event(self, number: int, published_ms: int, chance: random.Random) -> tuple[str, bytes]:
         event_id, account = f"AE{chance.getrandbits(128):032x}", self.params["account_sid"]
@@ -53,24 +53,15 @@ class Twilio(Vendor):
         }
         return event_id, compact(event)
 
-    def authorize(self, request: Request) -> Response | None:
+    def is_authorized(self, request: Request) -> bool:
         expected = (self.params["account_sid"], self.params["auth_token"])
-        return None if request.basic() == expected else self.unauthorized()
+        return request.basic() == expected
 
     def unauthorized(self) -> Response:
         return _error(401, 20003, "Authenticate")
 
-    def limited(self, wait_s: float) -> Response:
-        return self.too_many([])
-
     def too_many(self, headers: list[tuple[str, str]]) -> Response:
         return _error(429, 20429, "Too Many Requests", headers)
-
-    def quota_headers(self, remaining: int, reset_s: int) -> list[tuple[str, str]]:
-        return []
-
-    def lead_elsewhere(self, response: Response) -> None:
-        lead_next_elsewhere(response)
 
     def answer(self, request: Request, *, expired: bool) -> Response:
         if request.path != PATH or not is_for(request, HOST):

@@ -50,13 +50,11 @@ class Webex(Vendor):
     }
     traits = frozenset({"copies", "late", "minted"})
     quota_per_minute = 300
+    token_lifetime_s = 14 * DAY_S
 
-    def __init__(
-        self, *, rotates: bool = True, newest_first: bool = True, token_lifetime_s: float = 14 * DAY_S, **options: Any
-    ) -> None:
+    def __init__(self, *, rotates: bool = True, newest_first: bool = True, **options: Any) -> None:
         self.rotates = rotates
         self.newest_first = newest_first
-        self.token_lifetime_s = token_lifetime_s
         self.refresh_token = self.params["refresh_token"]
         self._before = ""  # the refresh token that the present one came for
         self._guard = threading.Lock()
@@ -106,29 +104,21 @@ class Webex(Vendor):
                 self._before, self.refresh_token = given, f"{self.minting.minted:06d}-{given[7:]}"
             return granted(
                 self.minting,
-                self.token_lifetime_s,
                 refresh_token=self.refresh_token,
                 refresh_token_expires_in=90 * DAY_S,
                 scope="audit:events_read spark:kms",
             )
 
-    def authorize(self, request: Request) -> Response | None:
-        scheme, _, token = request.headers.get("authorization", "").partition(" ")
-        return None if scheme == "Bearer" and self.minting.accepts(token) else self.unauthorized()
+    def is_authorized(self, request: Request) -> bool:
+        return self.minting.accepts(request.credentials("Bearer"))
 
     def unauthorized(self) -> Response:
         return self._error(401, "The request requires a valid access token set in the Authorization request header.")
-
-    def quota_headers(self, remaining: int, reset_s: int) -> list[tuple[str, str]]:
-        return []
 
     def too_many(self, headers: list[tuple[str, str]]) -> Response:
         answer = self._error(429, "Too many requests have been sent in a given amount of time.")
         answer.headers += headers
         return answer
-
-    def limited(self, wait_s: float) -> Response:
-        return self.too_many([("Retry-After", str(int(-(-wait_s // 1))))])
 
     # -- the listings
 

@@ -51,6 +51,7 @@ class Wiz(Vendor):
     params = {"data_center": "us17", "client_id": "w1zcl13nt", "client_secret": "w1zs3cr3t"}
     traits = frozenset({"copies", "late", "expired", "empty", "minted"})
     quota_per_minute = 600
+    tells_wait = False  # how long to wait is documented nowhere
 
     def __init__(self, *, newest_first: bool = True, refused_with_200: bool = False, **options: Any) -> None:
         self.newest_first = newest_first
@@ -79,29 +80,21 @@ class Wiz(Vendor):
     def is_token_request(self, request: Request) -> bool:
         return request.path == TOKEN_PATH
 
-    def authorize(self, request: Request) -> Response | None:
-        is_bearer = request.headers.get("authorization", "").startswith("Bearer ")
-        known = request.bearer() == self.token or self.minting.accepts(request.bearer())
-        return None if is_bearer and known else self.unauthorized()
+    def is_authorized(self, request: Request) -> bool:
+        token = request.credentials("Bearer")
+        return token == self.token or self.minting.accepts(token)
 
     def unauthorized(self) -> Response:
         status = 200 if self.refused_with_200 else 401
         return _errors("UNAUTHENTICATED", "access denied, at least one required scope or a token is missing", status)
 
-    def limited(self, wait_s: float) -> Response:
-        """How long to wait is documented nowhere."""
-        return self.too_many([])
-
     def too_many(self, headers: list[tuple[str, str]]) -> Response:
         return _errors("RATE_LIMIT_EXCEEDED", "Rate limit exceeded", 429, headers)
-
-    def quota_headers(self, remaining: int, reset_s: int) -> list[tuple[str, str]]:
-        return []
 
     def answer(self, request: Request, *, expired: bool) -> Response:
         if request.path == TOKEN_PATH and is_for(request, AUTH_HOST):
             clients = {self.params["client_id"]: self.params["client_secret"]}
-            return token_for_client(request, self.minting, clients, lifetime_s=3600, must={"audience": "wiz-api"})
+            return token_for_client(request, self.minting, clients, must={"audience": "wiz-api"})
         if request.path != PATH or not is_for(request, f"api.{self.params['data_center']}.app.wiz.io"):
             return _errors("NOT_FOUND", "Not Found", 404)
         asked = request.json()

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import math
 import random
 from typing import Any
 
+from flicker_dagster.simulator.grants import client_of, fault_of_request, granted, refused
 from flicker_dagster.simulator.listings import by_event_time
 from flicker_dagster.simulator.pages import MILLISECONDS_Z, compact, document, is_for, raw, time_in
 from flicker_dagster.simulator.server import Request, Response
@@ -64,41 +64,30 @@ class Workday(Vendor):
         return request.path == f"/ccx/oauth2/{self.params['tenant']}/token"
 
     def _token(self, request: Request) -> Response:
-        if request.method != "POST" or not is_for(request, self.params["host"]):
-            return _refused("invalid_request", f"expected POST to {self.params['host']}")
-        if request.headers.get("content-type", "").partition(";")[0] != "application/x-www-form-urlencoded":
-            return _refused("invalid_request", "expected a form")
-        form = request.form
-        client = request.basic() or (form.get("client_id"), form.get("client_secret"))
-        if client != (self.params["client_id"], self.params["client_secret"]):
-            return _refused("invalid_client", "unknown client or wrong secret", 401)
-        if form.get("grant_type") != "refresh_token":
-            return _refused("unsupported_grant_type", "expected refresh_token")
+        if not is_for(request, self.params["host"]):
+            return refused("invalid_request", f"expected POST to {self.params['host']}")
+        fault = fault_of_request(request, "refresh_token")
+        if fault is not None:
+            return refused(*fault)
+        if client_of(request) != (self.params["client_id"], self.params["client_secret"]):
+            return refused("invalid_client", "unknown client or wrong secret", 401)
         with self._lock:
-            if form.get("refresh_token") != self._refresh_token:
-                return _refused("invalid_grant", "unknown refresh token")
+            if request.form.get("refresh_token") != self._refresh_token:
+                return refused("invalid_grant", "unknown refresh token")
             if self._rotates:
                 self._refresh_token = f"rt-{self.minting.minted + 1:016x}"
-            answer = {"refresh_token": self._refresh_token, "token_type": "Bearer"}
-        return document({"access_token": self.minting.mint(), **answer, "expires_in": 3600})
+            return granted(self.minting, refresh_token=self._refresh_token)
 
     # -- the activity
 
-    def authorize(self, request: Request) -> Response | None:
-        scheme, _, token = request.headers.get("authorization", "").partition(" ")
-        return None if scheme == "Bearer" and self.minting.accepts(token) else self.unauthorized()
+    def is_authorized(self, request: Request) -> bool:
+        return self.minting.accepts(request.credentials("Bearer"))
 
     def unauthorized(self) -> Response:
         return Response.json({"error": "invalid_token", "code": "S1001"}, 401)
 
-    def limited(self, wait_s: float) -> Response:
-        return self.too_many([("Retry-After", str(math.ceil(wait_s)))])
-
     def too_many(self, headers: list[tuple[str, str]]) -> Response:
         return Response.json({"error": "too many requests", "code": "S429"}, 429, headers)
-
-    def quota_headers(self, remaining: int, reset_s: int) -> list[tuple[str, str]]:
-        return []
 
     def answer(self, request: Request, *, expired: bool) -> Response:
         if self.is_token_request(request):
@@ -132,7 +121,3 @@ class Workday(Vendor):
 
 def _invalid(message: str) -> Response:
     return Response.json({"error": "invalid request", "code": "S400", "errors": [{"error": message}]}, 400)
-
-
-def _refused(code: str, description: str, status: int = 400) -> Response:
-    return Response.json({"error": code, "error_description": description}, status)

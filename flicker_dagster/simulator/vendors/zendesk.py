@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import random
 from typing import Any
 from urllib.parse import urlencode
@@ -15,7 +14,6 @@ from flicker_dagster.simulator.pages import (
     compact,
     document,
     is_for,
-    lead_next_elsewhere,
     place,
     raw,
     time_in,
@@ -65,24 +63,18 @@ class Zendesk(Vendor):
         }
         return str(event_id), compact(event)
 
-    def authorize(self, request: Request) -> Response | None:
+    def is_authorized(self, request: Request) -> bool:
         expected = (f"{self.params['email']}/token", self.params["api_token"])
-        return None if request.basic() == expected else self.unauthorized()
+        return request.basic() == expected
 
     def unauthorized(self) -> Response:
         return Response.json({"error": "Couldn't authenticate you"}, 401)
-
-    def limited(self, wait_s: float) -> Response:
-        return self.too_many([("Retry-After", str(math.ceil(wait_s)))])
 
     def too_many(self, headers: list[tuple[str, str]]) -> Response:
         return Response.json({"error": "APIRateLimitExceeded", "description": "Number of requests"}, 429, headers)
 
     def quota_headers(self, remaining: int, reset_s: int) -> list[tuple[str, str]]:
         return [("X-Rate-Limit", str(self.per_minute)), ("X-Rate-Limit-Remaining", str(remaining))]
-
-    def lead_elsewhere(self, response: Response) -> None:
-        lead_next_elsewhere(response)
 
     def answer(self, request: Request, *, expired: bool) -> Response:
         if not is_for(request, f"{self.params['subdomain']}.zendesk.com") or request.path not in PATHS:

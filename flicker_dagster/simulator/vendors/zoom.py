@@ -9,6 +9,7 @@ from datetime import date, timedelta
 from typing import Any, ClassVar
 
 from flicker_dagster.simulator.alike import Alike, once_each
+from flicker_dagster.simulator.grants import granted
 from flicker_dagster.simulator.listings import by_event_time, cursor_of, place_of
 from flicker_dagster.simulator.pages import beyond, document, is_for, place
 from flicker_dagster.simulator.server import Request, Response
@@ -53,9 +54,8 @@ class Zoom(Vendor):
     def is_token_request(self, request: Request) -> bool:
         return request.path == TOKEN_PATH and is_for(request, OAUTH)
 
-    def authorize(self, request: Request) -> Response | None:
-        scheme, _, token = request.headers.get("authorization", "").partition(" ")
-        return None if scheme == "Bearer" and self.minting.accepts(token) else self.unauthorized()
+    def is_authorized(self, request: Request) -> bool:
+        return self.minting.accepts(request.credentials("Bearer"))
 
     def unauthorized(self) -> Response:
         return _error(401, 124, "Invalid access token.")
@@ -152,14 +152,7 @@ class Zoom(Vendor):
             return _refused("unsupported_grant_type", "unsupported grant type")
         if given.get("account_id") != self.params["account_id"]:
             return _refused("invalid_request", "Bad Request")
-        answer = {
-            "access_token": self.minting.mint(lifetime_s=3600),
-            "token_type": "bearer",
-            "expires_in": 3600,
-            "scope": self.scopes,
-            "api_url": f"https://{API}",
-        }
-        return Response.json(answer)
+        return granted(self.minting, token_type="bearer", scope=self.scopes, api_url=f"https://{API}")
 
 
 def _sign_in(number: int, time: str, chance: random.Random) -> dict[str, Any]:
