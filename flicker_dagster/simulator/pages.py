@@ -28,18 +28,9 @@ def time_in(text: str, pattern: str) -> int | None:
     return parse_time_ms(text) if re.fullmatch(pattern, text) else None
 
 
-def place(event: Event) -> list[int]:
-    """Where an event stands in a listing by event time."""
-    return [event.published_ms, event.number]
-
-
-def beyond(events: list[Event], after: list[int] | None, *, newest_first: bool = False) -> list[Event]:
-    """What comes after a place in a listing by event time; all of it where there is no place."""
-    if after is None:
-        return events
-    if newest_first:
-        return [event for event in events if place(event) < after]
-    return [event for event in events if place(event) > after]
+def holds(event: Event, name: str, *texts: str) -> bool:
+    """Does its row hold one of these texts under this name, at whatever depth?"""
+    return any(f'"{name}":"{text}"'.encode() in event.body for text in texts)
 
 
 def raw(events: list[Event]) -> list[msgspec.Raw]:
@@ -50,6 +41,11 @@ def raw(events: list[Event]) -> list[msgspec.Raw]:
 def document(value: Any, headers: list[tuple[str, str]] | None = None) -> Response:
     """An answer that may hold raw rows."""
     return Response(200, msgspec.json.encode(value), [("Content-Type", "application/json"), *(headers or [])])
+
+
+def link_header(**urls: str) -> tuple[str, str]:
+    """A Link header (RFC 8288) of links by what they lead to."""
+    return "Link", ", ".join(f'<{url}>; rel="{rel}"' for rel, url in urls.items())
 
 
 def compact(event: dict[str, Any]) -> bytes:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import json
 import random
-import uuid
 from dataclasses import dataclass
 from typing import Any
 
 from flicker_dagster.simulator.emitter import Event, rows
+from flicker_dagster.simulator.making import a_uuid
 from flicker_dagster.simulator.server import Request, Response
 from flicker_dagster.simulator.vendor import Vendor, quota_told
 from flicker_dagster.times import parse_time_ms, rfc3339_ms
@@ -40,7 +40,7 @@ class Plain(Vendor):
         super().__init__(**options)
 
     def make_event(self, number: int, published_ms: int, chance: random.Random) -> tuple[str, bytes]:
-        event_id = str(uuid.UUID(int=chance.getrandbits(128), version=4))
+        event_id = a_uuid(chance)
         event: dict[str, Any] = {"time": rfc3339_ms(published_ms), "type": "login", "number": number, "mark": event_id}
         if self.shape.with_ids:
             event["id"] = event_id

@@ -8,14 +8,14 @@ import re
 import socket
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from email.utils import formatdate
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from io import BufferedIOBase
 from typing import Any
-from urllib.parse import parse_qsl, urlsplit
+from urllib.parse import parse_qsl, urlencode, urlsplit
 
 from flicker_dagster.errors import FlickerError
 from flicker_dagster.simulator.faults import Fault
@@ -82,10 +82,19 @@ class Request:
         """The last word of the Authorization header: the token, whatever the scheme is called."""
         return self.headers.get("authorization", "").split(" ")[-1]
 
-    def number(self, name: str, default: int) -> int | None:
-        """A query parameter as a whole number; None for what is none."""
+    def number(self, name: str, default: int, *, least: int | None = None, most: int | None = None) -> int | None:
+        """A query parameter as a whole number within these bounds; None for what is none."""
         text = self.query.get(name, str(default))
-        return int(text) if re.fullmatch(r"-?[0-9]+", text) else None
+        number = int(text) if re.fullmatch(r"-?[0-9]{1,18}", text) else None
+        if number is None or (least is not None and number < least) or (most is not None and number > most):
+            return None
+        return number
+
+    def again(self, changed: Mapping[str, object]) -> str:
+        """Path and query of the same request with some parameters changed or added."""
+        kept = [(name, str(changed.get(name, value))) for name, value in self.pairs]
+        added = [(name, str(value)) for name, value in changed.items() if name not in self.query]
+        return f"{self.path}?{urlencode(kept + added)}"
 
 
 @dataclass

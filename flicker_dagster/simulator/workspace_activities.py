@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from flicker_dagster.simulator.emitter import Event
+from flicker_dagster.simulator.making import an_address
 from flicker_dagster.times import rfc3339_ms
 
 CUSTOMER = "C01abcd23"
@@ -126,7 +127,7 @@ def _head(application: str, time_ms: int, chance: random.Random) -> dict[str, An
             "email": f"{PEOPLE[person]}@acme.test",
             "profileId": f"10020030040050060070{person}",
         },
-        "ipAddress": f"203.0.113.{chance.randrange(1, 255)}",
+        "ipAddress": an_address(chance),
     }
 
 

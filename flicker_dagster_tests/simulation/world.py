@@ -120,7 +120,9 @@ class World:
         def answer(request: Request) -> Response:
             if stream.faults and isinstance(stream.faults[0], int) and (status := int(stream.faults.pop(0))):
                 return Response.json({"message": f"simulated {status}"}, status, [("Retry-After", "1")])
-            return stream.vendor.handle(request)
+            response = stream.vendor.handle(request)
+            assert not stream.vendor.raised, "the simulated vendor itself failed, see the log"
+            return response
 
         def fault() -> str | None:
             return str(stream.faults.pop(0)) if stream.faults and isinstance(stream.faults[0], str) else None

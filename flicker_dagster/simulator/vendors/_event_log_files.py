@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from flicker_dagster.simulator.emitter import Event
+from flicker_dagster.simulator.making import an_address
 from flicker_dagster.simulator.pages import compact
 from flicker_dagster.simulator.vendor import content_of
 from flicker_dagster.simulator.vendors._salesforce_objects import spelled
@@ -52,7 +53,7 @@ class LogFile:
 def make_row(number: int, published_ms: int, chance: random.Random) -> tuple[str, bytes]:
     """Two rows after one another share a request: no column names a row."""
     kind = chance.choice(tuple(COLUMNS))
-    address = f"203.0.113.{chance.randrange(1, 255)}"
+    address = an_address(chance)
     values = {
         "USER_NAME": "ana@acme.test",
         "CLIENT_IP": address,

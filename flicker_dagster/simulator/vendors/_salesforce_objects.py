@@ -6,6 +6,7 @@ import json
 import random
 from dataclasses import dataclass
 
+from flicker_dagster.simulator.making import an_address
 from flicker_dagster.times import datetime_of
 
 INSTANCE = "acme.my.salesforce.com"
@@ -74,7 +75,7 @@ def make_login(number: int, time: str, chance: random.Random) -> tuple[str, byte
         "LoginTime": time,
         "LoginType": chance.choice(("Application", "SAML Sfdc Initiated SSO", "Remote Access 2.0")),
         "LoginUrl": INSTANCE,
-        "SourceIp": f"203.0.113.{chance.randrange(1, 255)}",
+        "SourceIp": an_address(chance),
         "Status": chance.choice(("Success", "Invalid Password")),
         "Application": "Browser",
         "Browser": "Chrome 140",

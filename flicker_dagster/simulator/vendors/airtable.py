@@ -11,6 +11,7 @@ from typing import Any
 
 from flicker_dagster.simulator.emitter import Event
 from flicker_dagster.simulator.listings import cursor_of, place_of
+from flicker_dagster.simulator.making import an_address
 from flicker_dagster.simulator.pages import MILLISECONDS_Z, compact, document, is_for, raw, time_in
 from flicker_dagster.simulator.server import Request, Response
 from flicker_dagster.simulator.vendor import Vendor
@@ -57,7 +58,7 @@ class Airtable(Vendor):
                 "workspaceId": "wspmhESAta6clCCwF",
             },
             "origin": {
-                "ipAddress": f"203.0.113.{chance.randrange(1, 255)}",
+                "ipAddress": an_address(chance),
                 "userAgent": "Mozilla/5.0",
                 "sessionId": "sesE3ulSADiRNhqAv",
             },
@@ -84,8 +85,8 @@ class Airtable(Vendor):
         unknown = request.unknown("startTime", "endTime", "pageSize", "sortOrder", "next", "previous", *FILTERS)
         if unknown:
             return _invalid(f"Unknown parameter: {unknown[0]}")
-        size, order = request.number("pageSize", 10), query.get("sortOrder", "descending")
-        if size is None or not 1 <= size <= 1000:
+        size, order = request.number("pageSize", 10, least=1, most=1000), query.get("sortOrder", "descending")
+        if size is None:
             return _invalid("pageSize must be between 1 and 1000")
         if order not in ("ascending", "descending"):
             return _invalid(f"sortOrder: {order}")

@@ -12,11 +12,11 @@ from typing import Any
 
 from flicker_dagster.simulator.checks import rfc3339_of
 from flicker_dagster.simulator.emitter import Event
-from flicker_dagster.simulator.pages import compact, document, is_for, raw
+from flicker_dagster.simulator.making import an_address, whole_seconds
+from flicker_dagster.simulator.pages import compact, document, holds, is_for, raw
 from flicker_dagster.simulator.server import Request, Response
-from flicker_dagster.simulator.spans import in_span
+from flicker_dagster.simulator.spans import beyond, in_span
 from flicker_dagster.simulator.vendor import Vendor
-from flicker_dagster.times import datetime_of
 
 HOST, PATH = "api.anthropic.com", "/v1/compliance/activities"
 VERSION = "2023-06-01"
@@ -43,14 +43,14 @@ class Anthropic(Vendor):
         kind = READ if getattr(self._reading, "now", False) else chance.choice(TYPES[:-1])
         event: dict[str, Any] = {
             "id": event_id,
-            "created_at": f"{datetime_of(published_ms):%Y-%m-%dT%H:%M:%SZ}",
+            "created_at": whole_seconds(published_ms),
             "organization_id": "org_01Wv6",
             "organization_uuid": "abcdef01-2345-6789-abcd-ef0123456789",
             "actor": {
                 "type": "user_actor",
                 "email_address": f"{chance.choice(('ana', 'bo', 'chi'))}@acme.test",
                 "user_id": "user_01Tu",
-                "ip_address": f"203.0.113.{chance.randrange(1, 255)}",
+                "ip_address": an_address(chance),
                 "user_agent": "Mozilla/5.0",
             },
             "type": kind,
@@ -82,8 +82,8 @@ class Anthropic(Vendor):
         return answer
 
     def _feed(self, request: Request) -> Response:
-        unknown, query, limit = request.unknown(*KNOWN), request.query, request.number("limit", 100)
-        if unknown or limit is None or not 1 <= limit <= MOST:
+        unknown, query, limit = request.unknown(*KNOWN), request.query, request.number("limit", 100, least=1, most=MOST)
+        if unknown or limit is None:
             return _invalid(f"{', '.join(unknown)}: Extra inputs are not permitted" if unknown else "limit: 1 to 5000")
         if "after_id" in query and "before_id" in query:
             return _invalid("only one of after_id and before_id may be given")
@@ -96,9 +96,7 @@ class Anthropic(Vendor):
         page = _part(listed, query, self.emitter.emitted())
         if page is None:
             return _invalid("invalid cursor")
-        page = [
-            event for event in page if not kinds or any(f'"type":"{kind}"'.encode() in event.body for kind in kinds)
-        ]
+        page = [event for event in page if not kinds or holds(event, "type", *kinds)]
         more = len(page) > limit
         page = page[-limit:] if "before_id" in query else page[:limit]
         return document(
@@ -139,7 +137,7 @@ def _part(listed: list[Event], query: dict[str, str], known: list[Event]) -> lis
     place = next((_place(event) for event in known if event.id == query[name]), None)
     if place is None:
         return None
-    return [event for event in listed if (_place(event) < place if name == "after_id" else _place(event) > place)]
+    return beyond(listed, place, place=_place, newest_first=name == "after_id")
 
 
 def _invalid(message: str) -> Response:

@@ -6,12 +6,13 @@ from __future__ import annotations
 import random
 import re
 from typing import Any
-from urllib.parse import urlencode
 
 from flicker_dagster.simulator.checks import span_of
-from flicker_dagster.simulator.listings import by_event_time, cursor_of, place_of
-from flicker_dagster.simulator.pages import beyond, compact, document, is_for, place, raw
+from flicker_dagster.simulator.listings import by_event_time
+from flicker_dagster.simulator.making import an_address
+from flicker_dagster.simulator.pages import compact, document, is_for, raw
 from flicker_dagster.simulator.server import Request, Response
+from flicker_dagster.simulator.spans import page_after
 from flicker_dagster.simulator.vendor import Vendor
 from flicker_dagster.times import rfc3339_ms
 
@@ -54,7 +55,7 @@ class Asana(Vendor):
             "details": {"new_value": "saml"},
             "context": {
                 "context_type": "web",
-                "client_ip_address": f"203.0.113.{chance.randrange(1, 255)}",
+                "client_ip_address": an_address(chance),
                 "user_agent": "Mozilla/5.0",
             },
         }
@@ -78,8 +79,8 @@ class Asana(Vendor):
         unknown = request.unknown(*known, "opt_pretty")
         if unknown:
             return _error(400, f"{unknown[0]}: Unknown parameter")
-        limit = request.number("limit", self._largest_page)
-        if limit is None or not 1 <= limit <= self._largest_page:
+        limit = request.number("limit", self._largest_page, least=1, most=self._largest_page)
+        if limit is None:
             return _error(400, f"limit: Must be between 1 and {self._largest_page}")
         now_ms = self.emitter.now_ms()
         span = span_of(request, "start_at", "end_at", _TIME, now_ms=now_ms + 1)
@@ -90,22 +91,16 @@ class Asana(Vendor):
         shapes = {**FILTERS, "resource_gid": '"gid":"{}"'}
         wanted = [shape.format(query[name]).encode() for name, shape in shapes.items() if name in query]
         events = [event for event in events if all(each in event.body for each in wanted)]
-        after = None
-        if "offset" in query:
-            kept = place_of(query["offset"])
-            if kept is None or expired:
-                return _error(400, "offset: Your pagination token is invalid or has expired.")
-            after = kept["after"]
-        events = beyond(events, after)
-        page = events[:limit]
-        return document({"data": raw(page), "next_page": self._next(request, place(page[-1]) if page else after)})
+        page = page_after(events, limit, query.get("offset"), None, expired=expired)
+        if page is None:
+            return _error(400, "offset: Your pagination token is invalid or has expired.")
+        return document({"data": raw(page.events), "next_page": self._next(request, page.last or query.get("offset"))})
 
-    def _next(self, request: Request, after: list[int] | None) -> dict[str, str] | None:
+    def _next(self, request: Request, offset: str | None) -> dict[str, str] | None:
         """There is a next page also where nothing is left, but none as long as nothing was found."""
-        if after is None:
+        if offset is None:
             return None
-        offset = cursor_of(after=after)
-        path = f"{request.path}?{urlencode(request.query | {'offset': offset})}"
+        path = request.again({"offset": offset})
         return {"offset": offset, "path": path.removeprefix(API), "uri": f"{request.base}{path}"}
 
 

@@ -5,12 +5,11 @@ from __future__ import annotations
 
 import random
 import re
-import uuid
 from typing import Any
-from urllib.parse import urlencode
 
 from flicker_dagster.simulator.emitter import Event
 from flicker_dagster.simulator.listings import by_arrival, cursor_of, place_of
+from flicker_dagster.simulator.making import a_uuid, an_address, whole_seconds
 from flicker_dagster.simulator.pages import compact, document, is_for, raw
 from flicker_dagster.simulator.server import Request, Response
 from flicker_dagster.simulator.vendor import Vendor, quota_told
@@ -40,9 +39,9 @@ class Atlassian(Vendor):
 
     def make_event(self, number: int, published_ms: int, chance: random.Random) -> tuple[str, bytes]:
         """Some times are to the second, and then without a fraction."""
-        event_id = str(uuid.UUID(int=chance.getrandbits(128), version=4))
+        event_id = a_uuid(chance)
         whole = chance.random() < 0.2
-        time = f"{rfc3339_ms(published_ms)[:19]}Z" if whole else rfc3339_ms(published_ms)
+        time = whole_seconds(published_ms) if whole else rfc3339_ms(published_ms)
         person, account = chance.choice(
             (("Ana Lopez", "5ab8f18d741e9c2c7e9d4538"), ("Bob Ray", "5ab8f18d741e9c2c7e9d4539"))
         )
@@ -52,7 +51,7 @@ class Atlassian(Vendor):
             "actor": {"id": account, "name": person, "email": f"{person[:3].lower()}@acme.test"},
             "context": [{"id": f"g{number}", "type": "groups", "attributes": {"groupName": "admins"}}],
             "container": [{"id": "s1", "type": "sites", "attributes": {"siteHostName": "acme.atlassian.net"}}],
-            "location": {"ip": f"203.0.113.{chance.randrange(1, 255)}", "countryName": "France", "city": "Lyon"},
+            "location": {"ip": an_address(chance), "countryName": "France", "city": "Lyon"},
         }
         if self._processed_at:
             attributes["processedAt"] = rfc3339_ms(published_ms + chance.randrange(60_000))
@@ -88,8 +87,9 @@ class Atlassian(Vendor):
         if found[1] != self.params["org_id"]:
             return _error(403, "ADMIN-403-1", "The key is not of this organization")
         unknown = request.unknown("from", "to", "cursor", "limit", "sortOrder")
-        limit, order = request.number("limit", LARGEST_PAGE), request.query.get("sortOrder", "asc")
-        if unknown or limit is None or not 1 <= limit <= LARGEST_PAGE or order not in ("asc", "desc"):
+        limit = request.number("limit", LARGEST_PAGE, least=1, most=LARGEST_PAGE)
+        order = request.query.get("sortOrder", "asc")
+        if unknown or limit is None or order not in ("asc", "desc"):
             return _error(400, "ADMIN-400-1", f"Invalid {unknown[0] if unknown else 'limit or sortOrder'}")
         start = {"span": _span(request), "order": order, "at": 0}
         if request.query.get("cursor"):
@@ -114,7 +114,7 @@ class Atlassian(Vendor):
         cursor = cursor_of(**{**start, "at": start["at"] + len(page)}) if more or self._polling_cursor else None
         links = {}
         if cursor is not None:
-            links = {"next": f"{request.base}{request.path}?{urlencode(request.query | {'cursor': cursor})}"}
+            links = {"next": f"{request.base}{request.again({'cursor': cursor})}"}
         return document({"data": raw(page), "meta": {"next": cursor, "page_size": len(page)}, "links": links})
 
 

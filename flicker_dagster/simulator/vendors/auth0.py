@@ -7,9 +7,11 @@ import re
 from typing import Any
 from urllib.parse import urlencode
 
+from flicker_dagster.simulator.checks import content_type
 from flicker_dagster.simulator.emitter import Event
+from flicker_dagster.simulator.grants import granted, refused
 from flicker_dagster.simulator.listings import by_event_time
-from flicker_dagster.simulator.pages import compact, document, is_for, raw, time_in
+from flicker_dagster.simulator.pages import compact, document, is_for, link_header, raw, time_in
 from flicker_dagster.simulator.server import Request, Response
 from flicker_dagster.simulator.vendor import Vendor, quota_told
 from flicker_dagster.times import datetime_of, rfc3339_ms
@@ -80,24 +82,15 @@ class Auth0(Vendor):
     def _token(self, request: Request) -> Response:
         if request.method != "POST":
             return _error(404, "Not Found", "Not Found")
-        media = request.headers.get("content-type", "").partition(";")[0].strip()
-        body = request.json() if media == "application/json" else request.form
+        body = request.json() if content_type(request) == "application/json" else request.form
         asked = body if isinstance(body, dict) else {}
         if asked.get("grant_type") != "client_credentials":
-            return _refused(403, "unauthorized_client", f"Grant type '{asked.get('grant_type')}' not allowed.")
+            return refused("unauthorized_client", f"Grant type '{asked.get('grant_type')}' not allowed.", 403)
         if any(asked.get(name) != self.params[name] for name in ("client_id", "client_secret")):
-            return _refused(401, "access_denied", "Unauthorized")
+            return refused("access_denied", "Unauthorized", 401)
         if asked.get("audience") != f"https://{DOMAIN}/api/v2/":
-            return _refused(403, "access_denied", f"Service not found: {asked.get('audience')}")
-        token = self.minting.mint()
-        return Response.json(
-            {
-                "access_token": token,
-                "scope": "read:logs",
-                "expires_in": int(self.token_lifetime_s),
-                "token_type": "Bearer",
-            }
-        )
+            return refused("access_denied", f"Service not found: {asked.get('audience')}", 403)
+        return granted(self.minting, scope="read:logs")
 
     def is_authorized(self, request: Request) -> bool:
         return self.minting.accepts(request.credentials("Bearer"))
@@ -133,8 +126,8 @@ class Auth0(Vendor):
 
     def _read_on(self, request: Request, kept: list[Event]) -> Response:
         """Rows of ids beyond `from`; an empty page names itself as the next one."""
-        take = request.number("take", 50)
-        if take is None or not 1 <= take <= 100:
+        take = request.number("take", 50, least=1, most=100)
+        if take is None:
             return _bad("take must be between 1 and 100")
         begin = request.query["from"]
         if not begin.isascii() or not begin.isdigit():
@@ -144,11 +137,11 @@ class Auth0(Vendor):
         if page:
             following = {name: request.query[name] for name in ("take",) if name in request.query}
             link = f"{request.base}{PATH}?{urlencode(following | {'from': page[-1].id})}"
-        return document(raw(page), [("Link", f'<{link}>; rel="next"')])
+        return document(raw(page), [link_header(next=link)])
 
     def _search(self, request: Request, kept: list[Event]) -> Response:
-        page, per_page = request.number("page", 0), request.number("per_page", 50)
-        if page is None or per_page is None or page < 0 or not 0 <= per_page <= 100:
+        page, per_page = request.number("page", 0, least=0), request.number("per_page", 50, least=0, most=100)
+        if page is None or per_page is None:
             return _bad("page or per_page is out of range")
         if (page + 1) * per_page > MOST_FOUND:
             return _bad(f"You can only page through the first {MOST_FOUND} records")
@@ -182,10 +175,6 @@ def _found(q: str, events: list[Event]) -> list[Event] | None:
 
 def _bad(message: str) -> Response:
     return _error(400, "Bad Request", f"Query validation error: '{message}'.", "invalid_query_string")
-
-
-def _refused(status: int, code: str, description: str) -> Response:
-    return Response.json({"error": code, "error_description": description}, status)
 
 
 def _error(

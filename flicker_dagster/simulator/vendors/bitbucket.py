@@ -10,8 +10,10 @@ from urllib.parse import urlencode
 
 from flicker_dagster.simulator.checks import span_of
 from flicker_dagster.simulator.listings import by_event_time
-from flicker_dagster.simulator.pages import beyond, compact, document, is_for, place, raw
+from flicker_dagster.simulator.making import an_address
+from flicker_dagster.simulator.pages import compact, document, is_for, raw
 from flicker_dagster.simulator.server import Request, Response
+from flicker_dagster.simulator.spans import beyond, by_time
 from flicker_dagster.simulator.vendor import Vendor, content_of
 from flicker_dagster.times import rfc3339_ms
 
@@ -48,7 +50,7 @@ class Bitbucket(Vendor):
             },
             "affectedObjects": [{"name": f"AT{number}", "type": "PROJECT", "id": str(number)}],
             "changedValues": [],
-            "source": f"203.0.113.{chance.randrange(1, 255)}",
+            "source": an_address(chance),
             "system": system,
             "node": "8767044c",
             "method": "Browser",
@@ -73,8 +75,9 @@ class Bitbucket(Vendor):
         unknown = request.unknown("from", "to", "limit", "offset", "pageCursor", "search")
         if unknown:
             return _error(400, f"{unknown[0]} is no parameter")
-        limit, offset = request.number("limit", DEFAULT_PAGE), request.number("offset", 0)
-        if limit is None or offset is None or not 1 <= limit <= LARGEST_PAGE or offset < 0:
+        limit = request.number("limit", DEFAULT_PAGE, least=1, most=LARGEST_PAGE)
+        offset = request.number("offset", 0, least=0)
+        if limit is None or offset is None:
             return _error(400, f"limit must be between 1 and {LARGEST_PAGE}")
         span = span_of(request, "from", "to", _TIME, now_ms=self.emitter.now_ms())
         if span is None:
@@ -89,7 +92,7 @@ class Bitbucket(Vendor):
         last = offset + len(page) >= len(events)
         paging: dict[str, Any] = {"lastPage": last, "size": len(page)}
         if not last:
-            paging["nextPageCursor"] = ",".join(str(each) for each in place(page[-1]))
+            paging["nextPageCursor"] = ",".join(map(str, by_time(page[-1])))
             following = {name: value for name, value in request.query.items() if name != "offset"}
             following["pageCursor"] = paging["nextPageCursor"]
             paging["nextPageLink"] = f"{request.base}{PATH}?{urlencode(following)}"

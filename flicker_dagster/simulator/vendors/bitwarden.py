@@ -10,7 +10,8 @@ from flicker_dagster.simulator.checks import rfc3339_of
 from flicker_dagster.simulator.emitter import Event
 from flicker_dagster.simulator.grants import token_for_client
 from flicker_dagster.simulator.listings import by_event_time
-from flicker_dagster.simulator.pages import compact, document, is_for, raw
+from flicker_dagster.simulator.making import a_uuid, an_address
+from flicker_dagster.simulator.pages import compact, document, holds, is_for, raw
 from flicker_dagster.simulator.server import Request, Response
 from flicker_dagster.simulator.spans import page_after
 from flicker_dagster.simulator.vendor import Vendor, content_of
@@ -48,12 +49,12 @@ class Bitwarden(Vendor):
         fraction = f".{published_ms % 1000:03d}".rstrip("0").rstrip(".")  # .NET writes no zeros that say nothing
         event: dict[str, Any] = {"object": "event", "type": chance.choice((1000, 1005, 1107, 1700))}
         event |= dict.fromkeys(IDS, None)
-        event[about] = str(uuid.UUID(int=chance.getrandbits(128), version=4))
+        event[about] = a_uuid(chance)
         event |= {
             "actingUserId": str(uuid.UUID(int=chance.randrange(20), version=4)),
             "date": f"{datetime_of(published_ms):%Y-%m-%dT%H:%M:%S}{fraction}Z",
             "device": chance.choice((2, 9, 10)),
-            "ipAddress": f"203.0.113.{chance.randrange(1, 255)}",
+            "ipAddress": an_address(chance),
             "serviceAccountId": None,
         }
         return content_of(event), compact(event)
@@ -90,7 +91,7 @@ class Bitwarden(Vendor):
         events = by_event_time(self.emitter, *span, newest_first=True)
         for name in FILTERS:
             if name in request.query:
-                events = [event for event in events if f'"{name}":"{request.query[name]}"'.encode() in event.body]
+                events = [event for event in events if holds(event, name, request.query[name])]
         token = request.query.get("continuationToken")
         if self.storage == "sql":
             return self._by_time(request, token, events, span[0], expired=expired)

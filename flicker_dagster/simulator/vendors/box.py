@@ -10,9 +10,11 @@ from typing import Any, ClassVar
 
 from flicker_dagster.simulator.assertions import BadAssertion, claims_of, private_key_pem
 from flicker_dagster.simulator.checks import content_type, rfc3339_of
+from flicker_dagster.simulator.emitter import Event
 from flicker_dagster.simulator.grants import FORM, JWT_BEARER, granted, refused
 from flicker_dagster.simulator.listings import by_arrival, by_event_time
-from flicker_dagster.simulator.pages import compact, document, is_for, raw
+from flicker_dagster.simulator.making import an_address
+from flicker_dagster.simulator.pages import compact, document, holds, is_for, raw
 from flicker_dagster.simulator.server import Request, Response
 from flicker_dagster.simulator.vendor import Vendor
 from flicker_dagster.times import format_time, zone_of
@@ -77,7 +79,7 @@ class Box(Vendor):
             "event_type": chance.choice(TYPES),
             "created_by": {"type": "user", "id": "11446498", "name": person, "login": f"{login}@acme.test"},
             "source": {"item_type": "file", "item_id": str(12_345 + number), "item_name": f"plan-{number}.docx"},
-            "ip_address": f"203.0.113.{chance.randrange(1, 255)}",
+            "ip_address": an_address(chance),
             "session_id": None,
             "additional_details": {"size": 2_048 + number, "service_name": "Box Web Application"},
         }
@@ -159,8 +161,8 @@ class Box(Vendor):
         kind = query.get("stream_type", "all")
         if unknown or kind not in ("admin_logs_streaming", "admin_logs"):
             return _error(400, "bad_request", f"Invalid {unknown[0] if unknown else 'stream_type'}")
-        limit = request.number("limit", 100)
-        if limit is None or not 1 <= limit <= LARGEST_PAGE:
+        limit = request.number("limit", 100, least=1, most=LARGEST_PAGE)
+        if limit is None:
             return _error(400, "bad_request", "Invalid value for limit")
         place = _place(query.get("stream_position", "0"))
         if place is None or expired:
@@ -181,7 +183,7 @@ class Box(Vendor):
             return self._chunk([], start * 2 + 1)
         page = events[start : start + limit - limit // 3]  # a short chunk is not the last
         reached = (start + len(page)) * 2
-        shown = [event for event in reversed(page) if _asked_for(event.body, request)]
+        shown = [event for event in reversed(page) if _asked_for(event, request)]
         return self._chunk(shown, reached if page else max(place, start * 2))
 
     def _history(self, request: Request, place: int, limit: int) -> Response:
@@ -196,7 +198,7 @@ class Box(Vendor):
         events = by_event_time(self.emitter, max(after_ms or 0, oldest_ms), before_ms)
         start = len(events) if place < 0 else place // 2
         page = events[start : start + limit]
-        return self._chunk([event for event in page if _asked_for(event.body, request)], (start + len(page)) * 2)
+        return self._chunk([event for event in page if _asked_for(event, request)], (start + len(page)) * 2)
 
     def _chunk(self, events: list[Any], place: int) -> Response:
         position = FIRST_POSITION + place
@@ -219,9 +221,9 @@ def _wrong_subject(form: dict[str, str]) -> str | None:
     return None if subject == ("enterprise", Box.params["enterprise_id"]) else "Grant credentials are invalid"
 
 
-def _asked_for(body: bytes, request: Request) -> bool:
+def _asked_for(event: Event, request: Request) -> bool:
     wanted = request.query.get("event_type", "")
-    return not wanted or any(f'"event_type":"{kind}"'.encode() in body for kind in wanted.split(","))
+    return not wanted or holds(event, "event_type", *wanted.split(","))
 
 
 def _error(status: int, code: str, message: str, headers: list[tuple[str, str]] | None = None) -> Response:

@@ -7,16 +7,15 @@ whole seconds, unless `inclusive`. A cursor stands beside the last row too: the 
 from __future__ import annotations
 
 import random
-import uuid
 from typing import Any
 
 from flicker_dagster.simulator.checks import rfc3339_of
 from flicker_dagster.simulator.emitter import Event
+from flicker_dagster.simulator.making import a_uuid, an_address, whole_seconds
 from flicker_dagster.simulator.pages import compact, document, is_for, raw
 from flicker_dagster.simulator.server import Request, Response
 from flicker_dagster.simulator.spans import in_span, page_after
 from flicker_dagster.simulator.vendor import Vendor
-from flicker_dagster.times import datetime_of
 
 HOST = "api.cloudflare.com"
 MOST = 1000
@@ -40,10 +39,10 @@ class Cloudflare(Vendor):
         super().__init__(**options)
 
     def make(self, stream: str, number: int, published_ms: int, chance: random.Random) -> tuple[str, bytes]:
-        event_id = str(uuid.UUID(int=chance.getrandbits(128), version=4))
-        time = f"{datetime_of(published_ms):%Y-%m-%dT%H:%M:%SZ}"
+        event_id = a_uuid(chance)
+        time = whole_seconds(published_ms)
         description, kind, product = chance.choice(ACTIONS)
-        email, address = f"{chance.choice(('ana', 'bo', 'chi'))}@acme.test", f"203.0.113.{chance.randrange(1, 255)}"
+        email, address = f"{chance.choice(('ana', 'bo', 'chi'))}@acme.test", an_address(chance)
         account = self.params["account_id"]
         if stream == "v1":
             event: dict[str, Any] = {
@@ -100,8 +99,8 @@ class Cloudflare(Vendor):
 
     def _version_2(self, request: Request, expired: bool) -> Response:
         unknown = request.unknown("since", "before", "direction", "limit", "cursor")
-        limit = request.number("limit", 100)
-        if unknown or limit is None or not 1 <= limit <= MOST:
+        limit = request.number("limit", 100, least=1, most=MOST)
+        if unknown or limit is None:
             return _error(400, 1004, f"invalid parameter: {', '.join(unknown) or 'limit'}")
         events = self._span("v2", request, needed=True)
         if isinstance(events, Response):
@@ -118,8 +117,8 @@ class Cloudflare(Vendor):
 
     def _version_1(self, request: Request) -> Response:
         unknown = request.unknown("since", "before", "direction", "page", "per_page", "hide_user_logs", "export")
-        number, size = request.number("page", 1), request.number("per_page", 100)
-        if unknown or number is None or number < 1 or size is None or not 1 <= size <= MOST:
+        number, size = request.number("page", 1, least=1), request.number("per_page", 100, least=1, most=MOST)
+        if unknown or number is None or size is None:
             return _error(400, 1004, f"invalid parameter: {', '.join(unknown) or 'page'}")
         events = self._span("v1", request, needed=False)
         if isinstance(events, Response):

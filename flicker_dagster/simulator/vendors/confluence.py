@@ -7,12 +7,12 @@ import math
 import random
 import re
 from typing import Any
-from urllib.parse import urlencode
 
 from flicker_dagster.simulator.alike import once_each
 from flicker_dagster.simulator.checks import span_of
 from flicker_dagster.simulator.emitter import rows
 from flicker_dagster.simulator.listings import by_event_time
+from flicker_dagster.simulator.making import an_address
 from flicker_dagster.simulator.pages import compact, document, is_for
 from flicker_dagster.simulator.server import Request, Response
 from flicker_dagster.simulator.vendor import Vendor, content_of
@@ -44,7 +44,7 @@ class Confluence(Vendor):
         summary, category = chance.choice(SUMMARIES)
         event = {
             "author": {"type": "user", "displayName": person, "accountId": account, "accountType": "atlassian"},
-            "remoteAddress": f"203.0.113.{chance.randrange(1, 255)}",
+            "remoteAddress": an_address(chance),
             "creationDate": published_ms,
             "summary": summary,
             "description": "",
@@ -81,8 +81,8 @@ class Confluence(Vendor):
         unknown = request.unknown("startDate", "endDate", "searchString", "start", "limit")
         if unknown:
             return _error(400, f"unknown parameter {unknown[0]}")
-        start, limit = request.number("start", 0), request.number("limit", DEFAULT_PAGE)
-        if start is None or limit is None or start < 0 or limit < 1:
+        start, limit = request.number("start", 0, least=0), request.number("limit", DEFAULT_PAGE, least=1)
+        if start is None or limit is None:
             return _error(400, "start and limit must be numbers")
         span = span_of(request, "startDate", "endDate", _MS, now_ms=self.emitter.now_ms(), fmt="unix_ms")
         if span is None:
@@ -95,8 +95,7 @@ class Confluence(Vendor):
         page = events[start : start + limit]
         links = {"base": f"{request.base}{CONTEXT}", "context": CONTEXT, "self": f"{request.base}{request.target}"}
         if self._next_links and start + len(page) < len(events):
-            following = urlencode(request.query | {"start": str(start + limit), "limit": str(limit)})
-            links["next"] = f"{PATH.removeprefix(CONTEXT)}?{following}"
+            links["next"] = request.again({"start": start + limit, "limit": limit}).removeprefix(CONTEXT)
         answer = {"results": once_each(page), "start": start, "limit": limit, "size": len(page), "_links": links}
         return document(answer)
 

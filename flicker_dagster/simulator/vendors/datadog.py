@@ -12,6 +12,7 @@ from typing import Any
 from urllib.parse import urlencode
 
 from flicker_dagster.simulator.checks import content_type, rfc3339_of
+from flicker_dagster.simulator.making import an_address
 from flicker_dagster.simulator.pages import compact, document, is_for, raw
 from flicker_dagster.simulator.server import Request, Response
 from flicker_dagster.simulator.spans import in_span, page_after
@@ -49,7 +50,7 @@ class Datadog(Vendor):
                     "evt": {"name": kind, "actor": {"type": "USER"}},
                     "action": action,
                     "usr": {"email": "ana@acme.test", "uuid": "0ed5718a"},
-                    "network": {"client": {"ip": f"203.0.113.{chance.randrange(1, 255)}"}},
+                    "network": {"client": {"ip": an_address(chance)}},
                     "http": {"method": "PUT", "status_code": "200"},
                 },
             },

@@ -7,11 +7,11 @@ from typing import Any
 
 from flicker_dagster.simulator.alike import Alike, once_each
 from flicker_dagster.simulator.checks import content_type, rfc3339_of
-from flicker_dagster.simulator.pages import document, is_for
+from flicker_dagster.simulator.making import whole_seconds
+from flicker_dagster.simulator.pages import document, holds, is_for
 from flicker_dagster.simulator.server import Request, Response
 from flicker_dagster.simulator.spans import in_span
 from flicker_dagster.simulator.vendor import Vendor
-from flicker_dagster.times import datetime_of
 
 HOST, ACCOUNT = "hub.docker.com", "acme"
 PATH, TOKEN_PATH = f"/v2/auditlogs/{ACCOUNT}", "/v2/auth/token"
@@ -45,7 +45,7 @@ class DockerHub(Vendor):
                 "name": f"{ACCOUNT}/app",
                 "actor": chance.choice(("ana", "bob", "chi")),
                 "data": {"digest": digest, "tag": "latest"},
-                "timestamp": f"{datetime_of(published_ms):%Y-%m-%dT%H:%M:%SZ}",
+                "timestamp": whole_seconds(published_ms),
                 "action_description": f"pushed the tag latest with the digest {digest} to the repository {ACCOUNT}/app\n",
             }
 
@@ -90,13 +90,13 @@ class DockerHub(Vendor):
         start_ms, end_ms = times.get("from"), times.get("to")
         if None in times.values() or (start_ms is not None and end_ms is not None and start_ms > end_ms):
             return _error(400, "from and to must be date-times, in this order")
-        page, size = request.number("page", 1), request.number("page_size", 25)
-        if page is None or size is None or page < 1 or not 1 <= size <= MOST:
+        page, size = request.number("page", 1, least=1), request.number("page_size", 25, least=1, most=MOST)
+        if page is None or size is None:
             return _error(400, f"page begins with 1, and page_size is {MOST} at most")
         events = in_span(self.emitter, start_ms, end_ms, step_ms=1000, end_inclusive=True, newest_first=True)
         for name in ("action", "name", "actor"):
             if name in request.query:
-                events = [event for event in events if f'"{name}":"{request.query[name]}"'.encode() in event.body]
+                events = [event for event in events if holds(event, name, request.query[name])]
         return document({"logs": once_each(events[(page - 1) * size : page * size])})
 
 

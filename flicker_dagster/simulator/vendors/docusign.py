@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import random
-import uuid
 from bisect import bisect_left
 from typing import Any
 
 from flicker_dagster.simulator.assertions import BadAssertion, claims_of, private_key_pem
 from flicker_dagster.simulator.grants import JWT_BEARER, fault_of_request, granted, refused
 from flicker_dagster.simulator.listings import cursor_of, place_of
+from flicker_dagster.simulator.making import a_uuid, an_address
 from flicker_dagster.simulator.pages import compact, document, is_for, raw, time_in
 from flicker_dagster.simulator.server import Request, Response
 from flicker_dagster.simulator.vendor import Vendor, quota_told
@@ -41,7 +41,7 @@ class DocuSign(Vendor):
         super().__init__(**options)
 
     def make_event(self, number: int, published_ms: int, chance: random.Random) -> tuple[str, bytes]:
-        event_id = str(uuid.UUID(int=chance.getrandbits(128), version=4))
+        event_id = a_uuid(chance)
         kind, action = chance.choice(ACTIONS)
         when = f"{datetime_of(published_ms):%Y-%m-%dT%H:%M:%S}.{published_ms % 1000:03d}{chance.randrange(10_000):04d}Z"
         event = {
@@ -57,7 +57,7 @@ class DocuSign(Vendor):
             "field": "",
             "result": "Success",
             "data": {"AuthenticationMethod": "password"},
-            "ipAddress": f"203.0.113.{chance.randrange(1, 255)}",
+            "ipAddress": an_address(chance),
             "ipAddressLocation": {"city": "Lyon", "country": "France"},
             "userAgentClientInfo": {"browser": {"family": "Chrome"}},
         }
@@ -117,8 +117,8 @@ class DocuSign(Vendor):
         unknown = request.unknown("cursor", "limit")
         if unknown:
             return _error(400, "INVALID_REQUEST_PARAMETER", f"{unknown[0]} is no parameter")
-        limit = request.number("limit", 1000)
-        if limit is None or not 1 <= limit <= 2000:
+        limit = request.number("limit", 1000, least=1, most=2000)
+        if limit is None:
             return _error(400, "INVALID_REQUEST_PARAMETER", "limit must be between 1 and 2000")
         start = self._start(request.query.get("cursor"), expired=expired)
         if start is None:

@@ -4,17 +4,17 @@ with its cursor, for ever where it has no end. Events have no ids and no order."
 from __future__ import annotations
 
 import random
-import re
 from typing import Any, ClassVar
 
 from flicker_dagster.simulator.alike import Alike, once_each
 from flicker_dagster.simulator.checks import content_type
 from flicker_dagster.simulator.grants import client_of, fault_of_request, granted, refused
 from flicker_dagster.simulator.listings import cursor_of, place_of
-from flicker_dagster.simulator.pages import document, is_for
+from flicker_dagster.simulator.making import an_address, whole_seconds
+from flicker_dagster.simulator.pages import SECONDS_Z, document, is_for, time_in
 from flicker_dagster.simulator.server import Request, Response
 from flicker_dagster.simulator.vendor import Vendor
-from flicker_dagster.times import format_time, parse_time_ms
+from flicker_dagster.times import parse_time_ms
 
 API, OAUTH = "api.dropboxapi.com", "api.dropbox.com"
 PATH, CONTINUE, TOKEN_PATH = "/2/team_log/get_events", "/2/team_log/get_events/continue", "/oauth2/token"
@@ -25,7 +25,6 @@ TYPES = (
     ("logins", "login_success", "(logins) Signed in"),
     ("members", "member_add_name", "(members) Added team member name"),
 )
-_SECOND = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ")
 
 
 class Dropbox(Vendor):
@@ -106,7 +105,7 @@ class Dropbox(Vendor):
         if not expired:
             return self._page(request, place)
         near = self.emitter.stored()[max(0, place["at"] - 1) :]
-        reset = format_time(min((event.published_ms for event in near), default=place["span"][0] or 0), SECOND)
+        reset = whole_seconds(min((event.published_ms for event in near), default=place["span"][0] or 0))
         return Response.json({"error_summary": f"reset/{reset}", "error": {".tag": "reset", "reset": reset}}, 409)
 
     def _page(self, request: Request, place: dict[str, Any]) -> Response:
@@ -129,11 +128,11 @@ def _event(number: int, published_ms: int, chance: random.Random) -> dict[str, A
         "team_member_id": f"dbmid:AA{login}",
     }
     return {
-        "timestamp": format_time(published_ms, SECOND),
+        "timestamp": whole_seconds(published_ms),
         "event_category": {".tag": category},
         "actor": {".tag": "user", "user": member},
         "origin": {
-            "geo_location": {"city": "Lyon", "country": "FR", "ip_address": f"203.0.113.{chance.randrange(1, 255)}"},
+            "geo_location": {"city": "Lyon", "country": "FR", "ip_address": an_address(chance)},
             "access_method": {".tag": "end_user", "end_user": {".tag": "web", "session_id": f"dbwsid:{number}"}},
         },
         "involve_non_team_member": False,
@@ -156,7 +155,7 @@ def _wrong(asked: dict[str, Any]) -> str | None:
     if not isinstance(time, dict) or time.keys() - {"start_time", "end_time"}:
         return "time: expected start_time and end_time"
     for name, text in time.items():
-        if not isinstance(text, str) or not _SECOND.fullmatch(text):
+        if not isinstance(text, str) or time_in(text, SECONDS_Z) is None:
             return f"time.{name}: time data {text!r} does not match format {SECOND!r}"
     if len(time) == 2 and time["start_time"] > time["end_time"]:
         return "time: start_time is after end_time"

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import random
-import uuid
 from typing import Any
 
 from flicker_dagster.simulator.duo_signatures import fault_of
 from flicker_dagster.simulator.emitter import Event
 from flicker_dagster.simulator.listings import by_event_time
+from flicker_dagster.simulator.making import a_uuid, an_address
 from flicker_dagster.simulator.pages import compact, document, is_for, raw
 from flicker_dagster.simulator.server import Request, Response
+from flicker_dagster.simulator.spans import beyond, by_time_and_id
 from flicker_dagster.simulator.vendor import Vendor, content_of
 from flicker_dagster.times import datetime_of
 
@@ -48,13 +49,13 @@ class Duo(Vendor):
 
     def make(self, stream: str, number: int, published_ms: int, chance: random.Random) -> tuple[str, bytes]:
         person = chance.choice(("ana", "bob", "chi", "dee"))
-        unique = str(uuid.UUID(int=chance.getrandbits(128), version=4))
+        unique = a_uuid(chance)
         at = datetime_of(published_ms)
         second = f"{at:%Y-%m-%dT%H:%M:%S}+00:00"
         micro = f"{at:%Y-%m-%dT%H:%M:%S}.{published_ms % 1000:03d}{number % 1000:03d}+00:00"
         if stream == "authentication":
             event: dict[str, Any] = {
-                "access_device": {"ip": f"203.0.113.{chance.randrange(1, 255)}", "location": {"city": "Graz"}},
+                "access_device": {"ip": an_address(chance), "location": {"city": "Graz"}},
                 "application": {"key": "DIABC", "name": "VPN"},
                 "event_type": "authentication",
                 "factor": chance.choice(("duo_push", "passcode", "sms_passcode")),
@@ -80,7 +81,7 @@ class Duo(Vendor):
                 "phone": "+13135559542",
                 "telephony_id": unique,
                 "ts": micro,
-                "txid": str(uuid.UUID(int=chance.getrandbits(128), version=4)),
+                "txid": a_uuid(chance),
                 "type": chance.choice(("sms", "phone")),
             }
         else:
@@ -122,8 +123,8 @@ class Duo(Vendor):
         bounds = [request.query.get(name, "") for name in ("mintime", "maxtime")]
         if not all(len(text) == 13 and text.isdecimal() for text in bounds) or int(bounds[0]) >= int(bounds[1]):
             return _invalid("mintime" if len(bounds[0]) != 13 else "maxtime")
-        limit = request.number("limit", 100)
-        if limit is None or not 1 <= limit <= 1_000:
+        limit = request.number("limit", 100, least=1, most=1_000)
+        if limit is None:
             return _invalid("limit")
         order = request.query.get("sort", "ts:desc")
         if order not in ("ts:asc", "ts:desc"):
@@ -132,7 +133,9 @@ class Duo(Vendor):
         end_ms = int(bounds[1])
         if stream == "authentication":
             end_ms = min(end_ms, self.emitter.now_ms() - self.lag_ms)
-        listed = sorted(by_event_time(self.emitters[stream], start_ms, end_ms), key=_place, reverse=order == "ts:desc")
+        listed = sorted(
+            by_event_time(self.emitters[stream], start_ms, end_ms), key=by_time_and_id, reverse=order == "ts:desc"
+        )
         return self._page(request, stream, listed, limit, expired=expired)
 
     def _page(self, request: Request, stream: str, listed: list[Event], limit: int, *, expired: bool) -> Response:
@@ -143,8 +146,7 @@ class Duo(Vendor):
             if expired or not comma or not at.isdecimal():
                 return _invalid("next_offset")
             newest_first = request.query.get("sort", "ts:desc") == "ts:desc"
-            place = (int(at), unique)
-            listed = [event for event in listed if (_place(event) < place if newest_first else _place(event) > place)]
+            listed = beyond(listed, (int(at), unique), place=by_time_and_id, newest_first=newest_first)
         page = [] if request.fault == "empty" else listed[:limit]
         following: list[str] | str | None = None
         if len(page) < len(listed) or request.fault == "empty":
@@ -162,10 +164,6 @@ class Duo(Vendor):
         start_ms = max(int(text) * 1000, self.emitter.now_ms() - KEPT_MS)
         page = by_event_time(self.emitters[stream], start_ms)[: self.v1_most]
         return document({"stat": "OK", "response": raw(page)})
-
-
-def _place(event: Event) -> tuple[int, str]:
-    return event.published_ms, event.id
 
 
 def _before(request: Request) -> str:

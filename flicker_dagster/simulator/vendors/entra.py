@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import random
 import re
-import uuid
 from collections import deque
 from typing import Any
-from urllib.parse import urlencode
 
 from flicker_dagster.simulator.emitter import Event
-from flicker_dagster.simulator.listings import cursor_of, place_of
+from flicker_dagster.simulator.making import a_uuid, an_address
 from flicker_dagster.simulator.microsoft_login import ACCOUNT, is_login, login
 from flicker_dagster.simulator.pages import compact, document, is_for, raw
 from flicker_dagster.simulator.server import Request, Response
+from flicker_dagster.simulator.spans import page_after
 from flicker_dagster.simulator.vendor import Vendor
 from flicker_dagster.times import datetime_of, parse_time_ms
 
@@ -50,11 +49,11 @@ class Entra(Vendor):
 
     def make(self, stream: str, number: int, published_ms: int, chance: random.Random) -> tuple[str, bytes]:
         person = f"{chance.choice(('ana', 'bob', 'chi', 'dee'))}@acme.test"
-        correlation = str(uuid.UUID(int=chance.getrandbits(128), version=4))
+        correlation = a_uuid(chance)
         when = f"{datetime_of(published_ms):%Y-%m-%dT%H:%M:%S}.{published_ms % 1000:03d}{_beyond_ms(number):04d}Z"
-        address = f"203.0.113.{chance.randrange(1, 255)}"
+        address = an_address(chance)
         if stream == "sign_ins":
-            event_id = str(uuid.UUID(int=chance.getrandbits(128), version=4))
+            event_id = a_uuid(chance)
             error = chance.choice((0, 0, 50126, 50074))
             event = {
                 "id": event_id,
@@ -116,8 +115,8 @@ class Entra(Vendor):
         unknown = request.unknown("$filter", "$top", "$orderby", "$skiptoken")
         if unknown:
             return self._bad(f"The query parameter '{unknown[0]}' is not supported.")
-        top = request.number("$top", USUAL[stream])
-        if top is None or not 1 <= top <= MOST:
+        top = request.number("$top", USUAL[stream], least=1, most=MOST)
+        if top is None:
             return self._bad(f"Invalid page size specified: must be between 1 and {MOST} inclusive.")
         ordered = re.fullmatch(
             rf"{TIME_FIELDS[stream]}( asc| desc)?", request.query.get("$orderby", f"{TIME_FIELDS[stream]} desc")
@@ -160,21 +159,22 @@ class Entra(Vendor):
         asked = [request.path, *(request.query.get(name) for name in ("$filter", "$top", "$orderby"))]
         if descending:
             events = events[::-1]
-        after = None
-        if "$skiptoken" in request.query:
-            kept = None if expired else place_of(request.query["$skiptoken"])
-            if kept is None or kept.get("asked") != asked:
-                return self._bad("Invalid skip token")
-            after = kept["after"]
-        if after is not None:
-            events = [event for event in events if (_place(event) < after if descending else _place(event) > after)]
-        page = [] if request.fault == "empty" else events[:top]
+        page = page_after(
+            events,
+            top,
+            request.query.get("$skiptoken"),
+            asked,
+            place=_place,
+            newest_first=descending,
+            expired=expired,
+            empty=request.fault == "empty",
+        )
+        if page is None:
+            return self._bad("Invalid skip token")
         answer: dict[str, Any] = {"@odata.context": f"{request.base}/v1.0/$metadata#{request.path[6:]}"}
-        if len(page) < len(events) or request.fault == "empty":
-            place = _place(page[-1]) if page else after
-            following = request.query | {"$skiptoken": cursor_of(asked=asked, after=place)}
-            answer["@odata.nextLink"] = f"{request.base}{request.path}?{urlencode(following)}"
-        return document(answer | {"value": raw(page)})
+        if page.more:
+            answer["@odata.nextLink"] = f"{request.base}{request.again({'$skiptoken': page.last})}"
+        return document(answer | {"value": raw(page.events)})
 
     def _bad(self, message: str) -> Response:
         return self._error(400, "BadRequest", message)

@@ -11,9 +11,11 @@ from typing import Any
 
 from flicker_dagster.simulator.checks import content_type, span_of
 from flicker_dagster.simulator.grants import FORM, granted
-from flicker_dagster.simulator.listings import by_event_time, cursor_of, place_of
-from flicker_dagster.simulator.pages import beyond, compact, document, is_for, place, raw
+from flicker_dagster.simulator.listings import by_event_time
+from flicker_dagster.simulator.making import an_address
+from flicker_dagster.simulator.pages import compact, document, is_for, raw
 from flicker_dagster.simulator.server import Request, Response
+from flicker_dagster.simulator.spans import page_after
 from flicker_dagster.simulator.vendor import Vendor
 
 HOST = "api.figma.com"
@@ -42,7 +44,7 @@ class Figma(Vendor):
             "entity": {"type": "file", "key": f"aBc{number}", "name": f"Plan {number}", "editor_type": "figma"},
             "context": {
                 "client_name": None,
-                "ip_address": f"203.0.113.{chance.randrange(1, 255)}",
+                "ip_address": an_address(chance),
                 "is_figma_support_team_action": False,
                 "org_id": "400001",
                 "team_id": None,
@@ -88,10 +90,11 @@ class Figma(Vendor):
         if request.path != PATH or not is_for(request, HOST) or request.method != "GET":
             return _error(404, "Not found")
         unknown = request.unknown("start_time", "end_time", "limit", "order", "events", "cursor")
-        limit, order = request.number("limit", LARGEST_PAGE), request.query.get("order", "asc")
+        limit = request.number("limit", LARGEST_PAGE, least=1, most=LARGEST_PAGE)
+        order = request.query.get("order", "asc")
         now_ms = self.emitter.now_ms()
         span = span_of(request, "start_time", "end_time", _SECONDS, now_ms=now_ms, fmt="unix")
-        if unknown or limit is None or not 1 <= limit <= LARGEST_PAGE or order not in ("asc", "desc") or span is None:
+        if unknown or limit is None or order not in ("asc", "desc") or span is None:
             return _error(
                 400, f"Invalid parameter: {unknown[0] if unknown else 'limit, order, start_time or end_time'}"
             )
@@ -101,16 +104,13 @@ class Figma(Vendor):
         kinds = request.query.get("events")
         if kinds:
             events = [each for each in events if json.loads(each.body)["action"]["type"] in kinds.split(",")]
-        cursor = request.query.get("cursor")
-        if cursor:
-            kept = None if expired else place_of(cursor)
-            if kept is None or kept["order"] != order:
-                return _error(400, "Invalid cursor")
-            events = beyond(events, kept["after"], newest_first=newest_first)
-        page = events[:limit]
-        meta: dict[str, Any] = {"activity_logs": raw(page), "next_page": len(page) < len(events)}
-        if page:  # where nothing came there is no new cursor: the one that was sent stays good
-            meta["cursor"] = cursor_of(after=place(page[-1]), order=order)
+        cursor = request.query.get("cursor") or None
+        page = page_after(events, limit, cursor, order, newest_first=newest_first, expired=expired)
+        if page is None:
+            return _error(400, "Invalid cursor")
+        meta: dict[str, Any] = {"activity_logs": raw(page.events), "next_page": page.more}
+        if page.last is not None:  # where nothing came there is no new cursor: the one that was sent stays good
+            meta["cursor"] = page.last
         return document({"status": 200, "error": False, "meta": meta})
 
 

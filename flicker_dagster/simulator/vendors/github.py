@@ -8,14 +8,14 @@ import json
 import random
 import re
 from typing import Any, ClassVar
-from urllib.parse import urlencode
 
 from flicker_dagster.simulator.assertions import BadAssertion, claims_of, private_key_pem
 from flicker_dagster.simulator.emitter import Event, rows
-from flicker_dagster.simulator.pages import is_for
+from flicker_dagster.simulator.making import whole_seconds
+from flicker_dagster.simulator.pages import is_for, link_header
 from flicker_dagster.simulator.server import Request, Response
 from flicker_dagster.simulator.vendor import Vendor, quota_told
-from flicker_dagster.times import format_time, parse_time_ms
+from flicker_dagster.times import parse_time_ms
 
 HOST = "api.github.com"
 ASSERTION_LIFE_S = 600
@@ -94,7 +94,7 @@ class GitHub(Vendor):
             return Response.json({"message": "'Expiration time' claim ('exp') is too far in the future"}, 401)
         if request.method != "POST" or installation_id != self.installation["installation_id"]:
             return Response.json({"message": "Not Found"}, 404)
-        ends = format_time(self.emitter.now_ms() + int(self.token_lifetime_s * 1000), "%Y-%m-%dT%H:%M:%SZ")
+        ends = whole_seconds(self.emitter.now_ms() + int(self.token_lifetime_s * 1000))
         token = self.minting.mint(prefix="ghs_")
         return Response.json({"token": token, "expires_at": ends, "permissions": {}}, 201)
 
@@ -116,8 +116,8 @@ class GitHub(Vendor):
             return Response.json({"message": "Request forbidden by administrative rules. User-Agent required"}, 403)
         query = request.query
         span = _span(query.get("phrase", ""), self.emitter.now_ms())
-        per_page = request.number("per_page", 30)
-        if span is None or per_page is None or per_page < 1:
+        per_page = request.number("per_page", 30, least=1)
+        if span is None or per_page is None:
             return Response.json({"message": "Validation Failed: " + ("phrase" if span is None else "per_page")}, 422)
         events = self.emitters["org" if path[1] == "orgs" else "enterprise"].between(*span)
         include = query.get("include", "web")
@@ -140,10 +140,8 @@ class GitHub(Vendor):
     def _links(self, request: Request, page: list[Event], *, more: bool) -> list[tuple[str, str]]:
         if not more or not page:
             return []
-        here = f"{request.base}{request.path}"
-        after = _cursor(page[-1])
-        following = urlencode(request.query | {"after": after, "before": ""})
-        return [("Link", f'<{here}?{following}>; rel="next", <{here}?{urlencode(request.query)}>; rel="first"')]
+        following = request.again({"after": _cursor(page[-1]), "before": ""})
+        return [link_header(next=f"{request.base}{following}", first=f"{request.base}{request.again({})}")]
 
 
 def _span(phrase: str, now_ms: int) -> tuple[int, int] | None:

@@ -9,12 +9,13 @@ import random
 import re
 from email.utils import formatdate
 from typing import Any
-from urllib.parse import unquote, urlencode
+from urllib.parse import unquote
 
 from flicker_dagster.simulator.emitter import Event
-from flicker_dagster.simulator.listings import by_event_time, cursor_of, place_of
-from flicker_dagster.simulator.pages import compact, document, is_for, raw
+from flicker_dagster.simulator.listings import by_event_time
+from flicker_dagster.simulator.pages import compact, document, is_for, link_header, raw
 from flicker_dagster.simulator.server import Request, Response
+from flicker_dagster.simulator.spans import page_after
 from flicker_dagster.simulator.vendor import Vendor
 from flicker_dagster.times import parse_time_ms, rfc3339_ms
 
@@ -112,9 +113,9 @@ class GitLab(Vendor):
     def _events(self, request: Request, stream: str, entity_id: int | None, *, expired: bool) -> Response:
         unknown = request.unknown(*_KNOWN, *(("entity_type", "entity_id") if stream == "instance" else ()))
         span = _span(request, self.emitter.now_ms())
-        size, number = request.number("per_page", 20), request.number("page", 1)
+        size, number = request.number("per_page", 20, least=1), request.number("page", 1, least=1)
         wrong = unknown[0] if unknown else span if isinstance(span, str) else None
-        if size is None or size < 1 or number is None or number < 1:
+        if size is None or number is None:
             wrong = "per_page, page"
         if wrong is not None or isinstance(span, str) or size is None or number is None:
             return Response.json({"error": f"{wrong} is invalid"}, 400)
@@ -138,19 +139,17 @@ class GitLab(Vendor):
             return Response.json({"error": "Keyset pagination is not yet available for this type of request"}, 405)
         if "page" in request.query:
             return Response.json({"error": "page, pagination are mutually exclusive"}, 400)
-        if request.query.get("cursor"):
-            kept = place_of(request.query["cursor"])
-            if kept is None or expired:
-                return Response.json({"error": "cursor is invalid"}, 400)
-            events = [event for event in events if event.number < kept["number"]]
-        page = events[:size]
-        return document(raw(page), _next(request, cursor=cursor_of(number=page[-1].number)) if page else [])
+        cursor = request.query.get("cursor") or None
+        page = page_after(events, size, cursor, None, place=_by_id, newest_first=True, expired=expired)
+        if page is None:
+            return Response.json({"error": "cursor is invalid"}, 400)
+        return document(raw(page.events), _next(request, cursor=page.last) if page.events else [])
 
     def _entities(self, request: Request) -> Response:
         """Groups, or projects, by ascending id unless asked otherwise, by numbered pages."""
         unknown = request.unknown("per_page", "page", "order_by", "sort", "min_access_level", "membership", "simple")
-        size, number = request.number("per_page", 20), request.number("page", 1)
-        if unknown or size is None or number is None or size < 1 or number < 1:
+        size, number = request.number("per_page", 20, least=1), request.number("page", 1, least=1)
+        if unknown or size is None or number is None:
             return Response.json({"error": f"{unknown[0] if unknown else 'per_page'} is invalid"}, 400)
         groups = request.path.endswith("/groups")
         field = "full_path" if groups else "path_with_namespace"
@@ -185,10 +184,12 @@ def _of(events: list[Event], request: Request, entity_id: int | None) -> list[Ev
     return [event for event in events if wanted.items() <= json.loads(event.body).items()] if wanted else events
 
 
+def _by_id(event: Event) -> list[int]:
+    return [event.number]
+
+
 def _next(request: Request, **changed: Any) -> list[tuple[str, str]]:
-    here = f"{request.base}{request.path}"
-    following = urlencode(request.query | {name: str(value) for name, value in changed.items()})
-    return [("Link", f'<{here}?{following}>; rel="next", <{here}?{urlencode(request.query)}>; rel="first"')]
+    return [link_header(next=f"{request.base}{request.again(changed)}", first=f"{request.base}{request.again({})}")]
 
 
 def _message(status: int, message: str) -> Response:

@@ -8,13 +8,14 @@ import re
 from typing import Any
 
 from flicker_dagster.simulator.assertions import BadAssertion, claims_of, private_key_pem
+from flicker_dagster.simulator.checks import rfc3339_of
 from flicker_dagster.simulator.grants import JWT_BEARER, fault_of_request, granted, refused
-from flicker_dagster.simulator.listings import by_event_time, cursor_of, place_of
-from flicker_dagster.simulator.pages import beyond, compact, document, is_for, place
+from flicker_dagster.simulator.listings import by_event_time
+from flicker_dagster.simulator.pages import compact, document, is_for
 from flicker_dagster.simulator.server import Request, Response
+from flicker_dagster.simulator.spans import page_after
 from flicker_dagster.simulator.vendor import Vendor
 from flicker_dagster.simulator.workspace_activities import APPLICATIONS, CUSTOMER, TOGETHER_MS, Activities
-from flicker_dagster.times import parse_time_ms
 
 HOSTS = ("admin.googleapis.com", "www.googleapis.com")
 TOKEN_HOST = "oauth2.googleapis.com"
@@ -26,7 +27,6 @@ ACCOUNT = "collector@acme-audit.iam.gserviceaccount.com"
 KEY_ID = "5f0c2d1e9b8a7f6e5d4c3b2a19080706f5e4d3c2"
 KEPT_MS = 180 * 86_400_000
 KNOWN = ("startTime", "endTime", "maxResults", "pageToken", "eventName", "customerId")
-RFC3339 = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,9})?(Z|[+-]\d\d:\d\d)")
 
 
 class GoogleWorkspace(Vendor):
@@ -146,8 +146,8 @@ class GoogleWorkspace(Vendor):
             return _invalid(f'Invalid JSON payload received. Unknown name "{unknown[0]}": Cannot bind query parameter.')
         if request.query.get("customerId", CUSTOMER) not in (CUSTOMER, "my_customer"):
             return _error(403, "forbidden", "Not Authorized to access this resource/api")
-        most = request.number("maxResults", 1_000)
-        if most is None or not 1 <= most <= 1_000:
+        most = request.number("maxResults", 1_000, least=1, most=1_000)
+        if most is None:
             return _invalid("Invalid value for maxResults: must be within [1, 1000]", "maxResults")
         span = self._span(request)
         if isinstance(span, Response):
@@ -159,10 +159,9 @@ class GoogleWorkspace(Vendor):
         now_ms = self.emitter.now_ms()
         times = {"startTime": now_ms - KEPT_MS, "endTime": now_ms}
         for name in times.keys() & request.query.keys():
-            text = request.query[name]
-            ms = parse_time_ms(text) if RFC3339.fullmatch(text) else None
+            ms = rfc3339_of(request.query[name])
             if ms is None:
-                return _invalid(f"Invalid value '{text}'. Values must be of RFC 3339 format.", name)
+                return _invalid(f"Invalid value '{request.query[name]}'. Values must be of RFC 3339 format.", name)
             times[name] = ms
         if times["startTime"] > now_ms:
             return _invalid("Start time must be before the current time", "startTime")
@@ -174,27 +173,24 @@ class GoogleWorkspace(Vendor):
         self, request: Request, user: str, application: str, span: tuple[int, int], most: int, *, expired: bool
     ) -> Response:
         asked = [application, user, *(request.query.get(name) for name in KNOWN if name != "pageToken")]
-        after = None
-        if "pageToken" in request.query:
-            kept = None if expired else place_of(request.query["pageToken"])
-            if kept is None or kept.get("asked") != asked:
-                return _invalid("Invalid page token", "pageToken")
-            after = kept["after"]
         seen = by_event_time(self.emitters[application], span[0], span[1] + TOGETHER_MS)
         listed = dict(self._activities[application].listed(seen, *span))
-        named, activities = request.query.get("eventName"), []
-        for event in beyond(list(listed)[::-1], after, newest_first=True):
+        named, rows = request.query.get("eventName"), {}
+        for event in list(listed)[::-1]:
             row, actor = listed[event].row(), listed[event].head["actor"]
             if user in ("all", actor["email"], actor["profileId"]) and (
                 named is None or any(each["name"] == named for each in row["events"])
             ):
-                activities.append((event, row))
-        page = [] if request.fault == "empty" else activities[:most]
+                rows[event] = row
+        cursor, empty = request.query.get("pageToken"), request.fault == "empty"
+        page = page_after(list(rows), most, cursor, asked, newest_first=True, expired=expired, empty=empty)
+        if page is None:
+            return _invalid("Invalid page token", "pageToken")
         answer: dict[str, Any] = {"kind": "admin#reports#activities", "etag": f'"{self.requests:x}"'}
-        if page:
-            answer["items"] = [row for event, row in page for _ in range(event.copies)]
-        if len(page) < len(activities) or request.fault == "empty":
-            answer["nextPageToken"] = cursor_of(asked=asked, after=place(page[-1][0]) if page else after)
+        if page.events:
+            answer["items"] = [rows[event] for event in page.events for _ in range(event.copies)]
+        if page.following is not None:
+            answer["nextPageToken"] = page.following
         return document(answer)
 
 

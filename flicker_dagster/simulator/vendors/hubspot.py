@@ -7,26 +7,24 @@ import random
 import re
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import urlencode
 
+from flicker_dagster.simulator.checks import rfc3339_of
 from flicker_dagster.simulator.emitter import Event
-from flicker_dagster.simulator.listings import by_event_time, cursor_of, place_of
+from flicker_dagster.simulator.listings import by_event_time
+from flicker_dagster.simulator.making import an_address
 from flicker_dagster.simulator.pages import (
-    beyond,
     compact,
     document,
     is_for,
-    place,
     raw,
-    time_in,
 )
 from flicker_dagster.simulator.server import Request, Response
+from flicker_dagster.simulator.spans import page_after
 from flicker_dagster.simulator.vendor import Vendor
 from flicker_dagster.times import parse_time_ms, rfc3339_ms
 
 HOST = "api.hubapi.com"
 PATH = re.compile(r"/account-info/(?:v3|2026-03)/activity/(audit-logs|login|security)")
-ISO = r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?(?:Z|[+-]\d\d:\d\d)"
 DAY_MS = 86_400_000
 LOGINS_KEPT_MS = 90 * DAY_MS
 
@@ -68,7 +66,7 @@ class HubSpot(Vendor):
         event_id = base64.b64encode(chance.getrandbits(160).to_bytes(20, "big")).decode()
         user = chance.choice((89274502, 89274503, 89274504))
         email, when = f"user{user % 10}@acme.test", rfc3339_ms(published_ms)
-        place_of_user = {"ipAddress": f"203.0.113.{chance.randrange(1, 255)}", "location": "Lyon, France"}
+        place_of_user = {"ipAddress": an_address(chance), "location": "Lyon, France"}
         if stream == "logins":
             event: dict[str, Any] = {
                 "id": event_id,
@@ -133,8 +131,8 @@ class HubSpot(Vendor):
         unknown = request.unknown("after", "limit", *known)
         if unknown:
             return _invalid(f"Unknown query parameter {unknown[0]}")
-        limit = request.number("limit", 100)
-        if limit is None or not 1 <= limit <= 200:
+        limit = request.number("limit", 100, least=1, most=200)
+        if limit is None:
             return _invalid("limit must be between 1 and 200")
         events = self._found(request, feed)
         if isinstance(events, Response):
@@ -143,20 +141,15 @@ class HubSpot(Vendor):
         if sort not in ("occurredAt", "-occurredAt", "-"):
             return _invalid(f"sort: {sort} is not supported")
         newest_first = sort[0] == "-"
-        after = None
-        if "after" in request.query:
-            kept = None if expired else place_of(request.query["after"])
-            if kept is None or kept.get("f") != feed.stream or kept.get("s") != sort:
-                return _invalid("The after cursor is invalid")
-            after = kept["v"]
-        left = beyond(events[::-1] if newest_first else events, after, newest_first=newest_first)
-        page = left[:limit]
-        answer: dict[str, Any] = {"results": raw(page)}
-        if len(left) > limit:
-            cursor = cursor_of(f=feed.stream, s=sort, v=place(page[-1]))
-            following = [pair for pair in request.pairs if pair[0] != "after"] + [("after", cursor)]
-            link = f"{request.base}{request.path}?{urlencode(following)}"
-            answer["paging"] = {"next": {"after": cursor, "link": link}}
+        events = events[::-1] if newest_first else events
+        cursor, asked = request.query.get("after"), [feed.stream, sort]
+        page = page_after(events, limit, cursor, asked, newest_first=newest_first, expired=expired)
+        if page is None:
+            return _invalid("The after cursor is invalid")
+        answer: dict[str, Any] = {"results": raw(page.events)}
+        if page.more:
+            link = f"{request.base}{request.again({'after': page.last})}"
+            answer["paging"] = {"next": {"after": page.last, "link": link}}
         return document(answer)
 
     def _found(self, request: Request, feed: _Feed) -> list[Event] | Response:
@@ -168,7 +161,7 @@ class HubSpot(Vendor):
         bounds: list[int | None] = []
         for name in (feed.start, feed.end):
             text = request.query.get(name)
-            ms = None if text is None else time_in(text, ISO) if by_iso else parse_time_ms(text, "unix_ms")
+            ms = None if text is None else rfc3339_of(text) if by_iso else parse_time_ms(text, "unix_ms")
             if text is not None and ms is None:
                 return _invalid(f"{name}: {text!r} is not a valid {'ISO8601 date-time' if by_iso else 'int64'}")
             bounds.append(ms)

@@ -11,6 +11,7 @@ from flicker_dagster.simulator.alike import once_each
 from flicker_dagster.simulator.checks import span_of
 from flicker_dagster.simulator.emitter import rows
 from flicker_dagster.simulator.listings import by_event_time
+from flicker_dagster.simulator.making import an_address
 from flicker_dagster.simulator.pages import compact, document, is_for
 from flicker_dagster.simulator.server import Request, Response
 from flicker_dagster.simulator.vendor import Vendor
@@ -40,7 +41,7 @@ class Jira(Vendor):
         event = {
             "id": record_id,
             "summary": summary,
-            "remoteAddress": f"203.0.113.{chance.randrange(1, 255)}",
+            "remoteAddress": an_address(chance),
             "authorKey": "77315d07",
             "authorAccountId": "5c481cfe5f6f554665c123dc",
             "created": format_time(published_ms, CREATED),
@@ -83,8 +84,8 @@ class Jira(Vendor):
         unknown = request.unknown("from", "to", "offset", "limit", "filter")
         if unknown:
             return _error(400, f"The parameter {unknown[0]} is unknown.")
-        offset, limit = request.number("offset", 0), request.number("limit", LARGEST_PAGE)
-        if offset is None or limit is None or offset < 0 or limit < 1:
+        offset, limit = request.number("offset", 0, least=0), request.number("limit", LARGEST_PAGE, least=1)
+        if offset is None or limit is None:
             return _error(400, "offset and limit must be numbers.")
         span = span_of(request, "from", "to", _TIME, now_ms=self.emitter.now_ms())
         if span is None:

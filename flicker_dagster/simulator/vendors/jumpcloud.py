@@ -8,10 +8,12 @@ import random
 from typing import Any
 
 from flicker_dagster.simulator.checks import content_type, rfc3339_of
-from flicker_dagster.simulator.emitter import Event, rows
+from flicker_dagster.simulator.emitter import rows
 from flicker_dagster.simulator.listings import by_event_time
-from flicker_dagster.simulator.pages import compact, document, is_for, raw
+from flicker_dagster.simulator.making import an_address
+from flicker_dagster.simulator.pages import compact, document, holds, is_for, raw
 from flicker_dagster.simulator.server import Request, Response
+from flicker_dagster.simulator.spans import beyond, by_time_and_id
 from flicker_dagster.simulator.vendor import Vendor
 from flicker_dagster.times import rfc3339_ms
 
@@ -58,7 +60,7 @@ class JumpCloud(Vendor):
             "event_type": TYPES[service],
             "timestamp": rfc3339_ms(published_ms),
             "success": chance.random() < 0.8,
-            "client_ip": f"203.0.113.{chance.randrange(1, 255)}",
+            "client_ip": an_address(chance),
             "organization": "5e1f00a1b2c3d4e5f6a7b8c9",
             "initiated_by": {"id": f"5f2a{number:020x}", "type": "admin", "email": f"{person}@acme.test"},
             "geoip": {"country_code": "AT"},
@@ -125,26 +127,21 @@ class JumpCloud(Vendor):
         if isinstance(limit, bool) or not isinstance(limit, int) or not 1 <= limit <= MOST:
             limit = USUAL  # without a word, as for a sort of another name
         descending = body.get("sort") == "DESC"
-        events = sorted(by_event_time(self.emitter, *span), key=_place, reverse=descending)
+        events = sorted(by_event_time(self.emitter, *span), key=by_time_and_id, reverse=descending)
         if "all" not in services:
-            marks = [f'"service":"{service}"'.encode() for service in services]
-            events = [event for event in events if any(mark in event.body for mark in marks)]
+            events = [event for event in events if holds(event, "service", *services)]
         after = body.get("search_after")
         if after is not None:
             if not isinstance(after, list) or len(after) != 2 or not isinstance(after[0], int):
                 return _error(400, "invalid request body: search_after")
             place = (after[0], str(after[1]))
-            events = [event for event in events if (_place(event) < place if descending else _place(event) > place)]
+            events = beyond(events, place, place=by_time_and_id, newest_first=descending)
         page = events[:limit]
-        last = list(_place(page[-1])) if page else after
+        last = list(by_time_and_id(page[-1])) if page else after
         headers = [("X-Result-Count", str(len(rows(page)))), ("X-Limit", str(limit))]
         if last is not None:
             headers.append(("X-Search_after", json.dumps(last, separators=(",", ":"))))
         return document(raw(page), headers)
-
-
-def _place(event: Event) -> tuple[int, str]:
-    return event.published_ms, event.id
 
 
 def _error(status: int, message: str) -> Response:

@@ -13,6 +13,7 @@ import msgspec
 from flicker_dagster.simulator.alike import Alike
 from flicker_dagster.simulator.checks import content_type
 from flicker_dagster.simulator.emitter import Event
+from flicker_dagster.simulator.making import an_address
 from flicker_dagster.simulator.pages import document, is_for
 from flicker_dagster.simulator.server import Request, Response
 from flicker_dagster.simulator.vendor import Vendor
@@ -44,7 +45,7 @@ class LastPass(Vendor):
             return {
                 "Time": _local(published_ms),
                 "Username": f"{chance.choice(('ana', 'bob', 'chi', 'dee'))}@acme.test",
-                "IP_Address": f"203.0.113.{chance.randrange(1, 255)}",
+                "IP_Address": an_address(chance),
                 "Action": chance.choice(ACTIONS),
                 "Data": "",
             }

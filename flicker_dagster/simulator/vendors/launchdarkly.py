@@ -6,14 +6,13 @@ import json
 import random
 import re
 from typing import Any
-from urllib.parse import urlencode
 
 import msgspec
 
-from flicker_dagster.simulator.emitter import Event
-from flicker_dagster.simulator.listings import by_event_time, cursor_of, place_of
-from flicker_dagster.simulator.pages import beyond, compact, document, is_for, place, raw
+from flicker_dagster.simulator.listings import by_event_time
+from flicker_dagster.simulator.pages import compact, document, is_for, raw
 from flicker_dagster.simulator.server import Request, Response
+from flicker_dagster.simulator.spans import Page, page_after
 from flicker_dagster.simulator.vendor import Vendor
 from flicker_dagster.times import parse_time_ms
 
@@ -93,8 +92,8 @@ class LaunchDarkly(Vendor):
         query, unknown = request.query, request.unknown("after", "before", "limit", "q", "spec", "cursor")
         if unknown:
             return _error(400, "invalid_request", f"unknown query parameter {unknown[0]}")
-        limit = request.number("limit", 10)
-        if limit is None or not 1 <= limit <= 20:
+        limit = request.number("limit", 10, least=1, most=20)
+        if limit is None:
             return _error(400, "invalid_request", "limit must be between 1 and 20")
         times = {name: parse_time_ms(query[name], "unix_ms") for name in ("after", "before") if name in query}
         for name, ms in times.items():
@@ -103,22 +102,21 @@ class LaunchDarkly(Vendor):
         after_ms, before_ms = times.get("after"), times.get("before")
         if after_ms is not None and before_ms is not None and before_ms <= after_ms:
             return _error(400, "invalid_request", "before must be later than after")
-        kept = place_of(query["cursor"]) if "cursor" in query else {"v": None}
-        if kept is None or "v" not in kept:
-            return _error(400, "invalid_request", "invalid cursor")
         events = by_event_time(
             self.emitter, after_ms, before_ms, start_inclusive=False, end_inclusive=False, newest_first=True
         )
         wanted = query.get("q", "").encode()
-        left = beyond([event for event in events if wanted in event.body], kept["v"], newest_first=True)
-        return self._page(request, left[:limit], more=len(left) > limit)
+        events = [event for event in events if wanted in event.body]
+        page = page_after(events, limit, query.get("cursor"), None, newest_first=True)
+        if page is None:
+            return _error(400, "invalid_request", "invalid cursor")
+        return self._listed(request, page)
 
-    def _page(self, request: Request, page: list[Event], *, more: bool) -> Response:
+    def _listed(self, request: Request, page: Page) -> Response:
         links: dict[str, Any] = {"self": {"href": request.target, "type": "application/json"}}
-        if more:
-            following = urlencode(request.query | {"cursor": cursor_of(v=place(page[-1]))})
-            links["next"] = {"href": f"{PATH}?{following}", "type": "application/json"}
-        return document({"items": raw(page), "_links": links})
+        if page.more:
+            links["next"] = {"href": request.again({"cursor": page.last}), "type": "application/json"}
+        return document({"items": raw(page.events), "_links": links})
 
     def _detail(self, event_id: str) -> Response:
         event = next((event for event in self.emitter.stored() if event.id == event_id), None)

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 import random
-import uuid
 from typing import Any
 
 from graphql import GraphQLError, build_schema, execute_sync, parse, validate
 
+from flicker_dagster.simulator.checks import content_type
 from flicker_dagster.simulator.emitter import Event, rows
 from flicker_dagster.simulator.listings import by_event_time
+from flicker_dagster.simulator.making import a_uuid, an_address
 from flicker_dagster.simulator.pages import compact, is_for
 from flicker_dagster.simulator.server import Request, Response
 from flicker_dagster.simulator.vendor import Vendor, quota_told
@@ -57,7 +58,7 @@ class Linear(Vendor):
     quota_per_minute = 1_000
 
     def make_event(self, number: int, published_ms: int, chance: random.Random) -> tuple[str, bytes]:
-        event_id = str(uuid.UUID(int=chance.getrandbits(128), version=4))
+        event_id = a_uuid(chance)
         when, actor = rfc3339_ms(published_ms), f"0f4c0000-0000-4000-8000-{chance.randrange(50):012x}"
         event = {
             "id": event_id,
@@ -67,7 +68,7 @@ class Linear(Vendor):
             "type": chance.choice(TYPES),
             "actor": {"id": actor},
             "actorId": actor,
-            "ip": f"203.0.113.{chance.randrange(1, 255)}",
+            "ip": an_address(chance),
             "countryCode": chance.choice(("AT", "FR")),
             "metadata": {"role": chance.choice(("admin", "member"))},
             "requestInformation": {"userAgent": "Mozilla/5.0"},
@@ -99,7 +100,7 @@ class Linear(Vendor):
         asked = request.json()
         if request.method != "POST" or not isinstance(asked, dict) or not isinstance(asked.get("query"), str):
             return _error(400, "BAD_REQUEST", "graphql error", "POST body missing, invalid JSON or without a query")
-        if request.headers.get("content-type", "").partition(";")[0] != "application/json":
+        if content_type(request) != "application/json":
             return _error(400, "BAD_REQUEST", "graphql error", "expected Content-Type: application/json")
         try:
             query = parse(asked["query"])

@@ -5,7 +5,6 @@ from __future__ import annotations
 import random
 import re
 import threading
-import uuid
 from collections import Counter
 from typing import Any
 from urllib.parse import urlencode
@@ -13,6 +12,7 @@ from urllib.parse import urlencode
 from flicker_dagster.simulator.activity_blobs import Blob, Blobs
 from flicker_dagster.simulator.elsewhere import ELSEWHERE, lead_elsewhere
 from flicker_dagster.simulator.listings import cursor_of, place_of
+from flicker_dagster.simulator.making import a_uuid, an_address
 from flicker_dagster.simulator.microsoft_login import ACCOUNT, TENANT_ID, is_login, login
 from flicker_dagster.simulator.pages import compact, is_for, time_in
 from flicker_dagster.simulator.server import Request, Response
@@ -83,7 +83,7 @@ class Microsoft365(Vendor):
         super().__init__(**options)
 
     def make(self, stream: str, number: int, published_ms: int, chance: random.Random) -> tuple[str, bytes]:
-        event_id = str(uuid.UUID(int=chance.getrandbits(128), version=4))
+        event_id = a_uuid(chance)
         workload, record_type, operations = RECORDS[stream]
         person = chance.choice(("ana", "bob", "chi", "dee"))
         record = {
@@ -97,7 +97,7 @@ class Microsoft365(Vendor):
             "UserType": 0,
             "Version": 1,
             "Workload": workload,
-            "ClientIP": f"203.0.113.{chance.randrange(1, 255)}",
+            "ClientIP": an_address(chance),
             "ObjectId": f"https://acme.sharepoint.com/sites/x/{number}.docx",
             "UserId": f"{person}@acme.test",
         }

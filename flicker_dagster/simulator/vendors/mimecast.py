@@ -15,6 +15,7 @@ from typing import Any
 
 from flicker_dagster.simulator.checks import content_type
 from flicker_dagster.simulator.grants import token_for_client
+from flicker_dagster.simulator.making import an_address
 from flicker_dagster.simulator.pages import compact, document, is_for, raw
 from flicker_dagster.simulator.server import Request, Response
 from flicker_dagster.simulator.spans import in_span, page_after
@@ -53,7 +54,7 @@ class Mimecast(Vendor):
         event_id = f"eNqrVipO{chance.getrandbits(72):018x}{number:06d}"
         kind, category = chance.choice(KINDS)
         moment = datetime_of(published_ms)
-        address = f"203.0.113.{chance.randrange(1, 255)}"
+        address = an_address(chance)
         event = {
             "id": event_id,
             "auditType": kind,

@@ -7,6 +7,7 @@ from typing import Any, Literal
 
 from flicker_dagster.simulator.emitter import Event
 from flicker_dagster.simulator.listings import by_event_time
+from flicker_dagster.simulator.making import an_address
 from flicker_dagster.simulator.pages import MILLISECONDS_Z, compact, document, is_for, raw, time_in
 from flicker_dagster.simulator.server import Request, Response
 from flicker_dagster.simulator.vendor import Vendor, quota_told
@@ -41,7 +42,7 @@ class Miro(Vendor):
             "createdAt": f"{second}.{published_ms % 1000:03d}+0000",
             "createdBy": {"type": "user", "id": user, "name": "Ana", "email": "ana@acme.test"},
             "context": {
-                "ip": f"203.0.113.{chance.randrange(1, 255)}",
+                "ip": an_address(chance),
                 "team": {"id": "1", "name": "Core"},
                 "organization": {"id": "2", "name": "Acme"},
             },
@@ -73,8 +74,8 @@ class Miro(Vendor):
         query, unknown = request.query, request.unknown("createdAfter", "createdBefore", "limit", "cursor", "sorting")
         if unknown:
             return _invalid(unknown[0], "unknown parameter")
-        limit = request.number("limit", 100)
-        if limit is None or not 1 <= limit <= 100:
+        limit = request.number("limit", 100, least=1, most=100)
+        if limit is None:
             return _invalid("limit", "must be between 1 and 100")
         if query.get("sorting", "ASC") not in ("ASC", "DESC"):
             return _invalid("sorting", "must be any of [ASC, DESC]")

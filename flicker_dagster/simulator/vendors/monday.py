@@ -8,10 +8,10 @@ from typing import Any
 
 from flicker_dagster.simulator.emitter import Event
 from flicker_dagster.simulator.listings import by_event_time
+from flicker_dagster.simulator.making import an_address, whole_seconds
 from flicker_dagster.simulator.pages import SECONDS_Z, compact, document, is_for, raw, time_in
 from flicker_dagster.simulator.server import Request, Response
 from flicker_dagster.simulator.vendor import Vendor, content_of
-from flicker_dagster.times import datetime_of
 
 PATH = "/audit-api/get-logs"
 FILTERS = ("start_time", "end_time", "user_id", "events", "ip_address")
@@ -35,14 +35,14 @@ class Monday(Vendor):
         super().__init__(**options)
 
     def make_event(self, number: int, published_ms: int, chance: random.Random) -> tuple[str, bytes]:
-        user, when = chance.randrange(654_000, 654_500), f"{datetime_of(published_ms):%Y-%m-%dT%H:%M:%SZ}"
+        user, when = chance.randrange(654_000, 654_500), whole_seconds(published_ms)
         event: dict[str, Any] = {
             "timestamp": when,
             "account_id": 123456,
             "user_id": user,
             "event": chance.choice(EVENTS),
             "slug": self.params["account"],
-            "ip_address": f"203.0.113.{chance.randrange(1, 255)}",
+            "ip_address": an_address(chance),
             "user_agent": "Mozilla/5.0",
             "client_name": "Chrome",
             "client_version": "126",
@@ -74,10 +74,10 @@ class Monday(Vendor):
         unknown = request.unknown("page", "per_page", "filters")
         if unknown:
             return _error(400, f"unknown parameter {unknown[0]}")
-        number, size = request.number("page", 1), request.number("per_page", 100)
-        if number is None or number < 1:
+        number, size = request.number("page", 1, least=1), request.number("per_page", 100, least=100, most=1000)
+        if number is None:
             return _error(400, "page must be a positive number")
-        if size is None or not 100 <= size <= 1000:
+        if size is None:
             return _error(400, "per_page must be between 100 and 1000")
         events = self._found(request.query.get("filters", "{}"))
         if isinstance(events, str):

@@ -8,17 +8,16 @@ from __future__ import annotations
 import random
 import re
 from typing import Any
-from urllib.parse import urlencode
 
 from flicker_dagster.simulator.checks import rfc3339_of
 from flicker_dagster.simulator.digest import DigestGuard
 from flicker_dagster.simulator.elsewhere import ELSEWHERE
 from flicker_dagster.simulator.grants import token_for_client
+from flicker_dagster.simulator.making import an_address, whole_seconds
 from flicker_dagster.simulator.pages import compact, document, is_for, raw
 from flicker_dagster.simulator.server import Request, Response
 from flicker_dagster.simulator.spans import in_span
 from flicker_dagster.simulator.vendor import Vendor
-from flicker_dagster.times import datetime_of
 
 HOST, TOKEN_PATH, REALM = "cloud.mongodb.com", "/api/oauth/token", "MMS Public API"
 PATH = re.compile(r"/api/atlas/v2/(orgs|groups)/([0-9a-f]{24})/events")
@@ -56,13 +55,13 @@ class MongoDBAtlas(Vendor):
         owner = f"orgs/{self.params['org_id']}"
         event = {
             "id": event_id,
-            "created": f"{datetime_of(published_ms):%Y-%m-%dT%H:%M:%SZ}",
+            "created": whole_seconds(published_ms),
             "eventTypeName": chance.choice(TYPES[stream]),
             "orgId": self.params["org_id"],
             "groupId": self.params["project_id"] if stream == "project" else None,
             "userId": "5f2a",
             "username": f"{chance.choice(('ana', 'bo'))}@acme.test",
-            "remoteAddress": f"203.0.113.{chance.randrange(1, 255)}",
+            "remoteAddress": an_address(chance),
             "isGlobalAdmin": False,
             "links": [{"href": f"https://{HOST}/api/atlas/v2/{owner}/events/{event_id}", "rel": "self"}],
         }
@@ -111,10 +110,10 @@ class MongoDBAtlas(Vendor):
     def _events(self, stream: str, request: Request, media_type: str) -> Response:
         query = request.query
         unknown = request.unknown(*KNOWN)
-        number, size = request.number("pageNum", 1), request.number("itemsPerPage", 100)
+        number, size = request.number("pageNum", 1, least=1), request.number("itemsPerPage", 100, least=1, most=MOST)
         if unknown:
             return _error(400, "INVALID_QUERY_PARAMETER", f"Invalid query parameter {unknown[0]} specified.")
-        if number is None or number < 1 or size is None or not 1 <= size <= MOST:
+        if number is None or size is None:
             return _error(400, "INVALID_QUERY_PARAMETER", "Invalid query parameter pageNum or itemsPerPage specified.")
         bounds = {name: rfc3339_of(query[name]) for name in ("minDate", "maxDate") if name in query}
         start_ms, end_ms = bounds.get("minDate"), bounds.get("maxDate")
@@ -129,10 +128,7 @@ class MongoDBAtlas(Vendor):
         if number > 1:
             links.insert(0, ("previous", number - 1))
         listing: dict[str, Any] = {
-            "links": [
-                {"href": f"{request.base}{request.path}?{urlencode(query | {'pageNum': at})}", "rel": rel}
-                for rel, at in links
-            ],
+            "links": [{"href": f"{request.base}{request.again({'pageNum': at})}", "rel": rel} for rel, at in links],
             "results": raw(page),
         }
         if query.get("includeCount", "true") == "true":

@@ -12,6 +12,7 @@ import re
 from typing import Any
 
 from flicker_dagster.simulator.listings import by_arrival
+from flicker_dagster.simulator.making import an_address
 from flicker_dagster.simulator.pages import compact, document, is_for, raw
 from flicker_dagster.simulator.server import Request, Response
 from flicker_dagster.simulator.vendor import Vendor, quota_told
@@ -56,10 +57,10 @@ class Netskope(Vendor):
         }
         if stream == "audit":
             event["audit_log_event"] = chance.choice(("Created new admin", "Login Successful", "Edited policy"))
-            event["supporting_data"] = {"data_type": "user", "data_values": [f"203.0.113.{chance.randrange(1, 255)}"]}
+            event["supporting_data"] = {"data_type": "user", "data_values": [an_address(chance)]}
         else:
             event |= {"app": chance.choice(("Box", "Slack")), "alert": "yes" if stream == "alerts" else "no"}
-            event["srcip"] = f"203.0.113.{chance.randrange(1, 255)}"
+            event["srcip"] = an_address(chance)
         return event_id, compact(event)
 
     def is_authorized(self, request: Request) -> bool:
@@ -98,10 +99,10 @@ class Netskope(Vendor):
             if not re.fullmatch("[0-9]{10}", request.query.get(name, "")):
                 return _error(400, f"{name} must be epoch seconds")
         start_s, end_s = (int(request.query[name]) for name in ("insertionstarttime", "insertionendtime"))
-        limit, offset = request.number("limit", MOST), request.number("offset", 0)
+        limit, offset = request.number("limit", MOST, least=1, most=MOST), request.number("offset", 0, least=0)
         if start_s > end_s:
             return _error(400, "insertionstarttime must not be after insertionendtime")
-        if limit is None or not 1 <= limit <= MOST or offset is None or offset < 0:
+        if limit is None or offset is None:
             return _error(400, f"limit must be between 1 and {MOST}, offset 0 or more")
         events = by_arrival(self.emitters[stream], start_s * 1000, end_s * 1000 + 999)
         return document({"ok": 1, "result": raw(events)[offset : offset + limit]})

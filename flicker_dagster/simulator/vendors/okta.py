@@ -9,14 +9,14 @@ from __future__ import annotations
 import base64
 import json
 import random
-import uuid
 from bisect import bisect_left
 from typing import Any
-from urllib.parse import urlencode
 
 from flicker_dagster.simulator.assertions import BadAssertion, claims_of, private_key_pem
 from flicker_dagster.simulator.emitter import Event, rows
 from flicker_dagster.simulator.grants import fault_of_request, granted, refused
+from flicker_dagster.simulator.making import a_uuid, an_address
+from flicker_dagster.simulator.pages import link_header
 from flicker_dagster.simulator.server import Request, Response
 from flicker_dagster.simulator.vendor import Vendor, quota_told
 from flicker_dagster.times import parse_time_ms, rfc3339_ms
@@ -56,7 +56,7 @@ class Okta(Vendor):
         super().__init__(**options)
 
     def make_event(self, number: int, published_ms: int, chance: random.Random) -> tuple[str, bytes]:
-        event_id = str(uuid.UUID(int=chance.getrandbits(128), version=4))
+        event_id = a_uuid(chance)
         person = chance.choice(PEOPLE)
         kind, message = chance.choice(TYPES)
         event = {
@@ -76,7 +76,7 @@ class Okta(Vendor):
                 "userAgent": {"rawUserAgent": "Mozilla/5.0", "os": "Mac OS X", "browser": "CHROME"},
                 "zone": "null",
                 "device": "Computer",
-                "ipAddress": f"203.0.113.{chance.randrange(1, 255)}",
+                "ipAddress": an_address(chance),
                 "geographicalContext": {"city": "Lyon", "country": "France"},
             },
             "outcome": {"result": "SUCCESS", "reason": None},
@@ -149,8 +149,8 @@ class Okta(Vendor):
         if request.path != PATH:
             return _error(404, "E0000007", f"Not found: Resource not found: {request.path}")
         query = request.query
-        limit = request.number("limit", 100)
-        if limit is None or not 0 <= limit <= 1000:
+        limit = request.number("limit", 100, least=0, most=1000)
+        if limit is None:
             return _error(400, "E0000001", "Api validation failed: limit")
         times = {name: parse_time_ms(query[name], "iso8601") for name in ("since", "until") if name in query}
         for name, ms in times.items():
@@ -193,10 +193,9 @@ class Okta(Vendor):
 
     def _page(self, request: Request, events: list[Event], after: str | None) -> Response:
         """Self and next are two header lines, as Okta sends them. The next link repeats the parameters it was asked with."""
-        here = f"{request.base}{request.path}"
-        links = [("Link", f'<{here}?{urlencode(request.query)}>; rel="self"')]
+        links = [link_header(self=f"{request.base}{request.again({})}")]
         if after is not None:
-            links.append(("Link", f'<{here}?{urlencode(request.query | {"after": after})}>; rel="next"'))
+            links.append(link_header(next=f"{request.base}{request.again({'after': after})}"))
         body = b"[" + b",".join(event.body for event in events) + b"]"
         return Response(200, body, [("Content-Type", "application/json"), *links])
 

@@ -7,9 +7,12 @@ import re
 from typing import Any
 
 from flicker_dagster.simulator.emitter import Event
-from flicker_dagster.simulator.listings import by_event_time, cursor_of, place_of
+from flicker_dagster.simulator.grants import granted
+from flicker_dagster.simulator.listings import by_event_time
+from flicker_dagster.simulator.making import an_address
 from flicker_dagster.simulator.pages import compact, document, is_for, raw, time_in
 from flicker_dagster.simulator.server import Request, Response
+from flicker_dagster.simulator.spans import by_time, page_after
 from flicker_dagster.simulator.vendor import Vendor
 from flicker_dagster.times import rfc3339_ms
 
@@ -55,7 +58,7 @@ class OneLogin(Vendor):
             "user_id": 98_765,
             "user_name": person,
             "event_type_id": chance.choice(tuple(TYPES)),
-            "ipaddr": f"203.0.113.{chance.randrange(1, 255)}",
+            "ipaddr": an_address(chance),
             "actor_user_id": 98_765,
             "actor_user_name": person,
             "app_id": None,
@@ -80,9 +83,8 @@ class OneLogin(Vendor):
         given = _LOGIN.fullmatch(request.headers.get("authorization", ""))
         if given is None or (given[1], given[2]) != (self.params["client_id"], self.params["client_secret"]):
             return _status(401, "Unauthorized", "Authentication Failure")
-        token = self.minting.mint(prefix="")
-        answer = {"access_token": token, "created_at": rfc3339_ms(self.emitter.now_ms()), "token_type": "bearer"}
-        return Response.json(answer | {"expires_in": int(self.token_lifetime_s), "account_id": 12345})
+        created = rfc3339_ms(self.emitter.now_ms())
+        return granted(self.minting, prefix="", token_type="bearer", created_at=created, account_id=12345)
 
     def is_authorized(self, request: Request) -> bool:
         scheme, colon, token = request.headers.get("authorization", "").partition(":")
@@ -110,8 +112,8 @@ class OneLogin(Vendor):
         unknown = request.unknown("since", "until", "limit", "sort", "after_cursor", *FILTERS)
         if unknown:
             return self._bad(f"{unknown[0]} is no parameter, or not simulated")
-        limit = request.number("limit", 50)
-        if limit is None or not 1 <= limit <= 1_000:
+        limit = request.number("limit", 50, least=1, most=1_000)
+        if limit is None:
             return self._bad("limit must be between 1 and 1000")
         if request.query.get("sort", "+id") not in ("+id", "-id"):
             return self._bad("sort must be +id or -id")
@@ -131,24 +133,25 @@ class OneLogin(Vendor):
             if name in request.query:
                 events = [event for event in events if f'"{name}":{request.query[name]},'.encode() in event.body]
         by_id, descending = "sort" in request.query, request.query.get("sort") == "-id"
-        events = sorted(events, key=lambda event: _place(event, by_id), reverse=descending)
+        place = _by_id if by_id else by_time
+        events = sorted(events, key=place, reverse=descending)
         asked = {name: value for name, value in request.query.items() if name not in ("after_cursor", "limit")}
-        after = None
-        if "after_cursor" in request.query:
-            kept = None if expired else place_of(request.query["after_cursor"])
-            if kept is None or kept.get("asked") != asked:
-                return self._bad("after_cursor is invalid")
-            after = kept["after"]
-        if after is not None:
-            places = [(event, _place(event, by_id)) for event in events]
-            events = [event for event, place in places if (place < after if descending else place > after)]
-        page = [] if request.fault == "empty" else events[:limit]
-        cursor = None
-        if len(page) < len(events) or request.fault == "empty":
-            cursor = cursor_of(asked=asked, after=_place(page[-1], by_id) if page else after)
+        page = page_after(
+            events,
+            limit,
+            request.query.get("after_cursor"),
+            asked,
+            place=place,
+            newest_first=descending,
+            expired=expired,
+            empty=request.fault == "empty",
+        )
+        if page is None:
+            return self._bad("after_cursor is invalid")
+        cursor = page.following
         following = None if cursor is None else f"{request.base}{PATH}?after_cursor={cursor}"
         pagination = {"before_cursor": None, "after_cursor": cursor, "previous_link": None, "next_link": following}
-        return document(_success() | {"pagination": pagination, "data": raw(page)})
+        return document(_success() | {"pagination": pagination, "data": raw(page.events)})
 
     def _bad(self, message: str) -> Response:
         return self._refused(400, "bad request", message)
@@ -159,8 +162,8 @@ class OneLogin(Vendor):
         return answer
 
 
-def _place(event: Event, by_id: bool) -> list[int]:
-    return [0 if by_id else event.published_ms, event.number]
+def _by_id(event: Event) -> list[int]:
+    return [event.number]
 
 
 def _success() -> dict[str, Any]:

@@ -5,8 +5,10 @@ from __future__ import annotations
 import random
 from typing import Any
 
+from flicker_dagster.simulator.checks import content_type, rfc3339_of
 from flicker_dagster.simulator.listings import cursor_of, place_of
-from flicker_dagster.simulator.pages import compact, document, is_for, raw, time_in
+from flicker_dagster.simulator.making import an_address
+from flicker_dagster.simulator.pages import compact, document, is_for, raw
 from flicker_dagster.simulator.server import Request, Response
 from flicker_dagster.simulator.vendor import Vendor
 from flicker_dagster.times import datetime_of, rfc3339_ms
@@ -18,7 +20,6 @@ PATHS = {
     "/api/v2/signinattempts": "sign_in_attempts",
 }
 INTROSPECT = "/api/v2/auth/introspect"
-TIME = r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,9})?(Z|[+-]\d\d:\d\d)"
 HOUR_MS = 3_600_000
 KEPT_MS = 120 * 24 * HOUR_MS
 ALPHABET = "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567"
@@ -42,7 +43,7 @@ class OnePassword(Vendor):
         person = chance.choice(("Ana", "Bob", "Chi", "Dee"))
         who = {"uuid": _uuid(chance), "name": f"{person} Lopez", "email": f"{person.lower()}@acme.test"}
         where = {"country": "France", "region": "ARA", "city": "Lyon", "latitude": 45.7, "longitude": 4.8}
-        address = f"203.0.113.{chance.randrange(1, 255)}"
+        address = an_address(chance)
         event: dict[str, Any] = {"uuid": event_id, "timestamp": rfc3339_ms(published_ms), "account_uuid": ACCOUNT}
         if stream == "audit_events":
             event |= {
@@ -109,7 +110,7 @@ class OnePassword(Vendor):
             return _error(404, "Not Found")
         if request.method != "POST":
             return _error(405, "Method Not Allowed")
-        if request.headers.get("content-type", "").partition(";")[0].strip() != "application/json":
+        if content_type(request) != "application/json":
             return _error(415, "Unsupported Media Type")
         body = request.json()
         if request.pairs or not isinstance(body, dict):
@@ -134,7 +135,7 @@ class OnePassword(Vendor):
             return _error(400, "Bad Request: limit must be between 1 and 1000")
         times: dict[str, int | None] = {"start_time": None, "end_time": None}
         for name in times.keys() & body.keys():
-            times[name] = time_in(str(body[name]), TIME)
+            times[name] = rfc3339_of(body[name])
             if times[name] is None:
                 return _error(400, f"Bad Request: {name} is no RFC 3339 time")
         start_ms, end_ms = times["start_time"], times["end_time"]

@@ -10,6 +10,7 @@ import re
 from typing import Any
 
 from flicker_dagster.simulator.emitter import Event
+from flicker_dagster.simulator.making import an_address
 from flicker_dagster.simulator.pages import compact, document, is_for, raw
 from flicker_dagster.simulator.server import Request, Response
 from flicker_dagster.simulator.spans import in_span
@@ -40,7 +41,7 @@ class OpenAI(Vendor):
         if stream == "organization" and chance.random() < 0.7:
             event["project"] = {"id": "proj_abc", "name": "Pilot"}
         user = {"id": f"user-{chance.randrange(9)}", "email": "ana@acme.test"}
-        session = {"user": user, "ip_address": f"203.0.113.{chance.randrange(1, 255)}", "user_agent": "Mozilla/5.0"}
+        session = {"user": user, "ip_address": an_address(chance), "user_agent": "Mozilla/5.0"}
         event["actor"] = {"type": "session", "session": session} if chance.random() < 0.9 else None
         event[kind] = {"id": f"obj_{number}"}
         return event_id, compact(event)
@@ -60,8 +61,8 @@ class OpenAI(Vendor):
         unknown, query = request.unknown(*KNOWN), request.query
         if unknown:
             return _error(400, f"Unknown parameter: '{unknown[0]}'.", param=unknown[0], code="unknown_parameter")
-        limit = request.number("limit", 20)
-        if limit is None or not 1 <= limit <= MOST:
+        limit = request.number("limit", 20, least=1, most=MOST)
+        if limit is None:
             return _error(400, f"limit must be between 1 and {MOST}", param="limit")
         if query.get("tenant_only", "false") not in ("true", "false") or ("after" in query and "before" in query):
             return _error(400, "tenant_only is true or false; after and before exclude each other")

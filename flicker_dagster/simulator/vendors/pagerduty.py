@@ -6,9 +6,11 @@ import math
 import random
 import re
 
-from flicker_dagster.simulator.listings import by_event_time, cursor_of, place_of
-from flicker_dagster.simulator.pages import beyond, compact, document, is_for, place, raw
+from flicker_dagster.simulator.listings import by_event_time
+from flicker_dagster.simulator.making import an_address
+from flicker_dagster.simulator.pages import compact, document, is_for, raw
 from flicker_dagster.simulator.server import Request, Response
+from flicker_dagster.simulator.spans import page_after
 from flicker_dagster.simulator.vendor import Vendor, quota_told
 from flicker_dagster.times import parse_time_ms, rfc3339_ms
 
@@ -39,7 +41,7 @@ class PagerDuty(Vendor):
             "execution_time": rfc3339_ms(published_ms),
             "execution_context": {
                 "request_id": f"111lDEOIH-{published_ms % 100_000}",
-                "remote_address": f"203.0.113.{chance.randrange(1, 255)}",
+                "remote_address": an_address(chance),
             },
             "actors": [{"id": "PDUSER", "summary": "Ana", "type": "user_reference"}],
             "method": {"type": chance.choice(("browser", "api_token", "oauth"))},
@@ -81,8 +83,8 @@ class PagerDuty(Vendor):
         query, unknown = request.query, request.unknown("since", "until", "limit", "cursor", *FILTERS)
         if unknown:
             return _invalid(f"{unknown[0]} is not a parameter")
-        limit = request.number("limit", 100)
-        if limit is None or not 1 <= limit <= 100:
+        limit = request.number("limit", 100, least=1, most=100)
+        if limit is None:
             return _invalid("Limit must be between 1 and 100")
         now_ms = self.emitter.now_ms()
         times = {
@@ -98,17 +100,12 @@ class PagerDuty(Vendor):
             return _invalid("Until must be after Since")
         if until_ms - since_ms > WIDEST_MS:
             return _invalid("The time range must not exceed 31 days")
-        after = None
-        if "cursor" in query:
-            kept = None if expired else place_of(query["cursor"])
-            if kept is None or "v" not in kept:
-                return _invalid("Cursor is invalid")
-            after = kept["v"]
         events = by_event_time(self.emitter, since_ms, until_ms, end_inclusive=False, newest_first=True)
-        left = beyond(events, after, newest_first=True)
-        page = left[:limit]
-        following = cursor_of(v=place(page[-1])) if len(left) > limit else None
-        return document({"records": raw(page), "response_metadata": None, "next_cursor": following, "limit": limit})
+        page = page_after(events, limit, query.get("cursor"), None, newest_first=True, expired=expired)
+        if page is None:
+            return _invalid("Cursor is invalid")
+        listed = {"records": raw(page.events), "response_metadata": None}
+        return document({**listed, "next_cursor": page.following, "limit": limit})
 
 
 _TIMES = {"since", "until"}

@@ -6,10 +6,10 @@ import random
 import re
 import uuid
 from typing import Any
-from urllib.parse import urlencode
 
 from flicker_dagster.simulator.grants import token_for_client
 from flicker_dagster.simulator.listings import by_event_time
+from flicker_dagster.simulator.making import a_uuid
 from flicker_dagster.simulator.pages import compact, document, is_for, raw, time_in
 from flicker_dagster.simulator.server import Request, Response
 from flicker_dagster.simulator.spans import page_after
@@ -44,7 +44,7 @@ class PingOne(Vendor):
         super().__init__(**options)
 
     def make_event(self, number: int, published_ms: int, chance: random.Random) -> tuple[str, bytes]:
-        event_id = str(uuid.UUID(int=chance.getrandbits(128), version=4))
+        event_id = a_uuid(chance)
         action = chance.choice(ACTIONS)
         client = {
             "id": self.params["client_id"],
@@ -91,8 +91,8 @@ class PingOne(Vendor):
         unknown = request.unknown("filter", "limit", "cursor")
         if unknown:
             return _invalid("INVALID_PARAMETER", unknown[0], "is no parameter")
-        limit = request.number("limit", 100)
-        if limit is None or not 1 <= limit <= MOST:
+        limit = request.number("limit", 100, least=1, most=MOST)
+        if limit is None:
             return _invalid("OUT_OF_RANGE", "limit", f"must be between 1 and {MOST}")
         span = self._span(request.query.get("filter", ""))
         if span is None:
@@ -113,8 +113,7 @@ class PingOne(Vendor):
             return _invalid("INVALID_VALUE", "cursor", "is not valid")
         links: dict[str, Any] = {"self": {"href": f"{request.base}{request.target}"}}
         if page.following is not None:
-            following = request.query | {"cursor": page.following}
-            links["next"] = {"href": f"{request.base}{PATH}?{urlencode(following)}"}
+            links["next"] = {"href": f"{request.base}{request.again({'cursor': page.following})}"}
         listed = raw(page.events)
         return document(
             {"_links": links, "_embedded": {"activities": listed}, "count": len(listed), "size": len(listed)}

@@ -16,6 +16,7 @@ import msgspec
 from flicker_dagster.simulator.checks import rfc3339_of
 from flicker_dagster.simulator.emitter import Event
 from flicker_dagster.simulator.listings import by_arrival
+from flicker_dagster.simulator.making import an_address
 from flicker_dagster.simulator.pages import compact, document, is_for, raw
 from flicker_dagster.simulator.server import Request, Response
 from flicker_dagster.simulator.vendor import Vendor, content_of
@@ -73,7 +74,7 @@ class Proofpoint(Vendor):
                 "id": f"a5c9fa0b-{number:08d}",
                 "clickTime": time,
                 "recipient": "ana@acme.test",
-                "clickIP": f"203.0.113.{chance.randrange(1, 255)}",
+                "clickIP": an_address(chance),
                 "url": f"http://example.net/{number}",
                 "classification": "phish",
                 "threatStatus": status,

@@ -67,8 +67,8 @@ class SentinelOne(Vendor):
         if unknown:
             return _invalid(f"{unknown[0]}: Unknown field.")
         query = request.query
-        limit, order = request.number("limit", 10), query.get("sortOrder", "desc")
-        if limit is None or not 1 <= limit <= MOST:
+        limit, order = request.number("limit", 10, least=1, most=MOST), query.get("sortOrder", "desc")
+        if limit is None:
             return _invalid(f"limit: Must be between 1 and {MOST}.")
         if query.get("sortBy", "createdAt") != "createdAt" or order not in ("asc", "desc"):
             return _invalid("sortBy: Not a valid choice.")

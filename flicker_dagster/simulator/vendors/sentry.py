@@ -9,7 +9,8 @@ from urllib.parse import urlencode
 
 from flicker_dagster.simulator.emitter import Event
 from flicker_dagster.simulator.listings import by_event_time
-from flicker_dagster.simulator.pages import compact, document, is_for, place, raw
+from flicker_dagster.simulator.making import an_address
+from flicker_dagster.simulator.pages import compact, document, holds, is_for, raw
 from flicker_dagster.simulator.server import Request, Response
 from flicker_dagster.simulator.vendor import Vendor, quota_told
 from flicker_dagster.times import rfc3339_ms
@@ -35,7 +36,7 @@ class Sentry(Vendor):
             "dateCreated": rfc3339_ms(published_ms),
             "event": kind,
             "actor": {"id": "12", "name": "Ana", "email": "ana@acme.test"},
-            "ipAddress": f"203.0.113.{chance.randrange(1, 255)}",
+            "ipAddress": an_address(chance),
             "note": "edited member bo@acme.test (role: admin, teams: N/A)",
             "targetObject": chance.randrange(1000),
             "targetUser": {"id": "13", "email": "bo@acme.test"},
@@ -68,14 +69,15 @@ class Sentry(Vendor):
         unknown = request.unknown("event", "actor", "cursor", "per_page")
         if unknown:
             return Response.json({"detail": f"{unknown[0]}: unknown parameter"}, 400)
-        per_page = request.number("per_page", 50)
-        if per_page is None or not 1 <= per_page <= 100:
+        per_page = request.number("per_page", 50, least=1, most=100)
+        if per_page is None:
             return Response.json({"detail": "Invalid per_page value. Must be between 1 and 100."}, 400)
         cursor = CURSOR.fullmatch(request.query.get("cursor", "0:0:0"))
         if cursor is None:
             return Response.json({"detail": "Invalid cursor parameter."}, 400)
-        wanted = f'"event":"{request.query["event"]}"'.encode() if "event" in request.query else b""
-        events = [event for event in by_event_time(self.emitter) if wanted in event.body]
+        kind, events = request.query.get("event"), by_event_time(self.emitter)
+        if kind is not None:
+            events = [event for event in events if holds(event, "event", kind)]
         at_ms, offset, previous = int(cursor[1]), int(cursor[2]), cursor[3] == "1"
         if previous:
             newer = [event for event in events if event.published_ms >= at_ms][offset : offset + per_page]
@@ -87,8 +89,8 @@ class Sentry(Vendor):
         if page:
             back, on = _beside(events, page[-1], older=True), _beside(events, page[0], older=False)
         found = {
-            "previous": (f"{on[0]}:{on[1]}:1", bool(page) and place(events[-1]) > place(page[0])),
-            "next": (f"{back[0]}:{back[1]}:0", bool(page) and place(events[0]) < place(page[-1])),
+            "previous": (f"{on[0]}:{on[1]}:1", bool(page) and events[-1] > page[0]),
+            "next": (f"{back[0]}:{back[1]}:0", bool(page) and events[0] < page[-1]),
         }
         links = ", ".join(self._link(request, rel, *each) for rel, each in found.items())
         return document({"rows": raw(page), "options": list(EVENTS)}, [("Link", links)])

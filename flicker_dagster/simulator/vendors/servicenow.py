@@ -9,7 +9,6 @@ import math
 import random
 import re
 from typing import Any
-from urllib.parse import urlencode
 
 from flicker_dagster.simulator.emitter import Event, rows
 from flicker_dagster.simulator.pages import compact, document, is_for, raw
@@ -107,8 +106,9 @@ class ServiceNow(Vendor):
         query, unknown = request.query, request.unknown(*KNOWN)
         if unknown:
             return _error(400, "Invalid parameter", unknown[0])
-        limit, offset = request.number("sysparm_limit", 10_000), request.number("sysparm_offset", 0)
-        if limit is None or offset is None or not 1 <= limit <= 10_000 or offset < 0:
+        limit = request.number("sysparm_limit", 10_000, least=1, most=10_000)
+        offset = request.number("sysparm_offset", 0, least=0)
+        if limit is None or offset is None:
             return _error(
                 400, "Invalid parameter", "sysparm_limit must be between 1 and 10000, sysparm_offset positive"
             )
@@ -161,8 +161,8 @@ class ServiceNow(Vendor):
         links = []
         for rel, at in offsets.items():
             if 0 <= at <= last and not (rel == "next" and at >= count):
-                following = urlencode(request.query | {"sysparm_limit": str(limit), "sysparm_offset": str(at)})
-                links.append(f'<{request.base}{PATH}?{following}>;rel="{rel}"')
+                following = request.again({"sysparm_limit": limit, "sysparm_offset": at})
+                links.append(f'<{request.base}{following}>;rel="{rel}"')
         return ",".join(links)
 
 

@@ -4,12 +4,13 @@ remember a place and nothing else."""
 from __future__ import annotations
 
 import random
-import uuid
 
 from flicker_dagster.simulator.emitter import Event
-from flicker_dagster.simulator.listings import by_event_time, cursor_of, place_of
-from flicker_dagster.simulator.pages import beyond, compact, document, is_for, place, raw
+from flicker_dagster.simulator.listings import by_event_time
+from flicker_dagster.simulator.making import a_uuid, an_address
+from flicker_dagster.simulator.pages import compact, document, holds, is_for, raw
 from flicker_dagster.simulator.server import Request, Response
+from flicker_dagster.simulator.spans import page_after
 from flicker_dagster.simulator.vendor import Vendor
 from flicker_dagster.times import parse_time_ms
 
@@ -27,7 +28,7 @@ class Slack(Vendor):
     quota_per_minute = 50
 
     def make_event(self, number: int, published_ms: int, chance: random.Random) -> tuple[str, bytes]:
-        event_id = str(uuid.UUID(int=chance.getrandbits(128), version=4))
+        event_id = a_uuid(chance)
         user_id, person, login = chance.choice(PEOPLE)
         user = {"id": user_id, "name": person, "email": f"{login}@acme.test", "team": "T123ABC456"}
         action = chance.choice(ACTIONS)
@@ -40,7 +41,7 @@ class Slack(Vendor):
             "context": {
                 "location": {"type": "enterprise", "id": "E1701NCCA", "name": "Acme", "domain": "acme"},
                 "ua": "Mozilla/5.0",
-                "ip_address": f"203.0.113.{chance.randrange(1, 255)}",
+                "ip_address": an_address(chance),
                 "session_id": str(847288190092 + number),
             },
             "details": {},
@@ -67,23 +68,25 @@ class Slack(Vendor):
         if request.unknown("oldest", "latest", "limit", "action", "actor", "entity", "cursor"):
             return _error(400, "invalid_arguments")
         span = _span(request, self.emitter.now_ms())
-        limit = request.number("limit", MOST)
-        if span is None or limit is None or not 1 <= limit <= MOST:
+        limit = request.number("limit", MOST, least=1, most=MOST)
+        if span is None or limit is None:
             return _error(400, "invalid_arguments")
         events = [
             event for event in by_event_time(self.emitter, *span, newest_first=True) if _asked_for(event, request)
         ]
-        before = [span[1] + 1, 0]
-        if request.query.get("cursor"):
-            kept = place_of(request.query["cursor"])
-            if kept is None or expired:
-                return _error(400, "invalid_cursor")
-            before = kept["before"]
-            events = beyond(events, before, newest_first=True)
-        page = [] if request.fault == "empty" else _whole_seconds(events, limit)
-        more = len(page) < len(events)
-        following = cursor_of(before=place(page[-1]) if page else before) if more else ""
-        return document({"entries": raw(page), "response_metadata": {"next_cursor": following}})
+        page = page_after(
+            events,
+            limit,
+            request.query.get("cursor") or None,
+            None,
+            newest_first=True,
+            expired=expired,
+            empty=request.fault == "empty",
+            whole_ms=1000,  # a page goes on to the end of its last second, however many events that makes
+        )
+        if page is None:
+            return _error(400, "invalid_cursor")
+        return document({"entries": raw(page.events), "response_metadata": {"next_cursor": page.following or ""}})
 
 
 def _span(request: Request, now_ms: int) -> tuple[int, int] | None:
@@ -100,17 +103,9 @@ def _span(request: Request, now_ms: int) -> tuple[int, int] | None:
 def _asked_for(event: Event, request: Request) -> bool:
     """Do the filters let it pass? `action` is a list with commas, `actor` and `entity` are ids."""
     wanted = request.query.get("action", "")
-    if wanted and not any(f'"action":"{action}"'.encode() in event.body for action in wanted.split(",")):
+    if wanted and not holds(event, "action", *wanted.split(",")):
         return False
     return all(request.query[name].encode() in event.body for name in ("actor", "entity") if name in request.query)
-
-
-def _whole_seconds(events: list[Event], limit: int) -> list[Event]:
-    """A page goes on to the end of its last second, however many that makes."""
-    end = limit
-    while 0 < end < len(events) and events[end].published_ms // 1000 == events[end - 1].published_ms // 1000:
-        end += 1
-    return events[:end]
 
 
 def _entity(action: str, number: int, user: dict[str, str]) -> dict[str, object]:

@@ -12,7 +12,6 @@ import random
 import re
 import uuid
 from typing import Any
-from urllib.parse import urlencode
 
 from flicker_dagster.simulator.checks import rfc3339_of
 from flicker_dagster.simulator.emitter import Event
@@ -116,23 +115,23 @@ class Snyk(Vendor):
         return self._search(request, found[1], found[2], expired=expired)
 
     def _orgs(self, request: Request) -> Response:
-        limit = request.number("limit", 10)
+        limit = request.number("limit", 10, least=10, most=100)
         start = request.number("starting_after", 0)
         unknown = request.unknown("version", "limit", "starting_after", "group_id")
-        if unknown or limit is None or not 10 <= limit <= 100 or limit % 10 or start is None:
+        if unknown or limit is None or limit % 10 or start is None:
             return _error(400, "Bad Request", "limit must be a multiple of 10, at most 100")
         page = self.organizations[start : start + limit]
         links = {"self": request.target}
         if start + limit < len(self.organizations):
-            links["next"] = f"{ORGS_PATH}?{urlencode(request.query | {'starting_after': start + limit})}"
+            links["next"] = request.again({"starting_after": start + limit})
         data = [{"id": each, "type": "org", "attributes": {"group_id": GROUP_ID, "name": each[-4:]}} for each in page]
         return document({"jsonapi": {"version": "1.0"}, "data": data, "links": links})
 
     def _search(self, request: Request, level: str, owner: str, *, expired: bool) -> Response:
         query, now_ms = request.query, self.emitter.now_ms()
         unknown = request.unknown(*KNOWN)
-        size, order = request.number("size", MOST), query.get("sort_order", "DESC")
-        if unknown or size is None or not 1 <= size <= MOST or order not in ("ASC", "DESC"):
+        size, order = request.number("size", MOST, least=1, most=MOST), query.get("sort_order", "DESC")
+        if unknown or size is None or order not in ("ASC", "DESC"):
             return _error(400, "Bad Request", f"invalid parameter: {', '.join(unknown) or 'size or sort_order'}")
         if "events" in query and "exclude_events" in query:
             return _error(400, "Bad Request", "events and exclude_events exclude each other")
@@ -155,7 +154,7 @@ class Snyk(Vendor):
             return _error(400, "Bad Request", "The cursor is invalid or has expired")
         links = {"self": request.target}
         if page.following is not None:
-            links["next"] = f"{request.path}?{urlencode(query | {'cursor': page.following})}"
+            links["next"] = request.again({"cursor": page.following})
         data = {"items": raw(page.events)} if page.events else {}
         return document({"data": data, "jsonapi": {"version": "1.0"}, "links": links})
 

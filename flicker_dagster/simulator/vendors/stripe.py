@@ -67,8 +67,8 @@ class Stripe(Vendor):
         unknown = [name for name in query if name not in OTHERS and not CREATED.fullmatch(name)]
         if unknown:
             return _error(400, f"Received unknown parameter: {unknown[0]}", unknown[0], "parameter_unknown")
-        limit = request.number("limit", 10)
-        if limit is None or not 1 <= limit <= 100:
+        limit = request.number("limit", 10, least=1, most=100)
+        if limit is None:
             return _error(400, "Invalid integer: limit must be between 1 and 100", "limit", "parameter_invalid_integer")
         for one, other in (("starting_after", "ending_before"), ("type", "types[]")):
             if one in query and other in query:

@@ -6,21 +6,19 @@ Whether `since` itself is "created after" is not documented: here it is not, unl
 from __future__ import annotations
 
 import random
-import re
-import uuid
 from typing import Any
 
-from flicker_dagster.simulator.pages import compact, document, is_for, raw
+from flicker_dagster.simulator.making import a_uuid
+from flicker_dagster.simulator.pages import MILLISECONDS_Z, compact, document, is_for, raw, time_in
 from flicker_dagster.simulator.server import Request, Response
 from flicker_dagster.simulator.spans import in_span
 from flicker_dagster.simulator.vendor import Vendor, quota_told
-from flicker_dagster.times import parse_time_ms, rfc3339_ms
+from flicker_dagster.times import rfc3339_ms
 
 HOST = "app.terraform.io"
 PATH = "/api/v2/organization/audit-trail"
 MOST = 1000
 DAYS_14_MS = 14 * 86_400_000
-_SINCE = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z")
 ACTIONS = (("run", "apply"), ("workspace", "update"), ("team", "add_member"), ("policy-set", "destroy"))
 
 
@@ -34,7 +32,7 @@ class Terraform(Vendor):
         super().__init__(**options)
 
     def make_event(self, number: int, published_ms: int, chance: random.Random) -> tuple[str, bytes]:
-        event_id = str(uuid.UUID(int=chance.getrandbits(128), version=4))
+        event_id = a_uuid(chance)
         kind, action = chance.choice(ACTIONS)
         event = {
             "id": event_id,
@@ -48,7 +46,7 @@ class Terraform(Vendor):
                 "impersonator_id": None,
                 "organization_id": "org-AGLwRm",
             },
-            "request": {"id": str(uuid.UUID(int=chance.getrandbits(128), version=4))},
+            "request": {"id": a_uuid(chance)},
             "resource": {"id": f"{kind}-{number:06d}", "type": kind, "action": action, "meta": None},
         }
         return event_id, compact(event)
@@ -75,13 +73,13 @@ class Terraform(Vendor):
         unknown = request.unknown("since", "page[number]", "page[size]")
         if unknown:
             return _error(400, f"invalid parameter: {unknown[0]}")
-        number, size = request.number("page[number]", 1), request.number("page[size]", MOST)
-        if number is None or number < 1 or size is None or not 1 <= size <= MOST:
+        number = request.number("page[number]", 1, least=1)
+        size = request.number("page[size]", MOST, least=1, most=MOST)
+        if number is None or size is None:
             return _error(400, "invalid parameter: page")
         since_ms = kept_ms = self.emitter.now_ms() - DAYS_14_MS
         if "since" in request.query:
-            text = request.query["since"]
-            asked_ms = parse_time_ms(text) if _SINCE.fullmatch(text) else None
+            asked_ms = time_in(request.query["since"], MILLISECONDS_Z)
             if asked_ms is None:
                 return _error(400, "invalid parameter: since must be spelled YYYY-MM-DDTHH:MM:SS.SSSZ")
             since_ms = max(asked_ms, kept_ms)

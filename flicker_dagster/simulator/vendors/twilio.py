@@ -5,21 +5,19 @@ from __future__ import annotations
 import random
 from urllib.parse import urlencode
 
-from flicker_dagster.simulator.emitter import Event
-from flicker_dagster.simulator.listings import by_event_time, cursor_of, place_of
+from flicker_dagster.simulator.listings import by_event_time
+from flicker_dagster.simulator.making import an_address, whole_seconds
 from flicker_dagster.simulator.pages import (
     SECONDS_Z,
-    beyond,
     compact,
     document,
     is_for,
-    place,
     raw,
     time_in,
 )
 from flicker_dagster.simulator.server import Request, Response
+from flicker_dagster.simulator.spans import Page, page_after
 from flicker_dagster.simulator.vendor import Vendor
-from flicker_dagster.times import datetime_of
 
 HOST, PATH = "monitor.twilio.com", "/v1/Events"
 FILTERS = ("EventType", "ActorSid", "ResourceSid", "SourceIpAddress")
@@ -42,12 +40,12 @@ class Twilio(Vendor):
             "actor_sid": "US0123456789abcdef0123456789abcdef",
             "actor_type": "user",
             "description": None,
-            "event_date": f"{datetime_of(published_ms):%Y-%m-%dT%H:%M:%SZ}",
+            "event_date": whole_seconds(published_ms),
             "event_type": chance.choice(TYPES),
             "resource_sid": account,
             "resource_type": "account",
             "source": chance.choice(("web", "api")),
-            "source_ip_address": f"203.0.113.{chance.randrange(1, 255)}",
+            "source_ip_address": an_address(chance),
             "event_data": {"friendly_name": {"previous": f"A{number}", "updated": f"B{number}"}},
             "url": f"https://{HOST}{PATH}/{event_id}",
         }
@@ -72,8 +70,8 @@ class Twilio(Vendor):
         unknown = request.unknown("StartDate", "EndDate", "PageSize", "Page", "PageToken", *FILTERS)
         if unknown:
             return _error(400, 20001, f"Unknown parameter {unknown[0]}")
-        size, number = request.number("PageSize", 50), request.number("Page", 0)
-        if size is None or not 1 <= size <= 1000 or number is None or number < 0:
+        size, number = request.number("PageSize", 50, least=1, most=1000), request.number("Page", 0, least=0)
+        if size is None or number is None:
             return _error(400, 20006, "PageSize must be between 1 and 1000, and Page a number")
         if (number > 0) != ("PageToken" in query):
             return _error(400, 20006, "Page goes with the PageToken that was given for it")
@@ -84,24 +82,22 @@ class Twilio(Vendor):
         start_ms, end_ms = times.get("StartDate"), times.get("EndDate")
         if start_ms is not None and end_ms is not None and end_ms < start_ms:
             return _error(400, 20001, "EndDate must be on or after StartDate")
-        after = None
-        if "PageToken" in query:
-            kept = None if expired else place_of(query["PageToken"].removeprefix("PA"))
-            if kept is None or "v" not in kept:
-                return _error(400, 20006, "Invalid PageToken")
-            after = kept["v"]
         end_ms = None if end_ms is None else end_ms + 999
-        left = beyond(by_event_time(self.emitter, start_ms, end_ms, newest_first=True), after, newest_first=True)
-        return self._page(request, left[:size], number, size, more=len(left) > size)
+        events = by_event_time(self.emitter, start_ms, end_ms, newest_first=True)
+        cursor = query["PageToken"].removeprefix("PA") if "PageToken" in query else None
+        page = page_after(events, size, cursor, None, newest_first=True, expired=expired)
+        if page is None:
+            return _error(400, 20006, "Invalid PageToken")
+        return self._listed(request, page, number, size)
 
-    def _page(self, request: Request, page: list[Event], number: int, size: int, *, more: bool) -> Response:
+    def _listed(self, request: Request, page: Page, number: int, size: int) -> Response:
         asked = {**request.query, "PageSize": str(size)}
         asked.pop("PageToken", None)
 
         def url(of: int, **token: str) -> str:
             return f"{request.base}{PATH}?{urlencode({**asked, 'Page': str(of), **token})}"
 
-        following = url(number + 1, PageToken=f"PA{cursor_of(v=place(page[-1]))}") if more else None
+        following = url(number + 1, PageToken=f"PA{page.last}") if page.more else None
         meta = {
             "page": number,
             "page_size": size,
@@ -111,7 +107,7 @@ class Twilio(Vendor):
             "next_page_url": following,
             "key": "events",
         }
-        return document({"events": raw(page), "meta": meta})
+        return document({"events": raw(page.events), "meta": meta})
 
 
 def _error(status: int, code: int, message: str, headers: list[tuple[str, str]] | None = None) -> Response:

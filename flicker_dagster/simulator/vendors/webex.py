@@ -6,11 +6,11 @@ import base64
 import random
 import threading
 from typing import Any
-from urllib.parse import urlencode
 
 from flicker_dagster.simulator.grants import fault_of_request, granted, refused
 from flicker_dagster.simulator.listings import by_event_time
-from flicker_dagster.simulator.pages import MILLISECONDS_Z, compact, document, is_for, raw, time_in
+from flicker_dagster.simulator.making import an_address
+from flicker_dagster.simulator.pages import MILLISECONDS_Z, compact, document, is_for, link_header, raw, time_in
 from flicker_dagster.simulator.server import Request, Response
 from flicker_dagster.simulator.vendor import Vendor
 from flicker_dagster.times import rfc3339_ms
@@ -72,7 +72,7 @@ class Webex(Vendor):
             "data": {
                 "actorName": person,
                 "actorEmail": f"{person.lower()}@acme.test",
-                "actorIp": f"203.0.113.{chance.randrange(1, 255)}",
+                "actorIp": an_address(chance),
                 "actorUserAgent": "Mozilla/5.0",
                 "eventCategory": "LOGINS" if security else chance.choice(("ORG_SETTINGS", "USERS", "GROUPS")),
                 "eventDescription": "A user logged in" if security else "An org setting was created or updated.",
@@ -138,15 +138,14 @@ class Webex(Vendor):
         first_ms, last_ms = (time_in(request.query.get(name, ""), MILLISECONDS_Z) for name in (start, end))
         if first_ms is None or last_ms is None or not 0 <= last_ms - first_ms <= WIDEST_MS:
             return self._error(400, f"{start} and {end} are required, in this order and within a year.")
-        size, offset = request.number("max", 100), request.number("offset", 0)
-        if size is None or offset is None or not 1 <= size <= most or offset < 0:
+        size, offset = request.number("max", 100, least=1, most=most), request.number("offset", 0, least=0)
+        if size is None or offset is None:
             return self._error(400, f"max must be between 1 and {most}, and offset not be negative.")
         events = by_event_time(self.emitters[stream], first_ms, last_ms, newest_first=self.newest_first)
         page = events[offset : offset + size]
         headers = []
         if offset + len(page) < len(events):
-            following = request.query | {"offset": str(offset + len(page))}
-            headers = [("Link", f'<{request.base}{request.path}?{urlencode(following)}>; rel="next"')]
+            headers = [link_header(next=f"{request.base}{request.again({'offset': offset + len(page)})}")]
         return document({"items": raw(page)}, headers)
 
     def _error(self, status: int, message: str) -> Response:

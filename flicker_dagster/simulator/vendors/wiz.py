@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import random
-import uuid
 from typing import Any
 
 from graphql import GraphQLError, build_schema, execute_sync, parse, validate
@@ -16,6 +15,7 @@ from graphql import GraphQLError, build_schema, execute_sync, parse, validate
 from flicker_dagster.simulator.checks import content_type, rfc3339_of
 from flicker_dagster.simulator.emitter import rows
 from flicker_dagster.simulator.grants import token_for_client
+from flicker_dagster.simulator.making import a_uuid, an_address
 from flicker_dagster.simulator.pages import compact, is_for
 from flicker_dagster.simulator.server import Request, Response
 from flicker_dagster.simulator.spans import in_span, page_after
@@ -59,7 +59,7 @@ class Wiz(Vendor):
         super().__init__(**options)
 
     def make_event(self, number: int, published_ms: int, chance: random.Random) -> tuple[str, bytes]:
-        event_id = str(uuid.UUID(int=chance.getrandbits(128), version=4))
+        event_id = a_uuid(chance)
         micros = published_ms % 1000 * 1000 + chance.randrange(1, 1000)
         person = f"{chance.choice(('ana', 'bo', 'chi'))}@acme.test"
         by_machine = chance.random() < 0.2
@@ -71,7 +71,7 @@ class Wiz(Vendor):
             "timestamp": f"{datetime_of(published_ms):%Y-%m-%dT%H:%M:%S}.{micros:06d}".rstrip("0") + "Z",
             "actionParameters": {"input": {"email": f"new{number}@acme.test", "role": "GLOBAL_ADMIN"}},
             "userAgent": "Mozilla/5.0",
-            "sourceIP": f"203.0.113.{chance.randrange(1, 255)}",
+            "sourceIP": an_address(chance),
             "serviceAccount": {"id": "svc1", "name": "scanner"} if by_machine else None,
             "user": None if by_machine else {"id": person, "name": person},
         }

@@ -7,6 +7,7 @@ from typing import Any
 
 from flicker_dagster.simulator.grants import client_of, fault_of_request, granted, refused
 from flicker_dagster.simulator.listings import by_event_time
+from flicker_dagster.simulator.making import an_address
 from flicker_dagster.simulator.pages import MILLISECONDS_Z, compact, document, is_for, raw, time_in
 from flicker_dagster.simulator.server import Request, Response
 from flicker_dagster.simulator.vendor import Vendor, content_of
@@ -48,7 +49,7 @@ class Workday(Vendor):
             "taskId": f"{chance.getrandbits(64):016x}",
             "activityAction": chance.choice(("READ", "WRITE")),
             "sessionId": f"{number:06x}",
-            "ipAddress": f"203.0.113.{chance.randrange(1, 255)}",
+            "ipAddress": an_address(chance),
             "deviceType": "Desktop",
             "target": {
                 "id": worker,
@@ -108,11 +109,12 @@ class Workday(Vendor):
             times.append(ms)
         if times[1] <= times[0]:
             return _invalid("to must be after from")
-        instances, limit = request.number("instancesReturned", 1), request.number("limit", 100)
-        offset = request.number("offset", 0)
-        if instances is None or not 1 <= instances <= 25:
+        instances = request.number("instancesReturned", 1, least=1, most=25)
+        limit = request.number("limit", 100, least=1, most=1000)
+        offset = request.number("offset", 0, least=0)
+        if instances is None:
             return _invalid("instancesReturned must be between 1 and 25")
-        if limit is None or offset is None or not 1 <= limit <= 1000 or offset < 0:
+        if limit is None or offset is None:
             return _invalid("limit must be between 1 and 1000, and offset no less than 0")
         events = by_event_time(self.emitter, times[0], times[1], end_inclusive=False)
         listed = raw(events)[: instances * self._instances]  # a row that comes twice counts twice

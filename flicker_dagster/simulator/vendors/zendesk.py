@@ -4,23 +4,21 @@ from __future__ import annotations
 
 import random
 from typing import Any
-from urllib.parse import urlencode
 
 from flicker_dagster.simulator.emitter import Event
-from flicker_dagster.simulator.listings import by_event_time, cursor_of, place_of
+from flicker_dagster.simulator.listings import by_event_time
+from flicker_dagster.simulator.making import an_address, whole_seconds
 from flicker_dagster.simulator.pages import (
     SECONDS_Z,
-    beyond,
     compact,
     document,
     is_for,
-    place,
     raw,
     time_in,
 )
 from flicker_dagster.simulator.server import Request, Response
+from flicker_dagster.simulator.spans import page_after
 from flicker_dagster.simulator.vendor import Vendor
-from flicker_dagster.times import datetime_of
 
 PATHS = ("/api/v2/audit_logs", "/api/v2/audit_logs.json")
 CREATED = "filter[created_at][]"
@@ -58,8 +56,8 @@ class Zendesk(Vendor):
             "action": action,
             "action_label": label,
             "change_description": "Role changed from Administrator to End User",
-            "ip_address": f"203.0.113.{chance.randrange(1, 255)}",
-            "created_at": f"{datetime_of(published_ms):%Y-%m-%dT%H:%M:%SZ}",
+            "ip_address": an_address(chance),
+            "created_at": whole_seconds(published_ms),
         }
         return str(event_id), compact(event)
 
@@ -108,44 +106,38 @@ class Zendesk(Vendor):
         return by_event_time(self.emitter, start_ms, end_ms)
 
     def _by_cursor(self, request: Request, events: list[Event], *, expired: bool) -> Response:
-        size = request.number("page[size]", 100)
+        size = request.number("page[size]", 100, least=1, most=100)
         sort = request.query.get("sort", "-created_at")
-        if size is None or not 1 <= size <= 100:
+        if size is None:
             return _invalid("page[size] must be between 1 and 100")
         if sort not in ("created_at", "-created_at"):
             return _invalid(f"sort is not valid: {sort}")
         newest_first = sort[0] == "-"
-        after = None
-        if "page[after]" in request.query:
-            kept = None if expired else place_of(request.query["page[after]"])
-            if kept is None or kept.get("o") != sort:
-                return _invalid("page[after] is not valid")
-            after = kept["v"]
-        left = beyond(events[::-1] if newest_first else events, after, newest_first=newest_first)
-        page = left[:size]
-        has_more = len(left) > size
-        cursor = cursor_of(o=sort, v=place(page[-1])) if page else None
-        following = [pair for pair in request.pairs if pair[0] != "page[after]"] + [("page[after]", cursor or "")]
-        link = f"{request.base}{request.path}?{urlencode(following)}" if has_more else None
+        events = events[::-1] if newest_first else events
+        page = page_after(
+            events, size, request.query.get("page[after]"), sort, newest_first=newest_first, expired=expired
+        )
+        if page is None:
+            return _invalid("page[after] is not valid")
+        link = f"{request.base}{request.again({'page[after]': page.last})}" if page.more else None
         return document(
             {
-                "audit_logs": raw(page),
-                "meta": {"has_more": has_more, "after_cursor": cursor, "before_cursor": None},
+                "audit_logs": raw(page.events),
+                "meta": {"has_more": page.more, "after_cursor": page.last, "before_cursor": None},
                 "links": {"next": link, "prev": None},
             }
         )
 
     def _by_number(self, request: Request, events: list[Event]) -> Response:
-        number, size = request.number("page", 1), request.number("per_page", 100)
+        number, size = request.number("page", 1, least=1), request.number("per_page", 100, least=1, most=100)
         order = request.query.get("sort_order", "desc")
-        if number is None or size is None or number < 1 or not 1 <= size <= 100:
+        if number is None or size is None:
             return _invalid("page or per_page is not valid")
         if order not in ("asc", "desc") or request.query.get("sort_by", "created_at") != "created_at":
             return _invalid("sort_by or sort_order is not valid")
         ordered = events[::-1] if order == "desc" else events
         end = number * size
-        following = [pair for pair in request.pairs if pair[0] != "page"] + [("page", str(number + 1))]
-        link = f"{request.base}{request.path}?{urlencode(following)}" if end < len(ordered) else None
+        link = f"{request.base}{request.again({'page': number + 1})}" if end < len(ordered) else None
         page = ordered[end - size : end]
         return document({"audit_logs": raw(page), "next_page": link, "previous_page": None, "count": len(ordered)})
 

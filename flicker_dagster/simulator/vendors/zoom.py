@@ -10,11 +10,13 @@ from typing import Any, ClassVar
 
 from flicker_dagster.simulator.alike import Alike, once_each
 from flicker_dagster.simulator.grants import granted
-from flicker_dagster.simulator.listings import by_event_time, cursor_of, place_of
-from flicker_dagster.simulator.pages import beyond, document, is_for, place
+from flicker_dagster.simulator.listings import by_event_time
+from flicker_dagster.simulator.making import an_address, whole_seconds
+from flicker_dagster.simulator.pages import document, holds, is_for
 from flicker_dagster.simulator.server import Request, Response
+from flicker_dagster.simulator.spans import page_after
 from flicker_dagster.simulator.vendor import Vendor
-from flicker_dagster.times import datetime_of, format_time, parse_time_ms
+from flicker_dagster.times import datetime_of, parse_time_ms
 
 API, OAUTH = "api.zoom.us", "zoom.us"
 TOKEN_PATH = "/oauth/token"
@@ -25,7 +27,6 @@ REPORTS = {
 DAY_MS = 86_400_000
 WIDEST, OLDEST = timedelta(days=31), timedelta(days=183)
 PAGE_TOKEN_LIFE_S = 900
-SECOND = "%Y-%m-%dT%H:%M:%SZ"
 PEOPLE = ("ana", "bob", "chi", "dee", "eva")
 _DAY = re.compile(r"(\d{4}-\d\d-\d\d)(T.*)?")  # of a date-time, Zoom reads the day
 
@@ -48,7 +49,7 @@ class Zoom(Vendor):
 
     def make(self, stream: str, number: int, published_ms: int, chance: random.Random) -> tuple[str, bytes]:
         make = _sign_in if stream == "sign_in_activities" else _operation
-        time = format_time(published_ms, SECOND)
+        time = whole_seconds(published_ms)
         return self._alike.row(stream, published_ms, chance, lambda: make(number, time, chance))
 
     def is_token_request(self, request: Request) -> bool:
@@ -63,7 +64,7 @@ class Zoom(Vendor):
     def limited(self, wait_s: float) -> Response:
         """The daily limit says when it ends as an ISO time, to the second."""
         at_ms = -int(-(self.clock() + wait_s) // 1) * 1000
-        return self.too_many([("X-RateLimit-Type", "Daily-limit"), ("Retry-After", format_time(at_ms, SECOND))])
+        return self.too_many([("X-RateLimit-Type", "Daily-limit"), ("Retry-After", whole_seconds(at_ms))])
 
     def too_many(self, headers: list[tuple[str, str]]) -> Response:
         heavy = [("X-RateLimit-Category", "Heavy"), *headers]
@@ -92,8 +93,8 @@ class Zoom(Vendor):
         span = self._span(request)
         if isinstance(span, str):
             return _error(400, 300, span)
-        size = request.number("page_size", 30)
-        if size is None or not 1 <= size <= 300:
+        size = request.number("page_size", 30, least=1, most=300)
+        if size is None:
             return _error(400, 300, "The value of page_size must be between 1 and 300.")
         return self._page(request, stream, field, span, size, expired=expired)
 
@@ -104,25 +105,20 @@ class Zoom(Vendor):
         events = by_event_time(self.emitters[stream], start_ms, end_ms + DAY_MS - 1, newest_first=True)
         category = request.query.get("category_type")
         if category is not None:
-            events = [event for event in events if f'"category_type":"{category}"'.encode() in event.body]
+            events = [event for event in events if holds(event, "category_type", category)]
         bound = [stream, start_ms, end_ms, size]
-        token = request.query.get("next_page_token")
-        if token:
-            kept = place_of(token)
-            if kept is None or expired or kept["bound"] != bound or self.clock() >= kept["until_s"]:
-                return _error(400, 300, "The next page token is invalid or expired.")
-            events = beyond(events, kept["before"], newest_first=True)
-        page = events[:size]
-        following = ""
-        if len(page) < len(events):
-            until_s = self.clock() + PAGE_TOKEN_LIFE_S
-            following = cursor_of(bound=bound, before=place(page[-1]), until_s=until_s)
+        until_s, _, cursor = request.query.get("next_page_token", "").partition(".")
+        expired = expired or (until_s.isdecimal() and self.clock() >= int(until_s))
+        page = page_after(events, size, cursor if until_s else None, bound, newest_first=True, expired=expired)
+        if page is None:
+            return _error(400, 300, "The next page token is invalid or expired.")
+        following = f"{int(self.clock()) + PAGE_TOKEN_LIFE_S}.{page.last}" if page.more else ""
         answer = {
             "from": span[0].isoformat(),
             "to": span[1].isoformat(),
             "page_size": size,
             "next_page_token": following,
-            field: once_each(page),
+            field: once_each(page.events),
         }
         return document(answer)
 
@@ -160,7 +156,7 @@ def _sign_in(number: int, time: str, chance: random.Random) -> dict[str, Any]:
         "email": f"{chance.choice(PEOPLE)}@acme.test",
         "time": time,
         "type": chance.choice(("Sign in", "Sign out")),
-        "ip_address": f"203.0.113.{chance.randrange(1, 255)}",
+        "ip_address": an_address(chance),
         "client_type": chance.choice(("Browser", "Client", "Mobile")),
         "version": f"6.{number // 1000}.{number % 1000}",
     }
