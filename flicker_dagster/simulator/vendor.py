@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import Callable, Collection
 from email.utils import formatdate
 from functools import partial
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
 from flicker_dagster.errors import FlickerError
 from flicker_dagster.simulator.elsewhere import lead_elsewhere
@@ -49,8 +49,8 @@ class Vendor:
     quota_per_minute: ClassVar[int] = 6_000
     #: Rows that a page has to have room for at least.
     least_page_size: ClassVar[int] = 1
-    #: Is one request too many told, in Retry-After, how long to wait?
-    tells_wait: ClassVar[bool] = True
+    #: Where one request too many is told how long to wait: in Retry-After, in the headers of the quota, or nowhere.
+    tells_wait: ClassVar[Literal["retry-after", "quota", "nowhere"]] = "retry-after"
     #: How long its access tokens live, unless told otherwise.
     token_lifetime_s: float = 3_600
 
@@ -163,7 +163,9 @@ class Vendor:
 
     def limited(self, wait_s: float) -> Response:
         """The refusal of one request too many, in this vendor's own way of saying how long to wait."""
-        return self.too_many([("Retry-After", str(math.ceil(wait_s)))] if self.tells_wait else [])
+        if self.tells_wait == "quota":
+            return self.too_many(self.quota_headers(0, math.ceil(self.clock() + wait_s)))
+        return self.too_many([("Retry-After", str(math.ceil(wait_s)))] if self.tells_wait == "retry-after" else [])
 
     def exhausted(self) -> Response:
         """The refusal of what a used-up quota does not cover."""

@@ -31,7 +31,7 @@ class Airtable(Vendor):
     params = {"enterprise_account_id": "entUBq2RGdihxl3vU", "token": "patL2PNC5o3H4lBEi.5f0c2d1e"}
     traits = frozenset({"expired", "empty", "copies", "late"})
     quota_per_minute = 300
-    tells_wait = False
+    tells_wait = "nowhere"
 
     def __init__(self, *, newest_first_in_pages: bool = True, **options: Any) -> None:
         self._newest_first = newest_first_in_pages

@@ -31,6 +31,7 @@ class Atlassian(Vendor):
     params = {"org_id": "2ab7c9de-1111-4222-8333-acme00000001", "api_key": "ATCTT3xFfGN0acme"}
     traits = frozenset({"copies", "late", "expired"})
     quota_per_minute = 600
+    tells_wait = "quota"
 
     def __init__(self, *, polling_cursor: bool = False, processed_at: bool = False, **options: Any) -> None:
         self._polling_cursor = polling_cursor
@@ -69,9 +70,6 @@ class Atlassian(Vendor):
 
     def unauthorized(self) -> Response:
         return _error(401, "ADMIN-401-1", "Unauthorized")
-
-    def limited(self, wait_s: float) -> Response:
-        return self.too_many(self.quota_headers(0, int(self.clock() + wait_s)))
 
     def too_many(self, headers: list[tuple[str, str]]) -> Response:
         return _error(429, "ADMIN-429-1", "Too many requests", headers)

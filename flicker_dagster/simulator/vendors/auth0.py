@@ -45,6 +45,7 @@ class Auth0(Vendor):
     }
     traits = frozenset({"copies", "late", "minted"})
     quota_per_minute = 960
+    tells_wait = "quota"
     token_lifetime_s = 86_400
 
     def __init__(self, *, kept_days: int = 30, **options: Any) -> None:
@@ -103,9 +104,6 @@ class Auth0(Vendor):
 
     def too_many(self, headers: list[tuple[str, str]]) -> Response:
         return _error(429, "Too Many Requests", "Global limit has been reached", "too_many_requests", headers)
-
-    def limited(self, wait_s: float) -> Response:
-        return self.too_many(self.quota_headers(0, int(-(-(self.clock() + wait_s) // 1))))
 
     # -- the log
 

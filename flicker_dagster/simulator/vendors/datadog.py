@@ -33,6 +33,7 @@ class Datadog(Vendor):
     params = {"site": "datadoghq.com", "api_key": "dd0api8c1f", "application_key": "dd0app5b7e"}
     traits = frozenset({"copies", "late", "expired", "empty"})
     quota_per_minute = 600
+    tells_wait = "quota"
 
     def make_event(self, number: int, published_ms: int, chance: random.Random) -> tuple[str, bytes]:
         event_id = f"AQAAAYAiOhYW{chance.getrandbits(64):016x}-QAAAABBWUFp"
@@ -64,10 +65,6 @@ class Datadog(Vendor):
 
     def unauthorized(self) -> Response:
         return _error(403, "Forbidden")
-
-    def limited(self, wait_s: float) -> Response:
-        """The reset is the seconds to wait."""
-        return self.too_many([("X-RateLimit-Reset", str(math.ceil(wait_s)))])
 
     def too_many(self, headers: list[tuple[str, str]]) -> Response:
         return _error(429, "Too many requests", headers)

@@ -29,7 +29,7 @@ class DockerHub(Vendor):
     traits = frozenset({"late", "minted"})
     quota_per_minute = 600
     token_lifetime_s = 600
-    tells_wait = False
+    tells_wait = "nowhere"
 
     def __init__(self, **options: Any) -> None:
         self._alike = Alike()

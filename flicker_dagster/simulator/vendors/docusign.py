@@ -35,6 +35,7 @@ class DocuSign(Vendor):
     }
     traits = frozenset({"expired", "empty", "copies", "late", "minted"})
     quota_per_minute = 600
+    tells_wait = "quota"
 
     def __init__(self, *, granted: str = "signature impersonation", **options: Any) -> None:
         self._granted = set(granted.split())
@@ -100,9 +101,6 @@ class DocuSign(Vendor):
 
     def too_many(self, headers: list[tuple[str, str]]) -> Response:
         return _error(429, "TOO_MANY_REQUESTS", "The maximum number of requests has been exceeded.", headers)
-
-    def limited(self, wait_s: float) -> Response:
-        return self.too_many(self.quota_headers(0, int(self.clock() + wait_s)))
 
     def quota_headers(self, remaining: int, reset_s: int) -> list[tuple[str, str]]:
         return quota_told("X-RateLimit", self.per_minute, remaining, reset_s)

@@ -40,7 +40,7 @@ class Duo(Vendor):
         "secret_key": "Zh5eGmUq9zpfQnyUIu5OL9iWoMMv5ZNmk3zLJ4Ep",
     }
     traits = frozenset({"expired", "empty", "copies", "late"})
-    tells_wait = False
+    tells_wait = "nowhere"
 
     def __init__(self, *, lag_s: float = 120.0, v1_most: int = 1_000, **options: Any) -> None:
         self.lag_ms = int(lag_s * 1000)

@@ -60,7 +60,7 @@ class GoogleWorkspace(Vendor):
     traits = frozenset({"expired", "empty", "copies", "late", "minted"})
     quota_per_minute = 2_400
     token_lifetime_s = 3_599
-    tells_wait = False
+    tells_wait = "nowhere"
 
     def __init__(self, *, quota_status: int = 403, **options: Any) -> None:
         self.quota_status = quota_status

@@ -56,7 +56,7 @@ class HubSpot(Vendor):
     params = {"token": "pat-na1-5f0c2d1e"}
     traits = frozenset({"expired", "copies", "late"})
     quota_per_minute = 600
-    tells_wait = False
+    tells_wait = "nowhere"
 
     def __init__(self, *, sort: str = "-occurredAt", **options: Any) -> None:
         self._sort = sort

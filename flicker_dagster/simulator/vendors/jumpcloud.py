@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 import random
 from typing import Any
 
@@ -81,11 +80,6 @@ class JumpCloud(Vendor):
 
     def unauthorized(self) -> Response:
         return _error(401, "Unauthorized")
-
-    def limited(self, wait_s: float) -> Response:
-        answer = _error(429, "Too Many Requests")
-        answer.headers.append(("Retry-After", str(math.ceil(wait_s))))
-        return answer
 
     def answer(self, request: Request, *, expired: bool) -> Response:
         if request.path != PATH or not is_for(request, HOST):

@@ -56,6 +56,7 @@ class Linear(Vendor):
     params = {"api_key": "lin_api_9c1d0e7f5a"}
     traits = frozenset({"expired", "copies", "late"})
     quota_per_minute = 1_000
+    tells_wait = "quota"
 
     def make_event(self, number: int, published_ms: int, chance: random.Random) -> tuple[str, bytes]:
         event_id = a_uuid(chance)
@@ -81,9 +82,6 @@ class Linear(Vendor):
 
     def unauthorized(self) -> Response:
         return _error(401, "AUTHENTICATION_ERROR", "authentication error", "Authentication required, not authenticated")
-
-    def limited(self, wait_s: float) -> Response:
-        return self.too_many(self.quota_headers(0, int(self.clock() + wait_s)))
 
     def too_many(self, headers: list[tuple[str, str]]) -> Response:
         return _error(400, "RATELIMITED", "ratelimited", "Rate limit exceeded", headers)

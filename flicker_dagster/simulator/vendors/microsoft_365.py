@@ -58,7 +58,7 @@ class Microsoft365(Vendor):
     traits = frozenset({"expired", "empty", "copies", "late", "minted"})
     quota_per_minute = 2_000
     token_lifetime_s = 3_599
-    tells_wait = False
+    tells_wait = "nowhere"
 
     def __init__(
         self,

@@ -43,7 +43,7 @@ class Mimecast(Vendor):
     traits = frozenset({"copies", "late", "expired", "minted"})
     quota_per_minute = 300
     token_lifetime_s = 1_800
-    tells_wait = False  # which headers tell the wait is documented nowhere: none does
+    tells_wait = "nowhere"  # which headers tell the wait is documented nowhere: none does
 
     def __init__(self, *, version: str = "2.0", ends_empty: bool = True, **options: Any) -> None:
         self.version, self.ends_empty = version, ends_empty

@@ -26,6 +26,7 @@ class Miro(Vendor):
     params = {"token": "eyJtaXJvLm9yaWdpbiI6ImV1MDEifQ_5f0c2d1e"}
     traits = frozenset({"expired", "copies", "late"})
     quota_per_minute = 500
+    tells_wait = "quota"
 
     def __init__(self, *, end: Literal["absent", "null"] = "absent", **options: Any) -> None:
         self._end = end
@@ -56,9 +57,6 @@ class Miro(Vendor):
 
     def unauthorized(self) -> Response:
         return _error(401, "tokenNotProvided", "No authorization data was found on the request")
-
-    def limited(self, wait_s: float) -> Response:
-        return self.too_many(self.quota_headers(0, int(self.clock() + wait_s)))
 
     def too_many(self, headers: list[tuple[str, str]]) -> Response:
         return _error(429, "tooManyRequests", "Request limit reached", headers)

@@ -26,7 +26,7 @@ class Monday(Vendor):
     params = {"account": "acme", "token": "audit-9c1d0e7f"}
     traits = frozenset({"late"})
     quota_per_minute = 50
-    tells_wait = False
+    tells_wait = "nowhere"
     least_page_size = 100
     equal_rows = True
 

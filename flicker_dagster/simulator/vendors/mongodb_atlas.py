@@ -43,7 +43,7 @@ class MongoDBAtlas(Vendor):
     #: A service account, which authenticates with OAuth instead.
     service_account = {"client_id": "mdb_sa_id_1", "client_secret": "mdb_sa_sk_1"}
     quota_per_minute = 100
-    tells_wait = False  # which headers tell the wait is not documented: none does
+    tells_wait = "nowhere"  # which headers tell the wait is not documented: none does
 
     def __init__(self, **options: Any) -> None:
         super().__init__(**options)

@@ -36,6 +36,7 @@ class Netskope(Vendor):
     id_path = "_id"
     params = {"tenant": "acme", "token": "n3tsk0p3v2t0k3n"}
     quota_per_minute = 240
+    tells_wait = "quota"
 
     def __init__(self, *, iterator: bool = False, batch: int = MOST, **options: Any) -> None:
         self.iterator, self.batch = iterator, batch
@@ -69,10 +70,6 @@ class Netskope(Vendor):
 
     def unauthorized(self) -> Response:
         return _error(401, "Unauthorized")
-
-    def limited(self, wait_s: float) -> Response:
-        """The reset is the seconds to wait."""
-        return self.too_many([("ratelimit-remaining", "0"), ("ratelimit-reset", str(math.ceil(wait_s)))])
 
     def too_many(self, headers: list[tuple[str, str]]) -> Response:
         return _error(429, "API rate limit exceeded", headers)

@@ -42,7 +42,7 @@ class OneLogin(Vendor):
     }
     traits = frozenset({"expired", "empty", "copies", "late", "minted"})
     token_lifetime_s = 36_000
-    tells_wait = False
+    tells_wait = "nowhere"
 
     def __init__(self, *, refused_with_200: bool = False, **options: Any) -> None:
         self.refused_with_200 = refused_with_200

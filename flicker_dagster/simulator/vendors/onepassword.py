@@ -36,7 +36,7 @@ class OnePassword(Vendor):
     params = {"token": "eyJhbGciOiJFUzI1NiJ9.eyJzdWIiOiJzaW11bGF0ZWQifQ.c2lnbmF0dXJl"}
     traits = frozenset({"expired", "empty", "copies", "late"})
     quota_per_minute = 600
-    tells_wait = False
+    tells_wait = "nowhere"
 
     def make(self, stream: str, number: int, published_ms: int, chance: random.Random) -> tuple[str, bytes]:
         event_id = _uuid(chance)

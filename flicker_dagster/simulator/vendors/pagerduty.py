@@ -31,6 +31,7 @@ class PagerDuty(Vendor):
     params = {"api_key": "u+5f0c2d1e9c1d0e7f"}
     traits = frozenset({"expired", "copies", "late"})
     quota_per_minute = 960
+    tells_wait = "quota"
 
     def make_event(self, number: int, published_ms: int, chance: random.Random) -> tuple[str, bytes]:
         kind, action = chance.choice(RESOURCES), chance.choice(("create", "update", "delete"))
@@ -62,9 +63,6 @@ class PagerDuty(Vendor):
 
     def unauthorized(self) -> Response:
         return _error(401, 2006, "Authentication failed")
-
-    def limited(self, wait_s: float) -> Response:
-        return self.too_many(self.quota_headers(0, math.ceil(self.clock() + wait_s)))
 
     def too_many(self, headers: list[tuple[str, str]]) -> Response:
         return _error(429, 2020, "Rate Limit Exceeded", headers=headers)

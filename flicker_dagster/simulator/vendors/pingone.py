@@ -37,7 +37,7 @@ class PingOne(Vendor):
     }
     traits = frozenset({"expired", "empty", "copies", "late", "minted"})
     quota_per_minute = 1_000
-    tells_wait = False
+    tells_wait = "nowhere"
 
     def __init__(self, *, inclusive_filters: bool = False, **options: Any) -> None:
         self.operators = ("gt", "lt", "ge", "le") if inclusive_filters else ("gt", "lt")

@@ -39,7 +39,7 @@ class Proofpoint(Vendor):
     name = "proofpoint"
     id_path = None
     params = {"principal": "5a6b7c8d-tap", "secret": "pr00fp01nt"}
-    tells_wait = False
+    tells_wait = "nowhere"
 
     def __init__(self, *, per_day: int = 1_800, least_s: int = 30, nothing_is_204: bool = True, **options: Any) -> None:
         self.per_day, self.least_s, self.nothing_is_204 = per_day, least_s, nothing_is_204

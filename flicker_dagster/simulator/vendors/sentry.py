@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import random
 import re
 from urllib.parse import urlencode
@@ -28,6 +27,7 @@ class Sentry(Vendor):
     params = {"region": "us", "organization": "acme", "token": "sntrys_5f0c2d1e9c1d0e7f"}
     traits = frozenset({"copies", "late"})
     quota_per_minute = 1_200
+    tells_wait = "quota"
 
     def make_event(self, number: int, published_ms: int, chance: random.Random) -> tuple[str, bytes]:
         event_id, kind = str(987_654 + number), chance.choice(EVENTS)
@@ -49,9 +49,6 @@ class Sentry(Vendor):
 
     def unauthorized(self) -> Response:
         return Response.json({"detail": "Invalid token"}, 401)
-
-    def limited(self, wait_s: float) -> Response:
-        return self.too_many(self.quota_headers(0, math.ceil(self.clock() + wait_s)))
 
     def too_many(self, headers: list[tuple[str, str]]) -> Response:
         return Response.json({"detail": "You are attempting to use this endpoint too frequently."}, 429, headers)

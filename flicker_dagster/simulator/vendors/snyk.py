@@ -44,6 +44,7 @@ class Snyk(Vendor):
     service_account = {"client_id": "snyk-client", "client_secret": "snyk-secret"}
     traits = frozenset({"copies", "late", "expired", "empty"})
     quota_per_minute = 1_600
+    tells_wait = "quota"
     token_lifetime_s = 3_599
 
     def __init__(self, *, organizations: int = 12, api_access: float = 0.0, **options: Any) -> None:
@@ -78,20 +79,14 @@ class Snyk(Vendor):
     def unauthorized(self) -> Response:
         return _error(401, "Unauthorized", "Authentication credentials not recognized")
 
-    def limited(self, wait_s: float) -> Response:
-        return self.too_many(self._told(0, wait_s))
-
     def too_many(self, headers: list[tuple[str, str]]) -> Response:
         return _error(429, "Too Many Requests", "Rate limit exceeded", headers)
 
     def quota_headers(self, remaining: int, reset_s: int) -> list[tuple[str, str]]:
-        return self._told(remaining, reset_s - self.clock())
-
-    def _told(self, remaining: int, wait_s: float) -> list[tuple[str, str]]:
         return [
             ("X-RateLimit-Limit", f'{self.per_minute}, {self.per_minute};w=60;name="audit"'),
             ("X-RateLimit-Remaining", str(remaining)),
-            ("X-RateLimit-Reset", str(math.ceil(wait_s))),
+            ("X-RateLimit-Reset", str(math.ceil(reset_s - self.clock()))),
         ]
 
     def answer(self, request: Request, *, expired: bool) -> Response:

@@ -26,7 +26,7 @@ class Stripe(Vendor):
     params = {"api_key": "rk_live_sim5f0c2d1e9c1d0e7f"}
     traits = frozenset({"expired", "copies", "late"})
     quota_per_minute = 6_000
-    tells_wait = False
+    tells_wait = "nowhere"
 
     def make_event(self, number: int, published_ms: int, chance: random.Random) -> tuple[str, bytes]:
         event_id = "evt_1" + "".join(chance.choice(_ALPHABET) for _ in range(23))

@@ -30,7 +30,7 @@ class Twilio(Vendor):
     params = {"account_sid": "AC0123456789abcdef0123456789abcdef", "auth_token": "5f0c2d1e9c1d0e7f8a001b2c3d4e5f60"}
     traits = frozenset({"expired", "copies", "late"})
     quota_per_minute = 1_200
-    tells_wait = False
+    tells_wait = "nowhere"
 
     def make_event(self, number: int, published_ms: int, chance: random.Random) -> tuple[str, bytes]:
         event_id, account = f"AE{chance.getrandbits(128):032x}", self.params["account_sid"]

@@ -51,7 +51,7 @@ class Wiz(Vendor):
     params = {"data_center": "us17", "client_id": "w1zcl13nt", "client_secret": "w1zs3cr3t"}
     traits = frozenset({"copies", "late", "expired", "empty", "minted"})
     quota_per_minute = 600
-    tells_wait = False  # how long to wait is documented nowhere
+    tells_wait = "nowhere"  # how long to wait is documented nowhere
 
     def __init__(self, *, newest_first: bool = True, refused_with_200: bool = False, **options: Any) -> None:
         self.newest_first = newest_first
