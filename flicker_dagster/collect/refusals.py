@@ -113,7 +113,7 @@ class Refusals:
         as_401 = "" if status == 401 else ", which means HTTP 401 here"
         said = f"HTTP {status}{as_401}: {self._said(body)}{self._client.explained(401, headers, body)}"
         advice = f"{rule.advice or ADVICE[401]}: {vendor_credentials(self._source)}"
-        return VendorRefused(self._client.say(request, f"{said}. {advice}"))
+        return CredentialsRefused(self._client.say(request, f"{said}. {advice}"))
 
     def _said(self, body: bytes) -> str:
         told = said_in(body, event_fields=self._source.listing.rows.event_members)

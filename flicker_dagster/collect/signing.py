@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import msgspec
 import urllib3
@@ -21,6 +21,8 @@ from flicker_dagster.transport.tokens import Tokens
 
 if TYPE_CHECKING:
     from flicker_dagster.collect.client import VendorClient
+
+Result = TypeVar("Result")
 
 
 class Raw(msgspec.Struct, frozen=True):
@@ -49,27 +51,11 @@ class Signing:
 
     def exchange(self, request: Request, send: Callable[[Request], Raw]) -> Raw:
         """The answer to a signed request. Raises CollectError."""
-        try:
-            return self._exchange(request, send)
-        except AuthFailed as error:
-            if not self._clock.heed(error.server_now_ms):
-                raise self._not_signed(request, error) from None
-        self._auth = None  # what it has signed so far bears another time
-        try:
-            return self._exchange(request, send)
-        except AuthFailed as error:
-            raise self._not_signed(request, error) from None
+        return self._in_time(request, lambda: self._exchange(request, send))
 
     def told(self, name: str) -> str:
         """What the answer told that gave the token. Raises CollectError."""
-        authenticator = self._authenticator()
-        told = authenticator.told(name)
-        if told is None:
-            try:
-                authenticator.sign(Request("GET", ""))
-            except AuthFailed as error:
-                raise self._not_signed(Request("GET", self._source.endpoint), error) from None
-            told = authenticator.told(name)
+        told = self._in_time(Request("GET", self._source.endpoint), lambda: self._told(name))
         if told is None:
             raise VendorRefused(
                 f"{self._source.name}: the answer that gave the token tells no {name}, which endpoint needs; check auth"
@@ -90,6 +76,28 @@ class Signing:
     def secrets(self) -> tuple[str, ...]:
         """What it signs with and no configuration holds."""
         return () if self._auth is None else self._auth.secrets()
+
+    def _in_time(self, request: Request, act: Callable[[], Result]) -> Result:
+        """What an act gives that needs a token; done once more where one was refused for its time, by the server's clock then.
+        Raises CollectError."""
+        try:
+            return act()
+        except AuthFailed as error:
+            if not self._clock.heed(error.server_now_ms):
+                raise self._not_signed(request, error) from None
+        self._auth = None  # what it has signed so far bears another time
+        try:
+            return act()
+        except AuthFailed as error:
+            raise self._not_signed(request, error) from None
+
+    def _told(self, name: str) -> str | None:
+        authenticator = self._authenticator()
+        told = authenticator.told(name)
+        if told is None:
+            authenticator.sign(Request("GET", ""))
+            told = authenticator.told(name)
+        return told
 
     def _exchange(self, request: Request, send: Callable[[Request], Raw]) -> Raw:
         """Credentials that were refused are renewed once, and so is a signature of the wrong time."""

@@ -272,8 +272,8 @@ def _tokens_of(address: str) -> Iterator[str]:
 
 def _looks_like_a_token(text: str, *, shortest: int) -> bool:
     """Long, and not made of words: with a digit among its letters, or capitals in the middle."""
-    if len(text) < shortest or re.fullmatch(r"[a-z]+([-_.][a-z]+)*|v[0-9.]+", text):
-        return False
+    if len(text) < shortest or re.fullmatch(r"[a-z]+([-_.][a-z]+)*|[a-z]{3,}([A-Z][a-z]{2,}){1,4}|v[0-9.]+", text):
+        return False  # `audit-logs`, `directoryAudits`, `v1.0`
     return re.search(r"[0-9]", text) is not None or re.search(r"[a-z][A-Z]", text) is not None or len(text) >= 20
 
 

@@ -9,7 +9,12 @@ from flicker_dagster.config.vendors import Preset
 #: From the particular to the general: the first that fits is told.
 FIXES = (
     UNSET,
+    Fix("the answer is HTML", "Something else answers at this address, such as a page to sign in: check it, and proxies "
+        "between."),
     *NETWORK_FIXES,
+    Fix("answered HTTP 429", "Nobody may ask for a token now: try again in some minutes; where others use the same account, "
+        "poll less often (`polling_frequency_ms`)."),
+    Fix("answered HTTP 5", "The token endpoint has a fault of its own: look at the vendor's status page, and try again."),
     Fix("cannot be signed", "No token could be had: check client id, secret, key and scopes, and what the message says of "
         "the token endpoint."),
     Fix("auth cannot be used", "Check the keys of `auth`: the message names what is wrong with them."),
@@ -28,6 +33,8 @@ FIXES = (
     Fix("HTTP 5", "The vendor has a fault of its own: look at its status page, and try again."),
     Fix("redirected", "The address leads elsewhere, and credentials are not sent on: write the final address."),
     Fix("(expected an ", "The events stand elsewhere in the answer, which the message describes: correct `results_field`."),
+    Fix("it ends in the middle", "The answer was cut off on its way: try again; where it happens each time, ask for smaller "
+        "pages, and look at what stands between."),
     Fix("not the JSON that was expected", "Something else answers at this address, such as a page to sign in: check it, and "
         "proxies between."),
     Fix("no answer", "Nothing came back: check host and port, firewalls and proxies (`HTTPS_PROXY`, `NO_PROXY`)."),
@@ -37,6 +44,9 @@ FIXES = (
         "`timestamp_format`."),
 )  # fmt: skip
 
+#: What is to be created at the vendor helps with these.
+ABOUT_THE_ACCOUNT = ("cannot be signed", "HTTP 401", "HTTP 403", "HTTP 404")
+
 #: A clock so wrong makes signatures and tokens invalid, and windows close too early or too late.
 CLOCK_TOLERATED_MS = 30_000
 
@@ -45,7 +55,7 @@ def fix_for(preset: Preset | None, said: str) -> str | None:
     """What to do about a failure in these words; None where nothing is known."""
     words = said.lower()
     found = next((fix for fix in FIXES if fix.said.lower() in words), None)
-    if found is None or preset is None or found in (UNSET, *NETWORK_FIXES):
+    if found is None or preset is None or found.said not in ABOUT_THE_ACCOUNT:
         return None if found is None else found.do
     return f"{found.do} `flicker vendors show {preset.vendor}` says what to create there."
 

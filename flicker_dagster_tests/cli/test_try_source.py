@@ -16,6 +16,7 @@ from flicker_dagster.cli.main import cli
 from flicker_dagster.simulator.server import Request, Response, Server
 from flicker_dagster.simulator.vendors.github import GitHub
 from flicker_dagster.simulator.vendors.okta import Okta
+from flicker_dagster.simulator.vendors.salesforce import Salesforce
 
 TOKEN = "very-secret-token-of-ours"
 
@@ -34,10 +35,13 @@ class Scene:
             "destination": {"type": "stdout"},
             **keys,
         }
+        return CliRunner().invoke(cli, self.written(raw, *options, name=name), env=self.env)
+
+    def written(self, raw: dict[str, Any], *options: str, name: str = "one") -> list[str]:
+        """The command that tests a source, which is in the file now."""
         path = self.home / "config.yaml"
         path.write_text(yaml.safe_dump({"api_sources": [raw]}, sort_keys=False))
-        command = ["-c", str(path), "--work-dir", str(self.home / "work"), "test", name, *options]
-        return CliRunner().invoke(cli, command, env=self.env)
+        return ["-c", str(path), "--work-dir", str(self.home / "work"), "test", name, *options]
 
     def told(self, **keys: Any) -> dict[str, Any]:
         done = self.run("one", "--json", **keys)
@@ -122,6 +126,46 @@ def test_a_proxy_that_is_not_there_is_named(scene: Scene) -> None:
     scene.env |= {"HTTPS_PROXY": "http://127.0.0.1:9", "NO_PROXY": ""}
     told = scene.told(vendor="okta", endpoint="https://acme.okta.example/api/v1/logs")
     assert "HTTPS_PROXY" in told["fix"] or "proxy" in told["said"].lower()
+
+
+def test_a_quota_that_is_used_up_is_waited_for_and_nothing_is_to_be_created(scene: Scene, okta: Okta) -> None:
+    okta.faults.plan("429", count=None, retry_after="120")
+    told = scene.told(**endpoint(okta))
+    assert "asks to wait 120 s" in told["said"]
+    assert told["fix"].startswith("Try again when the wait is over")
+    assert "flicker vendors show" not in told["fix"]
+
+
+@pytest.mark.parametrize(
+    ("fault", "fix"), [("html", "Something else answers"), ("truncated", "was cut off on its way")]
+)
+def test_an_answer_that_is_none_is_explained(scene: Scene, okta: Okta, fault: str, fix: str) -> None:
+    okta.faults.plan(fault, count=None)
+    assert fix in scene.told(**endpoint(okta))["fix"]
+
+
+def test_where_the_endpoint_is_told_with_a_token_that_is_refused_no_defect_is_told(scene: Scene) -> None:
+    salesforce = Salesforce()
+    params = {**salesforce.params, "client_secret": "of-nobody-at-all"}
+    done = CliRunner().invoke(cli, scene.written({
+        "name": "one", "vendor": "salesforce", "params": params, "connect_to": {"*": salesforce.url},
+        "destination": {"type": "stdout"},
+    }), env=scene.env)  # fmt: skip
+    salesforce.close()
+    assert done.exit_code == 1
+    assert "the request cannot be signed" in done.output
+    assert "internal error" not in done.output
+    assert "No token could be had" in done.output
+
+
+@pytest.mark.parametrize(("status", "fix"), [(429, "try again in some minutes"), (503, "a fault of its own")])
+def test_a_token_endpoint_that_is_busy_is_no_wrong_credential(scene: Scene, status: int, fix: str) -> None:
+    server = answering(lambda _: Response.json({"error": "not now"}, status))
+    auth = {"type": "oauth2_client_credentials", "token_url": f"{server.url}/token"}
+    auth |= {"client_id": "ours", "client_secret": "${TOKEN}"}
+    told = scene.told(vendor="generic", endpoint=f"{server.url}/log", headers={}, auth=auth)
+    server.close()
+    assert fix in told["fix"], told
 
 
 def answering(answer: Callable[[Request], Response]) -> Server:

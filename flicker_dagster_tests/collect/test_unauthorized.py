@@ -11,7 +11,7 @@ import pytest
 from flicker_dagster.collect.client import VendorClient
 from flicker_dagster.config.auth.oauth2 import OAuth2ClientCredentials
 from flicker_dagster.config.vocabulary import AnswerRule
-from flicker_dagster.errors import VendorRefused
+from flicker_dagster.errors import CredentialsRefused, VendorRefused
 from flicker_dagster.simulator.server import Request as Asked
 from flicker_dagster.simulator.server import Response, Server
 from flicker_dagster.transport.exchange import Request
@@ -74,7 +74,7 @@ def test_the_token_is_renewed_once_and_the_question_asked_again(api: Api) -> Non
 def test_a_new_token_that_is_refused_as_well_is_told_with_what_to_check(api: Api) -> None:
     with closing(api.of_tokens()) as client:
         api.ended = 9
-        with pytest.raises(VendorRefused) as refused:
+        with pytest.raises(CredentialsRefused) as refused:
             ask(client)
         assert (api.minted, api.asked) == (2, 2)
     said = str(refused.value)

@@ -155,6 +155,8 @@ def test_an_address_from_a_variable_may_be_a_credential(template: str, value: st
             "https://api.test/v1/audit-logs?token=***&limit=100",
         ),
         ("${SIEM_URL}/in", "${SIEM_URL}/in"),
+        ("https://api.test/v1/auditLogs/directoryAudits", "https://api.test/v1/auditLogs/directoryAudits"),
+        ("https://api.test/hooks/xYzAbCdEfGh", "https://api.test/hooks/***"),
         ("https://${ORG}.okta.com/api/v1/logs", "https://${ORG}.okta.com/api/v1/logs"),
     ],
 )
