@@ -1,9 +1,11 @@
-"""Telling events of each vendor become what was agreed, and every type that a mapping names is valid everywhere."""
+"""Telling events of each vendor become what was agreed; what a mapping reads, it reads of whatever is sent."""
 
 from __future__ import annotations
 
 import json
+from itertools import cycle
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -30,6 +32,42 @@ def test_a_golden_event_is_valid_in_every_schema_with_its_original(path: Path) -
         assert document["raw_data"].encode() == text
     assert ecs_problems(ecs(text, vendor)) == []
     assert ecs(text, vendor)["event"]["original"].encode() == text
+
+
+#: What no vendor should send, and what belongs elsewhere.
+STRANGE: list[Any] = [
+    None,
+    -1,
+    True,
+    1.5,
+    [],
+    {},
+    "",
+    "\ud800",
+    10**30,
+    [{"a": 1}],
+    "x" * 5_000,
+    "*",
+    "[::1]:99",
+    "a@b.c",
+]
+
+
+@pytest.mark.parametrize("path", golden_events(), ids=name_of)
+def test_whatever_lies_in_the_place_of_a_fact_the_document_is_valid(path: Path) -> None:
+    vendor, event = path.parent.name, json.loads(path.read_text())["event"]
+    for (holder, key), strange in zip(places(event), cycle(STRANGE)):
+        told, holder[key] = holder[key], strange
+        text = json.dumps(event).encode()
+        assert ocsf_problems(ocsf(text, vendor), "1.8.0") == []
+        assert ecs_problems(ecs(text, vendor)) == []
+        holder[key] = told
+
+
+def places(value: Any) -> list[tuple[Any, Any]]:
+    """Every place of an event: what holds it, and its key there."""
+    keys = list(value) if isinstance(value, dict) else range(len(value)) if isinstance(value, list) else ()
+    return [found for key in keys for found in ((value, key), *places(value[key]))]
 
 
 @pytest.mark.parametrize("vendor", sorted(vendors()))
