@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 
 from flicker_dagster.collect.client import Answer, VendorClient
-from flicker_dagster.collect.decode import fields_of
+from flicker_dagster.collect.decode import BYTE_ORDER_MARK, fields_of
 from flicker_dagster.collect.paging import Seen, next_state, paths_of
 from flicker_dagster.collect.requests import RequestMaker
 from flicker_dagster.collect.shapes import inflated
@@ -53,7 +53,8 @@ class Asker:
             maker = RequestMaker(source.listing, client.endpoint, client.resolve)
             request = maker.request(state, now_ms=client.now_ms())
             answer = client.ask(request)
-            answer.body = inflated(answer.body, at_most_bytes=source.limits.page_bytes)
+            body = inflated(answer.body, at_most_bytes=source.limits.page_bytes)
+            answer.body = body.removeprefix(BYTE_ORDER_MARK)
             return Asked(request, answer)
         except RateLimited as error:
             raise Enough(str(error)) from None

@@ -17,6 +17,7 @@ ORDER = (
 )  # fmt: skip
 IN_PAGING = (
     "page_size", "limit", "cursor", "following", "more", "page", "first_page", "offset", "total", "most", "empty_page_ends",
+    "ends_at_start",
 )  # fmt: skip
 
 #: Comments stand behind a line of at most so many characters, else above it.

@@ -19,6 +19,7 @@ DEEPEST = 4
 Order = Literal["ascending", "descending", "unordered", "unknown"]
 
 _ISO = re.compile(r"\d{4}-\d\d-\d\d([T ]\d\d:\d\d(:\d\d([.,]\d+)?)?\s*(?P<zone>Z|z|UTC|[+-]\d\d:?(\d\d)?)?)?")
+_NUMBER = re.compile(r"[0-9]+(\.[0-9]+)?")
 _EPOCHS = {10: "unix", 13: "unix_ms", 16: "unix_us", 19: "unix_ns"}
 _UUID = re.compile(
     r"[0-9a-fA-F]{8}-?([0-9a-fA-F]{4}-?){3}[0-9a-fA-F]{12}|[0-9a-fA-F]{24,64}|[0-7][0-9A-HJKMNP-TV-Z]{25}"
@@ -59,6 +60,11 @@ def columns_of(rows: Rows) -> dict[str, list[Any]]:
         for path, value in _leaves(row, "", 0):
             found.setdefault(path, [None] * len(rows))[number] = value
     return found
+
+
+def called_like_times(columns: dict[str, list[Any]]) -> list[str]:
+    """Columns that are no times, and have a name as if they were."""
+    return [path for path in columns if plain(last_of(path)) in TIME or words_of(last_of(path))[-1:] == ["at"]]
 
 
 def times_in(columns: dict[str, list[Any]], *, now_ms: int) -> list[TimeColumn]:
@@ -131,9 +137,14 @@ def _leaves(value: Any, path: str, depth: int) -> Any:
 def _format_of(value: Any) -> str | None:
     if isinstance(value, bool):
         return None
-    number = isinstance(value, int | float) and abs(value) < MOST_EPOCH  # neither NaN nor endless
-    if number or (isinstance(value, str) and len(value) <= LONGEST_EPOCH and value.strip().isdecimal()):
+    digits = None
+    if isinstance(value, str):
+        text = value.strip()
+        if len(text) <= LONGEST_EPOCH and _NUMBER.fullmatch(text):
+            digits = len(text.partition(".")[0])
+    elif isinstance(value, int | float) and abs(value) < MOST_EPOCH:  # neither NaN nor endless
         digits = len(str(int(value)))
+    if digits is not None:
         fmt = _EPOCHS.get(digits)
         return fmt if fmt is not None and parse_time_ms(value, fmt) is not None else None
     if not isinstance(value, str) or parse_time_ms(value) is None:

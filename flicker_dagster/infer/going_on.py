@@ -75,9 +75,17 @@ def envelope_of(body: bytes, rows_path: str) -> dict[str, Any]:
 
 def more_of(envelope: Mapping[str, Any]) -> str | None:
     """The field that says whether there is more."""
-    return next(
-        (path for path, value in envelope.items() if isinstance(value, bool) and plain(last_of(path)) in MORE), None
-    )
+    return next((path for path, value in envelope.items() if plain(last_of(path)) in MORE and _is_word(value)), None)
+
+
+def says_more(envelope: Mapping[str, Any]) -> str | None:
+    """The same, where it says so."""
+    more = more_of(envelope)
+    return more if more is not None and str(envelope[more]).strip().lower() == "true" else None
+
+
+def _is_word(value: Any) -> bool:
+    return str(value).strip().lower() in ("true", "false")
 
 
 def total_of(envelope: Mapping[str, Any], rows: int) -> str | None:

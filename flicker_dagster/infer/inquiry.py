@@ -4,6 +4,7 @@ order they come, how the listing goes on, and whether it heeds the span asked fo
 from __future__ import annotations
 
 import json
+import re
 
 import msgspec
 
@@ -11,10 +12,18 @@ from flicker_dagster.collect.quota_headers import read_quotas
 from flicker_dagster.config.rate_limit import RateLimit
 from flicker_dagster.errors import FlickerError
 from flicker_dagster.infer.asking import Asked, Asker, Enough
-from flicker_dagster.infer.columns import IdColumn, TimeColumn, columns_of, ids_in, order_of, times_in
+from flicker_dagster.infer.columns import (
+    IdColumn,
+    TimeColumn,
+    called_like_times,
+    columns_of,
+    ids_in,
+    order_of,
+    times_in,
+)
 from flicker_dagster.infer.finding import Findings
 from flicker_dagster.infer.names import ERRORS, last_of, plain
-from flicker_dagster.infer.no_events import without_events
+from flicker_dagster.infer.no_events import PARTS, without_events
 from flicker_dagster.infer.question import Question
 from flicker_dagster.infer.rows import Array, Rows, arrays_in, empty_arrays_in
 from flicker_dagster.infer.second_page import NextPage, SecondPage, note_limit, note_way
@@ -87,7 +96,9 @@ class Inquiry:
         ids = ids_in(columns, times)
         self._note_columns(times, ids, len(rows))
         if not times:
-            found.doubts.append("No member of the events is a time: without one nothing can be collected.")
+            named = called_like_times(columns)
+            like = f" ({', '.join(named[:5])}: by name alone, and in no form that is known)" if named else ""
+            found.doubts.append(f"No member of the events is a time{like}: without one nothing can be collected.")
             return
         following = self._pages().search(first, array, ids, times[0])
         found.page_two = bool(following.rows)
@@ -99,11 +110,20 @@ class Inquiry:
         elif self._tries:
             find_start(self._asker, found.findings, times[0], rows)
         self._note_end(following, span, rows, times[0])
-        if not self._asked.time_spots and found.findings.get("request.start") is None:
-            found.doubts.append(
-                "No parameter for a span of time is known: each poll would read the whole listing. Name it in the address, "
-                "such as ?since=2026-05-02T00:00:00Z (see the vendor's documentation), or let likely ones be tried: --try."
-            )
+        if found.findings.get("request.start") is None and "{start}" not in str(found.findings.raw()):
+            self._note_no_start()
+
+    def _note_no_start(self) -> None:
+        order = self._found.findings.get("order")
+        newest_first = order is not None and (order.value, order.sure) == ("descending", "sure")
+        if newest_first:
+            why = "it lists the newest first, and no start can be asked for"
+            self._found.findings.note("paging.ends_at_start", True, "probable", why)
+        read = "its newest part, back to where the last one began" if newest_first else "the whole listing"
+        self._found.doubts.append(
+            f"No parameter for the start of a span is known: each poll would read {read}. Name it in the address, such as "
+            "?since=2026-05-02T00:00:00Z (see the vendor's documentation), or let likely ones be tried: --try."
+        )
 
     def _pages(self) -> SecondPage:
         return SecondPage(self._asker, self._asked, self._found.findings, self._state, tries=self._tries)
@@ -141,7 +161,13 @@ class Inquiry:
         where = f"at {array.path!r}" if array.path else "at the root"
         why = f"{_counted(array.rows, 'object')} {'stand' if len(array.rows) > 1 else 'stands'} {where} of the answer"
         others = [each.path for each in dated if each is not array]
-        if others:
+        if _is_one_of_many(array.path, others):
+            found.cut = True
+            found.doubts.append(
+                f"The events stand in arrays whose names change ({array.path}, {others[0]} …): no results_field names them "
+                f"all; {PARTS}."
+            )
+        elif others:
             found.doubts.append(f"Objects with times stand in {', '.join(map(repr, others[:5]))} as well.")
         found.findings.note("results_field", array.path, "probable" if others else "sure", why)
         if array.shape != "array":
@@ -247,3 +273,17 @@ class Inquiry:
 
 def _counted(rows: Rows, what: str) -> str:
     return f"{len(rows)} {what}{'' if len(rows) == 1 else 's'}"
+
+
+def _is_one_of_many(path: str, others: list[str]) -> bool:
+    """Is it an array among such that stand side by side under dates or numbers?"""
+    above, name = _parted(path)
+    return re.search(r"\d", name) is not None and any(
+        _parted(other)[0] == above and re.search(r"\d", _parted(other)[1]) for other in others
+    )
+
+
+def _parted(path: str) -> tuple[str, str]:
+    """What is above the last key of a path, and the key."""
+    name = last_of(path)
+    return path[: len(path) - len(name)], name

@@ -9,6 +9,8 @@ from flicker_dagster.transport.reasons import said_in, shape_of
 
 SHOWN_CHARS = 300
 
+PARTS = "for anything else there are parts in Python (docs/parts.md)"
+
 
 def without_events(answer: Answer) -> str:
     if answer.no_content:
@@ -18,6 +20,8 @@ def without_events(answer: Answer) -> str:
         where = ", ".join(path or "the answer" for path in empty[:5])
         return f"The answer holds no events (there is nothing in {where}): ask for a time in which there are some."
     shape = shape_of(answer.body)
+    if answer.body.lstrip()[:5].lower() == b"<?xml":
+        return f"The answer is {len(answer.body)} bytes of XML: JSON, CSV and lines of JSON are read; {PARTS}."
     if "HTML" in shape:
         return f"The answer holds no events: it is {shape}, such as a page to sign in. Check the address and the credentials."
     said = cut(said_in(answer.body), SHOWN_CHARS)

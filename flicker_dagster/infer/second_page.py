@@ -12,7 +12,7 @@ from flicker_dagster.errors import FlickerError
 from flicker_dagster.infer.asking import Asked, Asker, Enough
 from flicker_dagster.infer.columns import IdColumn, TimeColumn, columns_of
 from flicker_dagster.infer.finding import Finding, Findings, Sure
-from flicker_dagster.infer.going_on import Way, bare, envelope_of, more_of, total_of, ways_on
+from flicker_dagster.infer.going_on import Way, bare, envelope_of, says_more, total_of, ways_on
 from flicker_dagster.infer.names import LIMIT_TRIED
 from flicker_dagster.infer.question import Question, Spot
 from flicker_dagster.infer.rows import Array, Rows, arrays_in
@@ -109,12 +109,11 @@ class SecondPage:
     def _none(self, first: Asked, path: str, rows: Rows, ways: list[Way], *, fewer: bool) -> NextPage:
         """What is said where no second page came."""
         envelope, limit = envelope_of(first.answer.body, path), self._asked.limit
-        more, total = more_of(envelope), total_of(envelope, len(rows))
-        says_more = more if more is not None and envelope[more] else None
-        if says_more is None and total is not None and envelope[total] > len(rows) and not self._is_later_page():
-            says_more = total
-        if says_more is not None:
-            return NextPage(cut=f"There are more events than the {len(rows)} of this answer ({says_more} says so)")
+        said, total = says_more(envelope), total_of(envelope, len(rows))
+        if said is None and total is not None and envelope[total] > len(rows) and not self._is_later_page():
+            said = total
+        if said is not None:
+            return NextPage(cut=f"There are more events than the {len(rows)} of this answer ({said} says so)")
         if fewer:
             return NextPage(cut=f"There are more events than the {len(rows)} of this answer, which were asked for")
         if ways:

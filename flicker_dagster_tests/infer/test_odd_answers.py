@@ -1,0 +1,70 @@
+"""Answers as some vendors give them: other spellings of times and words, arrays by day, a mark in front, XML."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from flicker_dagster.infer.columns import format_of
+from flicker_dagster.simulator.server import Request, Response
+from flicker_dagster_tests.infer.vendor_rows import ROWS
+from flicker_dagster_tests.infer.worlds import World, number, source_of
+
+
+@pytest.fixture
+def world() -> Iterator[World]:
+    world = World()
+    yield world
+    world.server.close()
+
+
+def said(told: dict[str, Any]) -> str:
+    return " ".join(told["doubts"])
+
+
+def test_seconds_with_a_fraction_are_a_time_in_a_text_as_well() -> None:
+    assert format_of(["1777712047.123", "1777712048.5"]) == "unix"
+    assert format_of(["1.5"]) is None
+
+
+def test_a_mark_in_front_of_the_json_is_none_of_it(world: World) -> None:
+    world.answer = lambda _: Response(200, b"\xef\xbb\xbf" + json.dumps({"logs": ROWS}).encode(), [])
+    assert world.lines("/audit")["events"] == len(ROWS)
+
+
+def test_arrays_whose_names_change_are_no_source(world: World) -> None:
+    world.answer = lambda _: Response.json({"days": {"2026-05-01": ROWS[:7], "2026-05-02": ROWS[7:]}})
+    told = world.lines("/audit")
+    assert not told["whole"]
+    assert "arrays whose names change (days.2026-05-0" in said(told)
+
+
+def test_xml_is_called_by_its_name(world: World) -> None:
+    world.answer = lambda _: Response(200, b"<?xml version='1.0'?><events/>", [])
+    assert "bytes of XML" in said(world.lines("/audit"))
+
+
+def test_a_member_that_is_called_like_a_time_and_is_none_is_named(world: World) -> None:
+    world.answer = lambda _: Response.json([{"id": row["id"], "createdAt": "/Date(1777712047000)/"} for row in ROWS])
+    assert "(createdAt: by name alone" in said(world.lines("/audit"))
+
+
+def newest_first(request: Request) -> Response:
+    begin, rows = number(request, "cursor", 0), ROWS[::-1]
+    more = begin + 5 < len(rows)
+    return Response.json({"rows": rows[begin : begin + 5], "hasMore": str(more).lower(), "cursor": str(begin + 5)})
+
+
+def test_a_listing_newest_first_without_a_start_is_read_back_to_where_one_stood(world: World) -> None:
+    world.answer = newest_first
+    done, block = world.infer("/audit?limit=5&until=2026-06-02T00:00:00Z")
+    assert source_of(block)["paging"]["ends_at_start"] is True
+    assert "its newest part" in done.output
+
+
+def test_more_may_be_a_word(world: World) -> None:
+    world.answer = newest_first
+    assert source_of(world.infer("/audit?limit=5")[1])["paging"]["more"] == {"at": "hasMore"}
