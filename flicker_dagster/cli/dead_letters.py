@@ -10,7 +10,8 @@ import click
 
 from flicker_dagster.cli.command import FlickerGroup
 from flicker_dagster.cli.options import json_option
-from flicker_dagster.cli.selection import LOCK_WAIT_S, one_line, open_work, show_json, show_table
+from flicker_dagster.cli.selection import LOCK_WAIT_S, one_line, open_work
+from flicker_dagster.cli.tables import show_json, show_table
 from flicker_dagster.errors import DestinationUnavailable, FlickerError, StateError
 from flicker_dagster.orchestration.settings import Settings
 from flicker_dagster.pipeline.lanes import LaneWork

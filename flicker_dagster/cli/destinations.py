@@ -10,7 +10,7 @@ from rich.table import Table
 
 from flicker_dagster.cli.guide_text import WIDEST, bullets, console, defined, heading, numbered, prose
 from flicker_dagster.cli.options import json_option
-from flicker_dagster.cli.selection import show_json
+from flicker_dagster.cli.tables import show_json
 from flicker_dagster.config.destination_answers import ANSWERS, HTTP_ANSWERS
 from flicker_dagster.config.destination_keys import Key, key_groups
 from flicker_dagster.config.destination_pages import page_path, pasted

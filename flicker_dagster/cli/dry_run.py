@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import click
 
 from flicker_dagster.cli.command import defect_told
-from flicker_dagster.cli.selection import show_blocks
+from flicker_dagster.cli.tables import show_blocks
 from flicker_dagster.collect.event_fields import EventFields
 from flicker_dagster.collect.walk import walk as walk_pages
 from flicker_dagster.config.listing import RowSpec

@@ -13,15 +13,15 @@ from flicker_dagster.orchestration.settings import Settings
 def check_health(settings: Settings) -> int:
     """0 if every required daemon has a fresh heartbeat, else 1 with the names of those that have none. What else needs
     somebody's eye is told and changes no exit code: a restart would not help."""
-    import dagster as dg
-
-    from flicker_dagster.state.refused_edits import RefusedEdits
-
     home = dagster_home(settings)
     if home is None:
         work_dir = Path(settings.work_dir).absolute()
         click.echo(f"no Dagster home below {work_dir}; is flicker running with this --work-dir?", err=True)
         return 1
+    import dagster as dg
+
+    from flicker_dagster.state.refused_edits import RefusedEdits
+
     with dg.DagsterInstance.from_config(home) as instance:
         statuses = instance.get_daemon_statuses()
     for line in RefusedEdits(settings.work_dir).lines():

@@ -19,7 +19,7 @@ from rich.console import Console
 
 from flicker_dagster.cli.guide_text import prose
 from flicker_dagster.cli.options import WebAddress, json_option
-from flicker_dagster.cli.selection import show_json
+from flicker_dagster.cli.tables import show_json
 from flicker_dagster.config.load import parse_config
 from flicker_dagster.config.masking import Masker
 from flicker_dagster.config.vendor_fixes import fix_for

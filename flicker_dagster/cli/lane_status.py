@@ -6,7 +6,7 @@ from typing import Any
 
 import msgspec
 
-from flicker_dagster.cli.selection import span
+from flicker_dagster.cli.lags import span
 from flicker_dagster.pipeline.lanes import LaneWork
 from flicker_dagster.pipeline.work import SourceWork
 from flicker_dagster.state.lane_health import LaneHealth

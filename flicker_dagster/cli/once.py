@@ -11,7 +11,7 @@ import click
 
 from flicker_dagster.cli.command import defect_told
 from flicker_dagster.cli.leftovers import tell_at_start
-from flicker_dagster.cli.selection import show_table
+from flicker_dagster.cli.tables import show_table
 from flicker_dagster.config.load import load_config
 from flicker_dagster.config.models import SourceConfig
 from flicker_dagster.config.written import told

@@ -11,8 +11,10 @@ import click
 import msgspec
 
 from flicker_dagster.cli.command import FlickerGroup
+from flicker_dagster.cli.lags import lag, lag_ms
 from flicker_dagster.cli.options import Moment, Span, json_option
-from flicker_dagster.cli.selection import lag, lag_ms, open_work, show_json, show_table, sources_named
+from flicker_dagster.cli.selection import open_work, sources_named
+from flicker_dagster.cli.tables import show_json, show_table
 from flicker_dagster.orchestration.settings import Settings
 from flicker_dagster.pipeline.rewind import (
     order_position,

@@ -8,7 +8,7 @@ from typing import Any
 
 import msgspec
 
-from flicker_dagster.cli.selection import span
+from flicker_dagster.cli.lags import span
 from flicker_dagster.collect.account import AccountNotes
 from flicker_dagster.errors import StateError
 from flicker_dagster.pipeline.forecast import account_notes

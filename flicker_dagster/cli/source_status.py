@@ -8,8 +8,8 @@ from typing import Any
 
 import msgspec
 
+from flicker_dagster.cli.lags import lag, lag_ms, span
 from flicker_dagster.cli.lane_status import LaneStatus
-from flicker_dagster.cli.selection import lag, lag_ms, span
 from flicker_dagster.times import rfc3339_ms
 from flicker_dagster.types import Position
 

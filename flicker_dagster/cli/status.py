@@ -14,9 +14,9 @@ from flicker_dagster.cli.lane_status import statuses_of
 from flicker_dagster.cli.leftovers import leftover_lines
 from flicker_dagster.cli.quota_status import COLUMNS as QUOTA_COLUMNS
 from flicker_dagster.cli.quota_status import quotas_of
-from flicker_dagster.cli.selection import show_json, show_table
 from flicker_dagster.cli.source_status import LastRun, SourceStatus
 from flicker_dagster.cli.status_table import show_statuses
+from flicker_dagster.cli.tables import show_json, show_table
 from flicker_dagster.config.load import load_config
 from flicker_dagster.config.masking import shown_destinations, shown_endpoint
 from flicker_dagster.config.models import SourceConfig

@@ -8,8 +8,8 @@ from itertools import groupby
 
 import click
 
-from flicker_dagster.cli.selection import show_block, show_wide_table
 from flicker_dagster.cli.source_status import SourceStatus
+from flicker_dagster.cli.tables import show_block, show_wide_table
 from flicker_dagster.printable import visible
 
 COLUMNS = ("source", "position", "lag", "last run", "waiting", "dead letters", "verified windows")

@@ -13,7 +13,7 @@ from rich.console import Console
 
 from flicker_dagster.cli.destination_choice import UNUSED, Choice, chosen
 from flicker_dagster.cli.guide_text import console, prose, show_labelled
-from flicker_dagster.cli.selection import show_json
+from flicker_dagster.cli.tables import show_json
 from flicker_dagster.config.destination_answers import UNSET as UNSET_FIX
 from flicker_dagster.config.destination_answers import fix_for
 from flicker_dagster.config.load import load_config

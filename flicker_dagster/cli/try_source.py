@@ -12,8 +12,10 @@ import click
 
 from flicker_dagster.cli.command import defect_told
 from flicker_dagster.cli.guide_text import console, prose, show_labelled
+from flicker_dagster.cli.lags import span
 from flicker_dagster.cli.refused_credentials import RefusedCredentials
-from flicker_dagster.cli.selection import SHOWN_NAMES, show_json, span
+from flicker_dagster.cli.selection import SHOWN_NAMES
+from flicker_dagster.cli.tables import show_json
 from flicker_dagster.collect.quota_headers import Told as Quota
 from flicker_dagster.config.explain import one_of, suggestion
 from flicker_dagster.config.load import load_config

@@ -11,7 +11,7 @@ from rich.table import Table
 
 from flicker_dagster.cli.guide_text import bullets, console, defined, heading, numbered, prose
 from flicker_dagster.cli.options import json_option
-from flicker_dagster.cli.selection import show_json
+from flicker_dagster.cli.tables import show_json
 from flicker_dagster.config.explain import one_of, suggestion
 from flicker_dagster.config.vendor_blocks import block_of
 from flicker_dagster.config.vendor_facts import Facts, facts_of

@@ -48,7 +48,7 @@ class Kinds:
     def _made(self, kind: str | None) -> SchemaValidator:
         """Of one record; or of what names none, which is an error that none of them has to be known for."""
         if kind is None:
-            known = dict.fromkeys(self.modules, core_schema.any_schema())
+            known: dict[Any, CoreSchema] = {each: core_schema.any_schema() for each in self.modules}
             return SchemaValidator(core_schema.tagged_union_schema(known, "type"))
         return SchemaValidator(self._union({kind: self.record(kind)}))
 

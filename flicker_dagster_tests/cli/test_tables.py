@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.cells import cell_len
 
-from flicker_dagster.cli.selection import show_table
+from flicker_dagster.cli.tables import show_table
 from flicker_dagster.times import parse_time_ms
 from flicker_dagster.types import Position
 from flicker_dagster_tests.cli.scene import Scene
