@@ -81,7 +81,7 @@ def test_what_nobody_can_mend_by_waiting_is_one_line_in_run_tag_and_log(
     told = Told(scene)
     [error] = told.failures
     message = assert_one_line(error)
-    assert error.cls_name == "VendorRefused"
+    assert error.cls_name == "CredentialsRefused"
     assert message.startswith(f"plain: GET {scene.vendor.url}/events")
     assert "HTTP 401" in message
     assert "check the credentials" in message
