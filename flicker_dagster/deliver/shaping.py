@@ -26,7 +26,7 @@ from flicker_dagster.errors import DestinationBlocked, FlickerError
 from flicker_dagster.lots import Lot
 
 #: Changes whenever the same rules make other bytes: bodies under one key never differ.
-SHAPING_VERSION = 1
+SHAPING_VERSION = 2
 
 MASK_KEY = "${FLICKER_MASK_KEY}"
 
