@@ -89,12 +89,28 @@ def _rows(body: bytes, spec: RowSpec) -> Iterator[bytes]:
 
 def _rows_of_part(name: str, body: bytes) -> Iterator[bytes]:
     """The events that a part reads out of an answer. Raises ValueError."""
+    for event in _read_by_part(name, body):
+        yield _value_of_part(name, event)
+
+
+def _read_by_part(name: str, body: bytes) -> Iterator[object]:
+    """What a part gives. What is done with it fails under its own name."""
     read = part(name)
     try:
-        for event in read(body):
-            yield _value(bytes(event))
+        yield from read(body)
     except Exception as error:
         raise ValueError(f"the part {name} could not read it: {failure_of(error)}") from None
+
+
+def _value_of_part(name: str, event: object) -> bytes:
+    if not isinstance(event, bytes | bytearray | memoryview):
+        raise ValueError(
+            f"the part {name} gave an event of type {type(event).__name__}, expected the bytes of its JSON"
+        )
+    try:
+        return _value(bytes(event))
+    except (ValueError, RecursionError):
+        raise ValueError(f"the part {name} gave an event that is no JSON") from None
 
 
 def _rows_at(text: bytes, path: str, shape: str) -> Iterator[bytes]:

@@ -26,7 +26,7 @@ def part_fault(name: str) -> str | None:
     known = registered()
     if name in known:
         return None
-    there = f"one of {one_of(known)}" if known else "one of an installed package, and none registers any"
+    there = one_of(known) if known else "one of an installed package, and none registers any"
     return f"found {name!r}, expected {there} (entry points of {GROUP}){suggestion(name, known)}"
 
 

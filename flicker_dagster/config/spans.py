@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from flicker_dagster.config.models import SourceConfig
+from flicker_dagster.config.secrets import texts_of
+from flicker_dagster.config.vocabulary import Paging
 from flicker_dagster.times import resolution_ms
 
 _HOUR_MS = 3_600_000
@@ -16,7 +18,9 @@ def check_paging_fields(source: SourceConfig) -> list[tuple[str, str]]:
     """Paths that cannot be right: what names the next page stands beside the events, never among or around them."""
     found: list[tuple[str, str]] = []
     results, paging = source.results_field, source.pagination
-    if source.paging is not None or not isinstance(results, str):
+    if source.paging is not None:
+        return _half_of_a_cursor(source, source.paging)
+    if not isinstance(results, str):
         return found
     for key in (*_NAMING, "has_more_field"):
         path = getattr(paging, key)
@@ -34,6 +38,26 @@ def check_paging_fields(source: SourceConfig) -> list[tuple[str, str]]:
             )
             found.append((f"pagination.{key}", what))
     return found
+
+
+def _half_of_a_cursor(source: SourceConfig, paging: Paging) -> list[tuple[str, str]]:
+    """A cursor that comes from nowhere, or goes nowhere, reads the first page for ever."""
+    following = paging.following if isinstance(paging.following, list) else [paging.following]
+    if paging.cursor is not None and not following and paging.first_cursor is None:
+        return [
+            ("paging.cursor", "has no value to send, expected paging.following: where an answer names what follows")
+        ]
+    goes = (
+        paging.cursor is not None
+        or paging.page is not None
+        or any("{cursor" in text for _, text in texts_of(source, ""))
+    )
+    if following and not goes and all(each.gives == "cursor" for each in following):
+        what = (
+            "goes nowhere, expected paging.cursor (where the cursor goes in a request), or `gives: url` for an address"
+        )
+        return [("paging.following", what)]
+    return []
 
 
 def notes_of(source: SourceConfig) -> list[tuple[str, str]]:

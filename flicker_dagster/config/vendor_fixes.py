@@ -33,6 +33,7 @@ FIXES = (
     Fix("HTTP 5", "The vendor has a fault of its own: look at its status page, and try again."),
     Fix("redirected", "The address leads elsewhere, and credentials are not sent on: write the final address."),
     Fix("(expected an ", "The events stand elsewhere in the answer, which the message describes: correct `results_field`."),
+    Fix("(the part ", "Mend the part, or its installation: `docs/parts.md` says what is asked of it."),
     Fix("it ends in the middle", "The answer was cut off on its way: try again; where it happens each time, ask for smaller "
         "pages, and look at what stands between."),
     Fix("not the JSON that was expected", "Something else answers at this address, such as a page to sign in: check it, and "

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import gzip
+import re
 
 import pytest
 
+from flicker_dagster.collect import shapes
 from flicker_dagster.collect.decode import PageDecoder
 from flicker_dagster.collect.shapes import Absent, events_of, inflated
 from flicker_dagster.config.listing import RowSpec
@@ -91,3 +93,19 @@ def test_the_array_that_is_split_is_not_mistaken_for_a_text_with_its_name() -> N
     spec = RowSpec(keys=RowKeys(split="e"))
     assert events_of(b'[{"x":"e","\\u0065":[1,2]}]', spec) == [b'{"x":"e","e":1}', b'{"x":"e","e":2}']
     assert events_of(b'[{"x":1,"a\\"":0,"e" : [1]}]', spec) == [b'{"x":1,"a\\"":0,"e":1}']
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        (b"{", "gave an event that is no JSON"),
+        ({"a": 1}, "gave an event of type dict, expected the bytes of its JSON"),
+        (None, "gave an event of type NoneType"),
+    ],
+)
+def test_what_a_part_gives_instead_of_an_event_is_told_as_its_fault(
+    monkeypatch: pytest.MonkeyPatch, given: object, said: str
+) -> None:
+    monkeypatch.setattr(shapes, "part", lambda _: lambda _body: iter([given]))
+    with pytest.raises(ValueError, match=re.escape(f"the part ours {said}")):
+        events_of(b"whatever", RowSpec(keys=RowKeys(part="ours")))

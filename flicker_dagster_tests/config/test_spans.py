@@ -8,7 +8,7 @@ import pytest
 
 from flicker_dagster.config.groups import Pagination
 from flicker_dagster.config.spans import check_paging_fields, notes_of
-from flicker_dagster.config.vocabulary import Place, RequestKeys
+from flicker_dagster.config.vocabulary import Origin, Paging, Place, RequestKeys
 from flicker_dagster_tests.builders import a_source
 
 HOUR_MS = 3_600_000
@@ -53,3 +53,24 @@ def test_a_paging_field_that_cannot_be_right_is_a_fault(
     found = check_paging_fields(a_source(results_field=results_field, pagination=paging))
     assert [key for key, _ in found] == (["pagination.next_cursor_field"] if words else [])
     assert words is None or words in found[0][1]
+
+
+@pytest.mark.parametrize(
+    ("paging", "key"),
+    [
+        (Paging(cursor=Place(at="cursor")), "paging.cursor"),
+        (Paging(following=Origin(at="next")), "paging.following"),
+        (Paging(cursor=Place(at="cursor"), following=Origin(at="next")), None),
+        (Paging(following=Origin(at="next", gives="url")), None),
+        (Paging(page=Place(at="page")), None),
+        (Paging(limit=Place(at="limit")), None),
+    ],
+)
+def test_a_cursor_that_comes_from_nowhere_or_goes_nowhere_is_a_fault(paging: Paging, key: str | None) -> None:
+    """It would read the first page for ever."""
+    assert [found for found, _ in check_paging_fields(a_source(paging=paging))] == ([key] if key else [])
+
+
+def test_a_cursor_that_a_template_sends_goes_somewhere() -> None:
+    source = a_source(paging=Paging(following=Origin(at="next")), request=RequestKeys(body={"after": "{cursor}"}))
+    assert check_paging_fields(source) == []
