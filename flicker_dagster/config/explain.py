@@ -154,7 +154,15 @@ def _expected(fault: Any, place: _Place) -> list[str]:
         return ["a whole number of milliseconds"]
     if kind.startswith("model_") and place.parent.endswith((".match_on", ".exclude_on")):
         return ["a regular expression", "a mapping with field and pattern"]
+    if kind.startswith("model_") and isinstance(fault.get("input"), str) and _is_placed(place):
+        return [f"a mapping such as {{at: {shown(fault['input'], place.key)}}}"]
     return _EXPECTED.get(kind, ["another value"])
+
+
+def _is_placed(place: _Place) -> bool:
+    """Does the key say where a value goes, or comes from? Many write no more than a name there."""
+    outer = [record for record in place.records if place.key in record.model_fields]
+    return any("at" in inner.model_fields for record in outer for inner in _allowed(record, place.key))
 
 
 def _unknown_key(place: _Place) -> str:

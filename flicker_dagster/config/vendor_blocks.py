@@ -16,7 +16,7 @@ from flicker_dagster.config.vendors import Param, Preset
 NOT_NEEDED = "need not be given"
 
 #: Comments above a key are broken here.
-WIDEST = 100
+WIDEST = 72
 
 
 def usual_streams(preset: Preset) -> list[str]:

@@ -41,6 +41,12 @@ def test_a_control_character_is_told_with_its_line(tmp_path: Path) -> None:
     ]
 
 
+def test_a_name_where_a_place_is_wanted_is_told_how_to_write_it(tmp_path: Path) -> None:
+    assert faults(tmp_path, SOURCE + "    request:\n      start: since\n") == [
+        "config.yaml:10: api_sources[0].request.start: found 'since', expected a mapping such as {at: 'since'}"
+    ]
+
+
 def test_cursor_paging_without_its_keys_names_both(tmp_path: Path) -> None:
     assert faults(tmp_path, SOURCE + "    pagination:\n      pagination_type: cursor\n") == [
         "config.yaml:9: api_sources[0].pagination.cursor_param: is missing, "
