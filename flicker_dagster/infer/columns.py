@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 import msgspec
 
-from flicker_dagster.infer.names import ID, NOT_ITS_TIME, TIME, last_of, plain, words_of
+from flicker_dagster.infer.names import ID, NOT_ITS_TIME, TIME, called, depth_of, last_of, plain, words_of
 from flicker_dagster.infer.rows import Rows, joined
 from flicker_dagster.times import EARLIEST_MS, parse_time_ms
 
@@ -153,8 +153,8 @@ def _format_of(value: Any) -> str | None:
 
 
 def _time_score(path: str, times_ms: list[int | None], there: list[int], zoned: bool) -> float:
-    name, words = plain(last_of(path)), words_of(last_of(path))
-    score = 3 * len(there) / len(times_ms) - 0.5 * path.count(".")
+    name, words = plain(called(path)), words_of(called(path))
+    score = 3 * len(there) / len(times_ms) - 0.5 * depth_of(path)
     score += 2 if name in TIME else 1 if any(word in TIME or word == "at" for word in words) else 0
     score -= 2 if any(word in NOT_ITS_TIME for word in words) else 0
     score += 2 if order_of(times_ms) in ("ascending", "descending") else 0
@@ -163,8 +163,8 @@ def _time_score(path: str, times_ms: list[int | None], there: list[int], zoned: 
 
 
 def _id_score(path: str, texts: list[str], looks: str) -> float:
-    name, words = plain(last_of(path)), words_of(last_of(path))
+    name, words = plain(called(path)), words_of(called(path))
     score = 3.0 if name in ID else 1.5 if words and words[-1] in ("id", "uuid", "guid", "uid", "key") else 0
     score += 1 if looks else 0
-    score -= path.count(".")
+    score -= depth_of(path)
     return score + (0.3 if len({len(text) for text in texts}) == 1 and len(texts[0]) >= 8 else 0)

@@ -76,9 +76,13 @@ class Inquiry:
         try:
             self._learn(first)
         except Enough as error:
-            self._found.doubts.append(f"The inquiry ended early: {error}.")
+            self._note_early(error)
         self._found.requests = self._asker.requests
         return self._found
+
+    def _note_early(self, error: Enough) -> None:
+        unseen = "" if self._found.page_two else ", and no second page was seen"
+        self._found.doubts.append(f"The inquiry ended early: {error}{unseen}.")
 
     # -- one thing after the other
 
@@ -100,15 +104,18 @@ class Inquiry:
             like = f" ({', '.join(named[:5])}: by name alone, and in no form that is known)" if named else ""
             found.doubts.append(f"No member of the events is a time{like}: without one nothing can be collected.")
             return
-        following = self._pages().search(first, array, ids, times[0])
-        found.page_two = bool(following.rows)
-        if following.rows:
-            self._confirm(rows, following.rows, times[0], ids)
-        span = None
-        if self._asked.time_spots:
-            span = check_span(self._asker, self._asked, found.findings, times[0], rows, now_ms=self._now_ms)
-        elif self._tries:
-            find_start(self._asker, found.findings, times[0], rows)
+        following, span = NextPage(), None
+        try:
+            following = self._pages().search(first, array, ids, times[0])
+            found.page_two = bool(following.rows)
+            if following.rows:
+                self._confirm(rows, following.rows, times[0], ids)
+            if self._asked.time_spots:
+                span = check_span(self._asker, self._asked, found.findings, times[0], rows, now_ms=self._now_ms)
+            elif self._tries:
+                find_start(self._asker, found.findings, times[0], rows)
+        except Enough as error:  # what is not known by now is said all the same
+            self._note_early(error)
         self._note_end(following, span, rows, times[0])
         if found.findings.get("request.start") is None and "{start}" not in str(found.findings.raw()):
             self._note_no_start()

@@ -93,3 +93,15 @@ def plain(name: str) -> str:
 def last_of(path: str) -> str:
     """The last key of a dotted path."""
     return re.split(r"(?<!\\)\.", path)[-1].replace("\\.", ".")
+
+
+def called(path: str) -> str:
+    """What a value is called: by its last key, or by the one above where that is a type (`_id.$oid`, `at.$date`)."""
+    keys = [key.replace("\\.", ".") for key in re.split(r"(?<!\\)\.", path)]
+    return keys[-2] if len(keys) > 1 and keys[-1].startswith("$") else keys[-1]
+
+
+def depth_of(path: str) -> int:
+    """How many keys with names of their own stand around a value."""
+    keys = re.split(r"(?<!\\)\.", path)
+    return len(keys) - 1 - keys[-1].startswith("$")

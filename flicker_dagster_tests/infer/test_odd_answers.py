@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from flicker_dagster.infer.columns import format_of
+from flicker_dagster.infer.columns import columns_of, format_of, ids_in, times_in
 from flicker_dagster.simulator.server import Request, Response
-from flicker_dagster_tests.infer.vendor_rows import ROWS
+from flicker_dagster_tests.infer.vendor_rows import FIRST_MS, ROWS
 from flicker_dagster_tests.infer.worlds import World, number, source_of
 
 
@@ -68,3 +68,20 @@ def test_a_listing_newest_first_without_a_start_is_read_back_to_where_one_stood(
 def test_more_may_be_a_word(world: World) -> None:
     world.answer = newest_first
     assert source_of(world.infer("/audit?limit=5")[1])["paging"]["more"] == {"at": "hasMore"}
+
+
+def test_a_value_below_its_type_is_called_by_what_is_above() -> None:
+    rows = [{"_id": {"$oid": f"{place:024x}"}, "at": {"$date": row["time"]}} for place, row in enumerate(ROWS)]
+    columns = columns_of(rows)
+    times = times_in(columns, now_ms=FIRST_MS + 86_400_000)
+    assert [each.path for each in times] == ["at.$date"]
+    assert [each.path for each in ids_in(columns, times)] == ["_id.$oid"]
+
+
+def test_what_is_not_known_is_said_where_the_inquiry_ends_early_as_well(world: World) -> None:
+    """No name of a start that is tried is known to this vendor."""
+    world.answer = newest_first
+    told = world.lines("/audit?limit=5", "--try")
+    assert told["requests"] == 40
+    assert "ended early" in said(told)
+    assert "No parameter for the start of a span is known" in said(told)
