@@ -5,8 +5,9 @@ from __future__ import annotations
 import random
 import re
 import threading
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol, TypeVar
 
 from flicker_dagster.errors import FlickerError
 
@@ -30,6 +31,35 @@ KINDS = (
     "cut_before_commit",  # SIEM: hangs up without storing
     "endless",  # SIEM: stores the batch, and its answer never ends
 )
+
+
+class Planned(Protocol):
+    """`count` requests get it (None: for ever), each with probability `share`, once `after` requests were let through."""
+
+    count: int | None
+    share: float
+    after: int
+
+
+AnyFault = TypeVar("AnyFault", bound=Planned)
+
+
+def take_due(
+    plan: list[AnyFault], chance: random.Random, *, fits: Callable[[AnyFault], bool] = bool
+) -> AnyFault | None:
+    """The first fault of a plan whose turn it is, of those that fit this request; one that is used up leaves the plan."""
+    for fault in filter(fits, plan):
+        if fault.after > 0:
+            fault.after -= 1
+            continue
+        if chance.random() >= fault.share:
+            continue
+        if fault.count is not None:
+            fault.count -= 1
+            if fault.count <= 0:
+                plan.remove(fault)
+        return fault
+    return None
 
 
 @dataclass
@@ -70,15 +100,4 @@ class Faults:
     def take(self) -> Fault | None:
         """The fault of this request, if it has one."""
         with self._lock:
-            for fault in self._plan:
-                if fault.after > 0:
-                    fault.after -= 1
-                    continue
-                if self._random.random() >= fault.share:
-                    continue
-                if fault.count is not None:
-                    fault.count -= 1
-                    if fault.count <= 0:
-                        self._plan.remove(fault)
-                return fault
-        return None
+            return take_due(self._plan, self._random)

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from random import Random
 
+from flicker_dagster.simulator.faults import take_due
 from flicker_dagster.simulator.kafka.connections import Listener
 from flicker_dagster.simulator.kafka.errors import Code
 from flicker_dagster.simulator.kafka.logs import Partition, Topic
@@ -82,20 +83,7 @@ class Broker:
     def take_fault(self, api: str) -> Fault | None:
         """The fault of this request, if it has one."""
         with self.lock:
-            for fault in self._faults:
-                if fault.api != api:
-                    continue
-                if fault.after > 0:
-                    fault.after -= 1
-                    continue
-                if self._random.random() >= fault.share:
-                    continue
-                if fault.count is not None:
-                    fault.count -= 1
-                    if fault.count <= 0:
-                        self._faults.remove(fault)
-                return fault
-        return None
+            return take_due(self._faults, self._random, fits=lambda fault: fault.api == api)
 
     def topic(self, name: str) -> Topic | None:
         if name not in self.topics and self.creates_topics and is_topic_name(name):
