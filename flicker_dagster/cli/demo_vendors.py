@@ -20,14 +20,13 @@ from flicker_dagster.cli.simulated import (
 )
 from flicker_dagster.config.vendor_blocks import variable_of
 from flicker_dagster.config.vendors import presets
+from flicker_dagster.simulator.dialects import dialect
 from flicker_dagster.simulator.receiver import Receiver
 from flicker_dagster.simulator.vendor import Vendor
 from flicker_dagster.simulator.world import World
 
 SIEM_KEY = "demo-siem-key"
 START_FROM = "7h"
-#: What a vendor takes longer for than a demo lasts: Salesforce has its log files hours after their hour.
-OPTIONS: dict[str, dict[str, Any]] = {"salesforce": {"file_delay_s": 0.0}}
 #: One stream is polled every five seconds; with many of them, about one of them every second.
 LEAST_POLL_MS, PACE_MS = 5_000, 1_000
 
@@ -52,7 +51,7 @@ class DemoVendors:
         return {
             "vendors": self.vendors,
             "streams": self.streams,
-            "options": OPTIONS,
+            "options": {vendor: dialect(vendor).hurried for vendor in self.vendors},
             "delay_s": {vendor: delay_s_of(vendor) + self.poll_ms / 1000 for vendor in self.vendors},
             "tokens": tokens_of(self.vendors),
             "siem": Receiver(token=SIEM_KEY, by_source=True),

@@ -8,7 +8,7 @@ import math
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from email.utils import formatdate
 from functools import partial
 from typing import Any, ClassVar, Literal
@@ -51,6 +51,8 @@ class Vendor:
     least_page_size: ClassVar[int] = 1
     #: Where one request too many is told how long to wait: in Retry-After, in the headers of the quota, or nowhere.
     tells_wait: ClassVar[Literal["retry-after", "quota", "nowhere"]] = "retry-after"
+    #: Keywords with which it can be watched for a minute: without what takes hours.
+    hurried: ClassVar[Mapping[str, Any]] = {}
     #: How long its access tokens live, unless told otherwise.
     token_lifetime_s: float = 3_600
 
