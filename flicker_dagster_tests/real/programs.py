@@ -9,11 +9,12 @@ import socket
 import ssl
 import subprocess
 import time
-import urllib.error
 import urllib.request
 from collections.abc import Callable
 from contextlib import closing, suppress
+from http.client import HTTPConnection, HTTPSConnection
 from pathlib import Path
+from urllib.parse import urlsplit
 
 #: Generous: on a busy machine a JVM takes a minute; waiting ends as soon as it answers.
 START_S = 180.0
@@ -146,10 +147,13 @@ def call(
     tls: ssl.SSLContext | None = None,
 ) -> tuple[int, bytes]:
     """Status and body of a request, whatever the status is."""
-    request = urllib.request.Request(url, data=body, headers=headers or {}, method=method)
-    try:
-        with urllib.request.urlopen(request, timeout=60, context=tls) as answer:
-            return answer.status, answer.read()
-    except urllib.error.HTTPError as error:
-        with error:
-            return error.code, error.read()
+    address = urlsplit(url)
+    host, port = address.hostname or "", address.port
+    connection = HTTPConnection(host, port, timeout=60)
+    if address.scheme == "https":
+        connection = HTTPSConnection(host, port, timeout=60, context=tls)
+    with closing(connection):
+        with suppress(BrokenPipeError, ConnectionResetError):  # it may answer before it has the whole body, and hang up
+            connection.request(method, address._replace(scheme="", netloc="").geturl() or "/", body, headers or {})
+        answer = connection.getresponse()
+        return answer.status, answer.read()

@@ -6,7 +6,8 @@ import json
 import socket
 import ssl
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing, contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import cast
@@ -180,3 +181,17 @@ def test_what_the_collector_is_just_writing_is_not_read_yet(tmp_path: Path) -> N
         otlp="", syslog_port=0, authority=cast("Authority", None), file=out, program=cast("Program", None)
     )
     assert len(collector.records()) == 1
+
+
+def test_an_answer_that_comes_before_the_whole_body_is_taken_is_read() -> None:
+    with closing(socket.create_server(("127.0.0.1", 0))) as server, ThreadPoolExecutor(1) as pool:
+
+        def refuse() -> None:
+            connection, _ = server.accept()
+            with closing(connection):
+                connection.recv(100)
+                connection.sendall(b"HTTP/1.1 413 Too Large\r\nContent-Length: 0\r\n\r\n")
+
+        refused = pool.submit(refuse)
+        assert call("POST", f"http://127.0.0.1:{server.getsockname()[1]}/", bytes(20_000_000)) == (413, b"")
+        refused.result()
