@@ -12,6 +12,7 @@ from msgspec import UNSET, UnsetType
 
 from flicker_dagster.errors import FlickerError
 from flicker_dagster.json_paths import Parts, readings
+from flicker_dagster.readers import ready
 
 
 class Reader:
@@ -29,7 +30,7 @@ class Reader:
         for path, leaf in leaves.items():  # a literal reading gives way to what another path needs
             ways[path] = [parts for parts in ways[path][:-1] if _planted(tree, parts, leaf)] + ways[path][-1:]
         self._names: dict[Parts, list[str]] = {}
-        self.type = self._struct(tree, name, ())
+        self.type = ready(self._struct(tree, name, ()))
         self._getters = {path: [_getter(self._names[parts]) for parts in each] for path, each in ways.items()}
         self._quick = {
             path: [attrgetter(".".join(self._names[parts])) for parts in each] for path, each in ways.items()

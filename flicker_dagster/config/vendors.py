@@ -17,6 +17,8 @@ from urllib.parse import urlsplit
 import msgspec
 import yaml
 
+from flicker_dagster.readers import ready
+
 GENERIC = "generic"
 
 #: Beside the presets: vendors that have none, and why.
@@ -50,6 +52,7 @@ class PresetStream(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     usual: bool = True
 
 
+@ready
 class Preset(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """What is known of a vendor's API. `source` holds keys of a source that all streams share; `overrules` maps dotted
     keys to reasons."""

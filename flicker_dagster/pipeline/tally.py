@@ -8,6 +8,7 @@ from typing import Any
 import msgspec
 
 from flicker_dagster.config.listing import RowSpec
+from flicker_dagster.readers import ready
 
 
 class Lateness(msgspec.Struct):
@@ -33,6 +34,7 @@ class Lateness(msgspec.Struct):
         return None
 
 
+@ready
 class Tally(msgspec.Struct):
     """Counters of a walk. `seen = new + known + filtered + set_aside`; `late` is the part of `new` from behind the position,
     `untimed` the part of `seen` without a time that can be read (in a window: of all that was read)."""

@@ -13,6 +13,7 @@ import msgspec
 
 from flicker_dagster.errors import StateError, WriteConflict
 from flicker_dagster.failpoints import reach
+from flicker_dagster.readers import reader
 from flicker_dagster.state.lane_book import stored_as
 from flicker_dagster.state.names import file_safe, from_file_safe
 from flicker_dagster.state.stores import Store
@@ -33,6 +34,9 @@ class _Line(msgspec.Struct, omit_defaults=True):
     event_time_ms: int | None = None
     event: str | None = None
     event_base64: str | None = None
+
+
+_read_line = reader(_Line)
 
 
 class DeadLetters:
@@ -153,7 +157,7 @@ def _encode(letter: DeadLetter) -> bytes:
 
 
 def _letter(data: bytes) -> DeadLetter:
-    line = msgspec.json.decode(data, type=_Line)
+    line = _read_line(data)
     event = base64.b64decode(line.event_base64 or "", validate=True) if line.event is None else line.event.encode()
     return DeadLetter(
         event=event,

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 import msgspec
 
 from flicker_dagster.errors import StateError, WriteConflict
+from flicker_dagster.readers import reader
 from flicker_dagster.state.conflicts import attempts
 from flicker_dagster.state.names import file_safe
 from flicker_dagster.state.stores import Store
@@ -30,6 +31,9 @@ class LanePlace(msgspec.Struct, frozen=True, omit_defaults=True):
 class _Book(msgspec.Struct, frozen=True):
     version: int = 1
     lanes: dict[str, LanePlace] = {}
+
+
+_read_book = reader(_Book)
 
 
 def book_key(stream: str) -> str:
@@ -112,7 +116,7 @@ class LaneBook:
             return _Book(), None
         where = self._store.describe(self._key)
         try:
-            book = msgspec.json.decode(stored.data, type=_Book)
+            book = _read_book(stored.data)
         except msgspec.DecodeError as error:
             raise StateError(f"{where} is damaged: {error}; restore it from a copy") from None
         if book.version != 1:

@@ -8,6 +8,7 @@ from pathlib import Path
 import msgspec
 
 from flicker_dagster.errors import StateError
+from flicker_dagster.readers import reader
 from flicker_dagster.state.files import make_directory, replace_file
 from flicker_dagster.state.names import file_safe
 
@@ -71,6 +72,9 @@ class LaneHealth(msgspec.Struct, frozen=True, omit_defaults=True):
         return began_ms is not None and until_ms is not None and began_ms <= now_ms < until_ms
 
 
+_read_health = reader(LaneHealth)
+
+
 class LaneHealthFile:
     """`.lane@<lane>.json` in the stream's folder of the spool. What cannot be read counts as not known."""
 
@@ -80,7 +84,7 @@ class LaneHealthFile:
 
     def read(self) -> LaneHealth:
         try:
-            self._last = msgspec.json.decode(self._path.read_bytes(), type=LaneHealth)
+            self._last = _read_health(self._path.read_bytes())
         except (OSError, msgspec.DecodeError):
             self._last = LaneHealth()
         return self._last

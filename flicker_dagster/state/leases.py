@@ -20,6 +20,7 @@ from collections.abc import Callable
 import msgspec
 
 from flicker_dagster.errors import LeaseLost, SourceBusy, StateError, StoreAway, WriteConflict
+from flicker_dagster.readers import reader
 from flicker_dagster.state.names import file_safe
 from flicker_dagster.state.run_lock import utc
 from flicker_dagster.state.stores import Store
@@ -58,6 +59,9 @@ class Holder(msgspec.Struct, frozen=True, omit_defaults=True):
     def words(self) -> str:
         until = "" if self.until_ms is None else f", until {utc(self.until_ms / 1000)} unless it is renewed"
         return f"process {self.process} on {self.host}, since {utc(self.since_ms / 1000)}{until}"
+
+
+_read_holder = reader(Holder)
 
 
 def lease_key(stream: str) -> str:
@@ -256,7 +260,7 @@ class Lease:
         if stored is None:
             return None, None
         try:
-            found = msgspec.json.decode(stored.data, type=Holder)
+            found = _read_holder(stored.data)
         except msgspec.DecodeError:
             found = Holder(fence=0, id="", host="an unknown machine", process=0, since_ms=0, until_ms=0)
         if found.version != 1:

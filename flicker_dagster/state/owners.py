@@ -9,6 +9,7 @@ from __future__ import annotations
 import msgspec
 
 from flicker_dagster.errors import StateError, WriteConflict
+from flicker_dagster.readers import reader
 from flicker_dagster.state.conflicts import attempts
 from flicker_dagster.state.stores import Store
 
@@ -36,6 +37,9 @@ class _Document(msgspec.Struct, frozen=True):
     configurations: list[Owner] = []
 
 
+_read_document = reader(_Document)
+
+
 def write_down(store: Store, owner: Owner, *, former: Owner | None = None) -> None:
     """Say what this configuration collects; nothing is written where it is said already. `former`: what it is known to
     have been before an edit, of its namespace too. Raises StateError."""
@@ -61,7 +65,7 @@ def _load(store: Store) -> tuple[list[Owner], str | None]:
     if stored is None:
         return [], None
     try:
-        return msgspec.json.decode(stored.data, type=_Document).configurations, stored.version
+        return _read_document(stored.data).configurations, stored.version
     except msgspec.DecodeError as error:
         raise StateError(
             f"{store.describe(_KEY)} is damaged ({error}); remove it, the next start writes it anew"

@@ -9,6 +9,7 @@ from typing import NamedTuple
 import msgspec
 
 from flicker_dagster.errors import StateError, WriteConflict
+from flicker_dagster.readers import reader
 from flicker_dagster.state.conflicts import attempts
 from flicker_dagster.state.names import file_safe
 from flicker_dagster.state.stores import Store
@@ -40,6 +41,9 @@ class _Entry(msgspec.Struct, frozen=True, omit_defaults=True):
     cursor: str | None = None
     number: int = 0
     by_hand: bool = False
+
+
+_read_entries = reader(list[_Entry])
 
 
 class PositionHistory:
@@ -94,7 +98,7 @@ class PositionHistory:
         if stored is None:
             return [], None
         try:
-            return msgspec.json.decode(stored.data, type=list[_Entry]), stored.version
+            return _read_entries(stored.data), stored.version
         except msgspec.DecodeError as error:
             where = self._store.describe(history_key(source))
             raise StateError(f"{where} is damaged ({error}); remove it, a new history begins") from error

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import msgspec
 
+from flicker_dagster.readers import reader
 from flicker_dagster.state.files import make_directory, replace_file
 from flicker_dagster.state.names import file_safe
 
@@ -23,6 +24,9 @@ class RefusedEdit(msgspec.Struct, frozen=True):
     why: str
     goes_on_from: str | None
     at_ms: int
+
+
+_read_edit = reader(RefusedEdit)
 
 
 class RefusedEdits:
@@ -47,7 +51,7 @@ class RefusedEdits:
         """Those of the last day."""
         for path in sorted(self._directory.glob("*.json")):
             with suppress(OSError, msgspec.DecodeError, UnicodeDecodeError):
-                edit = msgspec.json.decode(path.read_bytes(), type=RefusedEdit)
+                edit = _read_edit(path.read_bytes())
                 if int(self._clock() * 1000) - edit.at_ms < TOLD_MS:
                     yield edit
 

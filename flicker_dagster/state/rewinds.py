@@ -15,6 +15,7 @@ from typing import Literal
 import msgspec
 
 from flicker_dagster.errors import StateError, WriteConflict
+from flicker_dagster.readers import reader
 from flicker_dagster.state.names import file_safe
 from flicker_dagster.state.stores import ANYTHING, Store
 from flicker_dagster.types import Position
@@ -35,6 +36,9 @@ class Rewind(msgspec.Struct, frozen=True):
     @property
     def position(self) -> Position:
         return Position(self.last_timestamp, self.cursor)
+
+
+_read_rewind = reader(Rewind)
 
 
 class Rewinds:
@@ -75,7 +79,7 @@ class Rewinds:
         if stored is None:
             return None, None
         try:
-            return msgspec.json.decode(stored.data, type=Rewind), stored.version
+            return _read_rewind(stored.data), stored.version
         except msgspec.DecodeError as error:
             where = self._store.describe(self._key)
             raise StateError(f"{where} is damaged ({error}); remove it and order the rewind again") from error

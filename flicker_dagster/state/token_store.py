@@ -19,12 +19,15 @@ import msgspec
 
 from flicker_dagster.errors import StateError, TokenUnreadable, WriteConflict
 from flicker_dagster.lazy import lazy
+from flicker_dagster.readers import reader
 from flicker_dagster.state.conflicts import attempts
 from flicker_dagster.state.files import exclusive, replace_file
 from flicker_dagster.state.names import file_safe
 from flicker_dagster.state.stores import Store, Stored
 from flicker_dagster.state.token_keys import VARIABLE, TokenKey, token_keys
 from flicker_dagster.transport.tokens import Token
+
+_read_token = reader(Token)
 
 log = logging.getLogger("flicker.state")
 
@@ -39,12 +42,18 @@ class _Versioned(msgspec.Struct, frozen=True):
     version: int
 
 
+_read_version = reader(_Versioned)
+
+
 class _Sealed(msgspec.Struct, frozen=True):
     version: int
     name: str
     key: str
     nonce: bytes
     sealed: bytes
+
+
+_read_sealed = reader(_Sealed)
 
 
 class TokenStore:
@@ -100,7 +109,7 @@ class TokenStore:
         for at in self._store.list(FOLDER):
             stored = self._store.read(at)
             with suppress(msgspec.MsgspecError, UnicodeDecodeError):
-                name = None if stored is None else msgspec.json.decode(stored.data, type=_Sealed).name
+                name = None if stored is None else _read_sealed(stored.data).name
                 found += [name] if name is not None and _object(name) == at else []
         return sorted(found)
 
@@ -167,13 +176,13 @@ class TokenStore:
         from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
         try:
-            version = msgspec.json.decode(found.data, type=_Versioned).version
+            version = _read_version(found.data).version
             if version > VERSION:
                 raise StateError(
                     f"{self._where(key)} was written by a newer Flicker (version {version}, expected {VERSION} at most); "
                     "run that one"
                 )
-            sealed = msgspec.json.decode(found.data, type=_Sealed)
+            sealed = _read_sealed(found.data)
         except (msgspec.MsgspecError, UnicodeDecodeError):
             raise self._damaged(key) from None
         ours = next((each for each in self._keys if each.key_id == sealed.key), None)
@@ -185,7 +194,7 @@ class TokenStore:
             )
         try:
             text = AESGCM(ours.secret).decrypt(sealed.nonce, sealed.sealed, _bound(key, ours))
-            return msgspec.json.decode(text, type=Token), ours
+            return _read_token(text), ours
         except (InvalidTag, ValueError, UnicodeDecodeError):  # ValueError: a nonce of a wrong length; no such token
             raise self._damaged(key) from None
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import msgspec
 
+from flicker_dagster.readers import reader
 from flicker_dagster.state.names import file_safe
 from flicker_dagster.state.stores import ANYTHING, Store
 
@@ -32,6 +33,9 @@ class WalkNotes(msgspec.Struct, frozen=True):
     window: WindowCost | None = None
 
 
+_read_notes = reader(WalkNotes)
+
+
 def notes_key(source: str) -> str:
     return f"walks/{file_safe(source)}.json"
 
@@ -49,7 +53,7 @@ class WalkNotebook:
         if stored is None:
             return WalkNotes()
         try:
-            return msgspec.json.decode(stored.data, type=WalkNotes)
+            return _read_notes(stored.data)
         except (msgspec.DecodeError, UnicodeDecodeError):
             return WalkNotes()
 

@@ -10,6 +10,7 @@ from flicker_dagster.deliver.normalise.mapping import VendorMapping
 from flicker_dagster.deliver.normalise.placing import Attribute, Document, Placing, original_of, written
 from flicker_dagster.deliver.normalise.tables import table
 from flicker_dagster.lots import Lot
+from flicker_dagster.readers import ready
 from flicker_dagster.times import rfc3339_ms
 
 
@@ -20,6 +21,7 @@ class Activity(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     type: list[str]
 
 
+@ready
 class EcsTable(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """schemas/ecs.yaml"""
 

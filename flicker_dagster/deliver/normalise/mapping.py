@@ -22,6 +22,7 @@ from flicker_dagster.deliver.normalise.fact_kinds import word_of
 from flicker_dagster.deliver.normalise.tables import GENERIC, table, vendors
 from flicker_dagster.deliver.normalise.ways import Place, TypeWay, Ways, ways_of
 from flicker_dagster.json_text import read_json
+from flicker_dagster.readers import ready
 
 #: What an event is whose type nobody has mapped.
 OTHER = "api.other"
@@ -55,6 +56,7 @@ class Otherwise(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     activities: dict[str, str]
 
 
+@ready
 class Document(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The file of one vendor."""
 

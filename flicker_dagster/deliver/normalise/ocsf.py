@@ -23,6 +23,7 @@ from flicker_dagster.deliver.normalise.placing import (
 )
 from flicker_dagster.deliver.normalise.tables import table
 from flicker_dagster.lots import Lot
+from flicker_dagster.readers import ready
 
 OTHER = 99
 
@@ -62,6 +63,7 @@ class Missing(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     classes: list[str] | None = None
 
 
+@ready
 class OcsfTable(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """schemas/ocsf.yaml"""
 
