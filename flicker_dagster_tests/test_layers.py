@@ -31,12 +31,14 @@ BASE = {
     "printable",
     "lots",
     "lazy",
+    "readers",
 }
 ALLOWED = {
     "errors": {"printable"},
     "types": set(),
     "lots": {"json_scan", "lazy"},
     "lazy": set(),
+    "readers": set(),
     "times": {"errors"},
     "json_text": set(),
     "printable": set(),
