@@ -20,8 +20,10 @@ from hashlib import blake2b
 from flicker_dagster.deliver.destination import Destination
 from flicker_dagster.deliver.lane import deliver_lane
 from flicker_dagster.deliver.learned import LearnedLimits
+from flicker_dagster.deliver.outcomes import Delivered, Split
 from flicker_dagster.deliver.report import LaneReport
 from flicker_dagster.lots import Awaiting, Lot, Receipt
+from flicker_dagster.simulator.receivers.api import ApiReceiver
 from flicker_dagster.types import DeadLetter, Settled
 
 #: 2026-11-23T20:00:00Z
@@ -232,3 +234,23 @@ def drain(
             break
         clock.sleep(pause_s)
     return Drained(reports, letters, queue)
+
+
+def assert_nothing_is_lost_at_cuts(siem: ApiReceiver, open_: Callable[[], Destination]) -> None:
+    """A quarter of the requests is taken and never answered: all events arrive, some of them again under the same ids."""
+    siem.faults.plan("commit_then_cut", count=None, share=0.25)
+    lots = lots_of(2_000, size=50)
+    drained = drain(MemoryQueue(lots), open_, runs=100)
+    assert (drained.done, drained.delivered, drained.dead) == (True, 2_000, 0)
+    counts = siem.counts()
+    assert set(counts) == {uid for lot in lots for uid in lot.uids}
+    assert sum(counts.values()) > 2_000, "what was taken and not answered came again, under the same ids"
+
+
+def assert_splits_unsent(siem: ApiReceiver, destination: Destination) -> None:
+    """A body above `max_batch_bytes` (1,000) is halved before anything is sent; an event that is so alone is tried."""
+    lot = lot_of([event_of(n, detail="x" * 2_000) for n in range(2)])
+    assert isinstance(destination.send(lot), Split)
+    assert siem.requests == 0
+    assert isinstance(destination.send(lot.part([0])), Delivered)
+    destination.close()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -14,14 +13,7 @@ from flicker_dagster.cli.main import cli
 from flicker_dagster.simulator.server import Request, Response
 from flicker_dagster.times import parse_time_ms
 from flicker_dagster_tests.infer.vendor_rows import ROWS
-from flicker_dagster_tests.infer.worlds import World, number, source_of
-
-
-@pytest.fixture
-def world() -> Iterator[World]:
-    world = World()
-    yield world
-    world.server.close()
+from flicker_dagster_tests.infer.worlds import World, by_cursor, number, source_of
 
 
 def paged(request: Request) -> Response:
@@ -92,12 +84,7 @@ def test_other_shapes_are_found(world: World, body: str, shape: str) -> None:
 
 
 def test_where_all_came_at_once_fewer_are_asked_for(world: World) -> None:
-    def answer(request: Request) -> Response:
-        size, begin = number(request, "limit", 100), number(request, "after", 0)
-        following = {"next_cursor": str(begin + size)} if begin + size < len(ROWS) else {}
-        return Response.json({"events": ROWS[begin : begin + size], **following})
-
-    world.answer = answer
+    world.answer = by_cursor
     told = world.lines("/audit?limit=50")
     assert told["second_page"], told
     assert {"key": "paging.cursor", "value": {"at": "after"}}.items() <= next(

@@ -3,26 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
-from typing import Any
-
-import pytest
 
 from flicker_dagster.infer.columns import columns_of, format_of, ids_in, times_in
 from flicker_dagster.simulator.server import Request, Response
 from flicker_dagster_tests.infer.vendor_rows import FIRST_MS, ROWS
-from flicker_dagster_tests.infer.worlds import World, number, source_of
-
-
-@pytest.fixture
-def world() -> Iterator[World]:
-    world = World()
-    yield world
-    world.server.close()
-
-
-def said(told: dict[str, Any]) -> str:
-    return " ".join(told["doubts"])
+from flicker_dagster_tests.infer.worlds import World, number, said, source_of
 
 
 def test_seconds_with_a_fraction_are_a_time_in_a_text_as_well() -> None:

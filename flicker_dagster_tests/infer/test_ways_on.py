@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import gzip
 import json
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -12,20 +11,9 @@ import pytest
 from flicker_dagster.simulator.server import Request, Response
 from flicker_dagster.times import parse_time_ms
 from flicker_dagster_tests.infer.vendor_rows import ROWS
-from flicker_dagster_tests.infer.worlds import World, number, since, source_of
+from flicker_dagster_tests.infer.worlds import World, by_cursor, number, said, since, source_of
 
 ASKED = "/audit?since=2026-05-02T00:00:00Z&limit=5"
-
-
-@pytest.fixture
-def world() -> Iterator[World]:
-    world = World()
-    yield world
-    world.server.close()
-
-
-def said(told: dict[str, Any]) -> str:
-    return " ".join(told["doubts"])
 
 
 def line(told: dict[str, Any], key: str) -> dict[str, Any] | None:
@@ -230,13 +218,7 @@ def test_whether_the_start_itself_is_listed_is_seen(world: World, exclusive: boo
 
 def test_the_page_size_of_the_question_stays(world: World) -> None:
     """Fewer are asked for to see a next page; whoever collects asks for more."""
-
-    def answer(request: Request) -> Response:
-        size, begin = number(request, "limit", 100), number(request, "after", 0)
-        following = {"next_cursor": str(begin + size)} if begin + size < len(ROWS) else {}
-        return Response.json({"events": ROWS[begin : begin + size], **following})
-
-    world.answer = answer
+    world.answer = by_cursor
     told = world.lines("/audit?limit=50")
     size, limit = line(told, "paging.page_size"), line(told, "paging.limit")
     assert size is not None

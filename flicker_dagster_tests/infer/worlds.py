@@ -13,6 +13,7 @@ from click.testing import CliRunner, Result
 from flicker_dagster.cli.main import cli
 from flicker_dagster.simulator.server import Request, Response, Server
 from flicker_dagster.times import parse_time_ms
+from flicker_dagster_tests.infer.vendor_rows import ROWS
 
 
 class World:
@@ -36,6 +37,18 @@ class World:
 def source_of(block: dict[str, Any]) -> dict[str, Any]:
     [source] = block["api_sources"]
     return source
+
+
+def said(told: dict[str, Any]) -> str:
+    """What an inquiry does not know."""
+    return " ".join(told["doubts"])
+
+
+def by_cursor(request: Request) -> Response:
+    """All rows, a hundred at once unless fewer are asked for; the cursor is where the next page begins."""
+    size, begin = number(request, "limit", 100), number(request, "after", 0)
+    following = {"next_cursor": str(begin + size)} if begin + size < len(ROWS) else {}
+    return Response.json({"events": ROWS[begin : begin + size], **following})
 
 
 def number(request: Request, name: str, default: int) -> int:

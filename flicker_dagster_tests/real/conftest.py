@@ -6,7 +6,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, ExitStack
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -36,11 +36,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 def _started(receiver: AbstractContextManager[R]) -> Iterator[R]:
-    """The receiver while the tests run. Where its program cannot be had (no Java, no Go, no Debian package) its tests are
-    skipped with that word: nothing of it is needed to run Flicker, and `.ci/run` installs them all."""
+    """The receiver while the tests run."""
     try:
         found = receiver.__enter__()
     except Unavailable as why:
+        # Its program cannot be had (no Java, no Go, no Debian package). Nothing of it is needed to run Flicker, the reason is
+        # printed, and where CI runs all of them are installed.
         pytest.skip(str(why))
     try:
         yield found
@@ -89,10 +90,8 @@ def nginx_before(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[
     with ExitStack() as stack:
 
         def put(upstream: str, **settings: Any) -> nginx_.Front:
-            try:
-                return stack.enter_context(nginx_.before(upstream, tmp_path_factory.mktemp("nginx"), **settings))
-            except Unavailable as why:  # as in `_started`
-                pytest.skip(str(why))
+            front = nginx_.before(upstream, tmp_path_factory.mktemp("nginx"), **settings)
+            return stack.enter_context(contextmanager(_started)(front))
 
         yield put
 

@@ -7,9 +7,11 @@ from collections import Counter
 import confluent_kafka
 import pytest
 
+from flicker_dagster.deliver.destinations.kafka import Kafka
 from flicker_dagster.deliver.outcomes import Ambiguous, Blocked, Delivered, Duplicate, Retry
 from flicker_dagster.lots import Lot
 from flicker_dagster.simulator.kafka.broker import Fault
+from flicker_dagster.simulator.receivers.kafka import KafkaReceiver
 from flicker_dagster_tests.deliver.contract import NOW_MS, event_of, lot_of, lots_of
 from flicker_dagster_tests.deliver.destinations.kafka_lanes import (
     EVENTS,
@@ -25,14 +27,20 @@ from flicker_dagster_tests.deliver.destinations.kafka_lanes import (
 # -- several processes
 
 
+def _taken_over(kafka: KafkaReceiver, lots: list[Lot]) -> tuple[Kafka, Kafka, Blocked]:
+    """Two processes that each sent a lot, and what the first one's next gets."""
+    old, new = opened(kafka.address), opened(kafka.address)
+    assert isinstance(old.send(lots[0]), Delivered)
+    assert isinstance(new.send(lots[1]), Delivered)
+    refused = old.send(lots[2])
+    assert isinstance(refused, Blocked)
+    return old, new, refused
+
+
 def test_a_process_that_was_taken_over_stops_and_says_so() -> None:
     lots = lots_of(EVENTS, size=SIZE)
     with broker() as kafka:
-        old, new = opened(kafka.address), opened(kafka.address)
-        assert isinstance(old.send(lots[0]), Delivered)
-        assert isinstance(new.send(lots[1]), Delivered)
-        refused = old.send(lots[2])
-        assert isinstance(refused, Blocked)
+        old, new, refused = _taken_over(kafka, lots)
         assert "another process sends for this lane, under transactional id flicker.okta@kafka" in refused.why
         assert old.send(lots[2]) == refused, "it does not fence back"
         assert new.send(lots[0]) == Duplicate("committed before")
@@ -56,11 +64,7 @@ def test_a_fatal_error_that_the_library_lost_on_the_way_is_asked_for(monkeypatch
     monkeypatch.setattr(confluent_kafka, "Producer", _ForgetfulProducer)
     lots = lots_of(EVENTS, size=SIZE)
     with broker() as kafka:
-        old, new = opened(kafka.address), opened(kafka.address)
-        assert isinstance(old.send(lots[0]), Delivered)
-        assert isinstance(new.send(lots[1]), Delivered)
-        refused = old.send(lots[2])
-        assert isinstance(refused, Blocked)
+        old, new, refused = _taken_over(kafka, lots)
         assert "another process sends for this lane" in refused.why
         old.close()
         new.close()

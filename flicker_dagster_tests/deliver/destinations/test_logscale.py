@@ -15,7 +15,17 @@ from flicker_dagster.deliver.outcomes import Ambiguous, Blocked, Delivered, Outc
 from flicker_dagster.simulator.faults import Fault
 from flicker_dagster.simulator.receivers.logscale import LogScaleReceiver
 from flicker_dagster.simulator.server import Response
-from flicker_dagster_tests.deliver.contract import NOW_MS, FakeClock, MemoryQueue, drain, event_of, lot_of, lots_of
+from flicker_dagster_tests.deliver.contract import (
+    NOW_MS,
+    FakeClock,
+    MemoryQueue,
+    assert_nothing_is_lost_at_cuts,
+    assert_splits_unsent,
+    drain,
+    event_of,
+    lot_of,
+    lots_of,
+)
 from flicker_dagster_tests.deliver.destinations.hec import Scripted
 
 TOKEN = "ingest-token"
@@ -212,12 +222,7 @@ def test_what_logscale_would_cut_is_unfit() -> None:
 
 def test_a_body_above_the_limit_is_split_unsent_and_a_lone_event_above_it_is_tried(repository: Open) -> None:
     siem = repository()
-    destination = opened(siem.url, max_batch_bytes=1_000)
-    lot = lot_of([event_of(n, detail="x" * 2_000) for n in range(2)])
-    assert isinstance(destination.send(lot), Split)
-    assert siem.requests == 0
-    assert isinstance(destination.send(lot.part([0])), Delivered)
-    destination.close()
+    assert_splits_unsent(siem, opened(siem.url, max_batch_bytes=1_000))
 
 
 def test_lots_within_the_limits_make_bodies_within_the_limit(repository: Open) -> None:
@@ -234,12 +239,7 @@ def test_lots_within_the_limits_make_bodies_within_the_limit(repository: Open) -
 
 def test_a_quarter_of_the_requests_is_taken_and_cut_off_and_no_event_is_lost(repository: Open) -> None:
     siem = repository()
-    siem.faults.plan("commit_then_cut", count=None, share=0.25)
-    lots = lots_of(2_000, size=50)
-    drained = drain(MemoryQueue(lots), lambda: opened(siem.url), runs=100)
-    assert (drained.done, drained.delivered, drained.dead) == (True, 2_000, 0)
-    assert set(siem.counts()) == {uid for lot in lots for uid in lot.uids}
-    assert len(siem.stored) > 2_000, "what was taken and not answered came again, under the same ids"
+    assert_nothing_is_lost_at_cuts(siem, lambda: opened(siem.url))
 
 
 def test_a_refused_token_keeps_everything_until_it_is_right(repository: Open) -> None:

@@ -10,18 +10,21 @@ import pytest
 from flicker_dagster.deliver.outcomes import Blocked, Delivered
 from flicker_dagster.simulator.receivers.splunk_hec import HecToken
 from flicker_dagster.simulator.server import Response
-from flicker_dagster_tests.deliver.contract import FakeClock, MemoryQueue, drain, event_of, lot_of, lots_of
+from flicker_dagster_tests.deliver.contract import (
+    FakeClock,
+    MemoryQueue,
+    assert_nothing_is_lost_at_cuts,
+    drain,
+    event_of,
+    lot_of,
+    lots_of,
+)
 from flicker_dagster_tests.deliver.destinations.hec import TOKEN, Collector, Scripted, opened
 
 
 def test_a_quarter_of_the_requests_is_taken_and_cut_off_and_no_event_is_lost(collector: Collector) -> None:
     siem = collector()
-    siem.faults.plan("commit_then_cut", count=None, share=0.25)
-    lots = lots_of(2_000, size=50)
-    drained = drain(MemoryQueue(lots), lambda: opened(siem.url), runs=100)
-    assert (drained.done, drained.delivered, drained.dead) == (True, 2_000, 0)
-    assert set(siem.counts()) == {uid for lot in lots for uid in lot.uids}
-    assert len(siem.stored) > 2_000, "what was taken and not answered came again, under the same ids"
+    assert_nothing_is_lost_at_cuts(siem, lambda: opened(siem.url))
 
 
 def test_a_refused_token_keeps_everything_until_it_is_right(collector: Collector) -> None:

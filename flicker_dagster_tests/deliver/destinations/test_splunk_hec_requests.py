@@ -6,9 +6,18 @@ import json
 
 import pytest
 
-from flicker_dagster.deliver.outcomes import Delivered, Rejected, Split
+from flicker_dagster.deliver.outcomes import Rejected
 from flicker_dagster.simulator.server import Response
-from flicker_dagster_tests.deliver.contract import NOW_MS, FakeClock, MemoryQueue, drain, event_of, lot_of, lots_of
+from flicker_dagster_tests.deliver.contract import (
+    NOW_MS,
+    FakeClock,
+    MemoryQueue,
+    assert_splits_unsent,
+    drain,
+    event_of,
+    lot_of,
+    lots_of,
+)
 from flicker_dagster_tests.deliver.destinations.hec import TOKEN, Collector, Scripted, opened, stored_from
 
 # -- what is sent
@@ -105,12 +114,7 @@ def test_an_event_above_the_largest_is_unfit() -> None:
 
 def test_a_body_above_the_limit_is_split_unsent_and_a_lone_event_above_it_is_tried(collector: Collector) -> None:
     siem = collector()
-    destination = opened(siem.url, max_batch_bytes=1_000)
-    lot = lot_of([event_of(n, detail="x" * 2_000) for n in range(2)])
-    assert isinstance(destination.send(lot), Split)
-    assert siem.requests == 0
-    assert isinstance(destination.send(lot.part([0])), Delivered)
-    destination.close()
+    assert_splits_unsent(siem, opened(siem.url, max_batch_bytes=1_000))
 
 
 def test_lots_within_the_limits_make_bodies_within_the_limit(collector: Collector) -> None:
