@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import cached_property
 from importlib import import_module
 from typing import Any
 
 import click
+
+from flicker_dagster.lazy import lazy
 
 
 class Elsewhere(click.Command):
@@ -22,7 +23,7 @@ class Elsewhere(click.Command):
         """Let `prepare` change the command before it is used."""
         self._prepare.append(prepare)
 
-    @cached_property
+    @lazy
     def loaded(self) -> click.Command:
         """The command itself."""
         word = str(self.name).replace("-", "_")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from flicker_dagster.config.accounts import origin_written
 from flicker_dagster.config.models import SourceConfig
 from flicker_dagster.config.written import credentials_sent
 from flicker_dagster.errors import CredentialsRefused, FlickerError, SecretUnset
@@ -28,8 +29,7 @@ class RefusedCredentials:
 
 
 def _known_by(source: SourceConfig) -> object:
-    origin = tuple(source.endpoint.split("/", 3)[:3])
-    return (source.vendor_key, origin, credentials_sent(source))
+    return (source.vendor_key, origin_written(source.endpoint), credentials_sent(source))
 
 
 def _is_theirs(source: SourceConfig, error: FlickerError) -> bool:

@@ -45,7 +45,7 @@ def alike_notes(sources: Sources) -> list[str]:
             continue
         says, other = (second, first) if second.account else (first, second)
         words = (
-            f"{other.line_of('')}: {other.source_name}: asks {_origin(other)} with the same credentials as "
+            f"{other.line_of('')}: {other.source_name}: asks {origin_written(other.endpoint)} with the same credentials as "
             f"{says.source_name} ({says.line_of('')}), and each of them mints its own tokens and takes the whole quota for "
             f"itself. If they are one account, write `account: {says.vendor_key}` here; if not, give each an `account`"
         )
@@ -82,10 +82,11 @@ def _likeness(source: SourceConfig) -> tuple[Any, ...] | None:
     headers = {name.lower(): text for name, text in source.headers.items() if name.lower() == "authorization"}
     credentials = (source.auth, source.api_key, source.basic, headers or None)
     known = any(each is not None for each in credentials)
-    return (_origin(source), source.connect_to, *credentials) if known else None
+    return (origin_written(source.endpoint), source.connect_to, *credentials) if known else None
 
 
-def _origin(source: SourceConfig) -> str:
-    found = _ORIGIN.match(source.endpoint)
-    origin = found[0] if found is not None else source.endpoint
+def origin_written(endpoint: str) -> str:
+    """Scheme, host and port of an endpoint, as far as they are written out."""
+    found = _ORIGIN.match(endpoint)
+    origin = found[0] if found is not None else endpoint
     return origin if "$" in origin else _DEFAULT_PORT.sub(r"\1\2", origin.lower())
